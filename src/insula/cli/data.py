@@ -1,0 +1,116 @@
+"""Commands about data: list what can be read, check what a folder holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from insula.cli import show
+
+if TYPE_CHECKING:
+    from insula.data.check import Description, TargetSummary
+
+app = typer.Typer(help="List data sets; check what a folder holds and what it allows.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_() -> None:
+    """List the data sets that can be read, with licence, targets and where to get them."""
+    from rich.table import Table
+
+    from insula.data import READERS, info
+
+    table = Table("name", "what it is", "targets", "licence", "where")
+    for name in sorted(READERS):
+        known = info(name)
+        table.add_row(name, known.title, ", ".join(known.targets), known.licence, known.where)
+    show.console().print(table)
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="Data set: a name of `insula data list`.")],
+    root: Annotated[Path | None, typer.Option("--root", help="Folder of the data.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Tell people, sessions, rates, labels, gaps, faults, shared schedule, allowed protocols and every problem.
+
+    Exit code 1 when a file could not be read.
+    """
+    from insula.data import Problem, describe, info, load
+    from insula.protocols import allowed
+
+    problems: list[Problem] = []
+    with show.progress() as report:
+        report("reading recordings", 0, 1)
+        recordings = load(name, root, problems=problems)
+        report("reading recordings", 1, 1)
+    found = describe(recordings, info(name).recipe, problems=problems, allowed=allowed)
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=1))
+    else:
+        _print(name, found)
+    if any(p.fatal for p in found.problems):
+        raise typer.Exit(1)
+
+
+def _print(name: str, found: Description) -> None:
+    from rich.table import Table
+
+    console = show.console()
+    low, middle, high = found.trial_seconds
+    console.print(
+        show.facts(
+            [
+                ("data", name),
+                ("people", f"{len(found.people)}: {', '.join(found.people)}"),
+                ("sessions", f"{found.recordings} recordings, sessions {', '.join(found.sessions)}"),
+                ("trials", f"{found.trials} of {low:.0f} to {high:.0f} s, middle one {middle:.0f} s"),
+                ("traits", ", ".join(found.traits) or "none"),
+            ]
+        )
+    )
+    table = Table("modality", "rate Hz", "channels", "unit", "trials", "minutes", "missing")
+    for m in found.modalities:
+        rates = ", ".join("irregular" if r == 0 else f"{r:g}" for r in m.rates_hz)
+        channels = "; ".join(", ".join(c) for c in m.channels)
+        table.add_row(
+            m.modality, rates, channels, ", ".join(m.units), str(m.trials), f"{m.minutes:.0f}", f"{m.missing:.1%}"
+        )
+    console.print(table)
+    for target in found.targets:
+        _print_target(target)
+    for kind, rows in (("gap", found.gaps), ("fault", found.faults), ("problem", found.problems)):
+        for row in rows[:10]:
+            console.print(f"{kind}: {row}" if kind != "problem" else _problem(row))
+        if len(rows) > 10:
+            console.print(f"… and {len(rows) - 10} more of kind {kind} (all with --json)")
+
+
+def _print_target(target: TargetSummary) -> None:
+    console = show.console()
+    if target.continuous and target.value_range is not None:
+        low, middle, high = target.value_range
+        counts = f"a number, {low:g} to {high:g}, middle {middle:g}"
+    else:
+        counts = ", ".join(f"{k} {n} trials {target.minutes[k]:.0f} min" for k, n in target.trials.items())
+    rows = [("target", f"{target.target}: {counts}")]
+    if target.people_without:
+        rows.append(("  without labels", ", ".join(target.people_without)))
+    if target.schedule is not None:
+        shared = "shared: a clock can read it" if target.schedule.shared else "not shared"
+        rows.append(("  schedule", f"{shared} (agreement kappa {target.schedule.kappa:.2f})"))
+    if target.opening:
+        rows.append(("  opening", target.opening))
+    rows += [(f"  {name}", "allowed" if why is None else why) for name, why in target.protocols.items()]
+    console.print(show.facts(rows))
+
+
+def _problem(problem: object) -> str:
+    from insula.data import Problem
+
+    assert isinstance(problem, Problem)
+    return f"{'problem' if problem.fatal else 'note'}: {problem.file}: {problem.what}"

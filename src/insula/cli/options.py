@@ -1,0 +1,90 @@
+"""Options that several commands share, and the Experiment they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from insula.experiment import Experiment
+
+DataName = Annotated[str | None, typer.Option("--data", help="Data set: a name of `insula data list`.")]
+Root = Annotated[Path | None, typer.Option("--root", help="Folder of the data (for manifest also its CSV).")]
+TargetName = Annotated[
+    str | None,
+    typer.Option("--target", help="What to recognise: NAME, 'NAME>=5', NAME:classes. Default: the data set's first."),
+]
+Modalities = Annotated[
+    str | None, typer.Option("--modalities", help="Comma-separated, e.g. eda,bvp. Default: all that the data have.")
+]
+Subjects = Annotated[str | None, typer.Option("--subjects", help="Comma-separated people. Default: all.")]
+Normaliser = Annotated[
+    str | None,
+    typer.Option(
+        "--normaliser", help="opening, population, person_trials, running or whole_session. Default: by protocol."
+    ),
+]
+Window = Annotated[float | None, typer.Option("--window", help="Window in seconds. Default: the data set's recipe.")]
+Hop = Annotated[float | None, typer.Option("--hop", help="Seconds from window to window. Default: the recipe.")]
+Guard = Annotated[
+    float | None, typer.Option("--guard", help="Seconds dropped at a trial's start. Default: the recipe.")
+]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="Most training epochs. Default: 15.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of splits, weights and shuffles.")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda or mps.")]
+ExperimentFile = Annotated[
+    Path | None,
+    typer.Option("--experiment", help="TOML file with the whole experiment; flags that are given replace its keys."),
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Any key, e.g. --set train.learning_rate=0.001. May be repeated.")
+]
+
+
+def make_experiment(file: Path | None, tables: dict[str, dict[str, Any]], settings: list[str] | None) -> Experiment:
+    """Merge an experiment file, the given flags (None: not given) and ``--set`` keys."""
+    from insula.errors import InputError
+    from insula.experiment import experiment_from, read_experiment
+
+    base: dict[str, Any] = read_experiment(file).to_dict() if file is not None else {}
+    for name, table in tables.items():
+        given = {k: v for k, v in table.items() if v is not None}
+        if name == "":
+            base.update(given)
+        elif given:
+            base[name] = {**base.get(name, {}), **given}
+    for setting in settings or []:
+        path, found, text = setting.partition("=")
+        if not found:
+            raise InputError(f"--set {setting!r}; expected KEY=VALUE. For instance --set train.epochs=20.")
+        _put(base, path.strip().split("."), _value(text.strip()))
+    if not base.get("data", {}).get("name"):
+        raise InputError("no data named; expected --data NAME (see `insula data list`) or --experiment FILE.")
+    return experiment_from(base)
+
+
+def names(text: str | None) -> tuple[str, ...] | None:
+    """Split a comma-separated option."""
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _put(tables: dict[str, Any], path: list[str], value: Any) -> None:
+    from insula.errors import InputError
+
+    for key in path[:-1]:
+        inner = tables.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise InputError(f"--set {'.'.join(path)}; expected {key} to be a table, it is {inner!r}.")
+        tables = inner
+    tables[path[-1]] = value
+
+
+def _value(text: str) -> Any:
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

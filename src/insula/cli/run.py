@@ -1,0 +1,227 @@
+"""Commands that compute: demo, evaluate, train, predict."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from insula.cli import options as o
+from insula.cli import show
+
+Out = Annotated[Path, typer.Option("--out", help="Folder for result.json, predictions.parquet, report.html, model/.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes; results do not depend on it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for command in (demo, evaluate, train, predict):
+        app.command()(command)
+
+
+def demo(
+    out: Out = Path("runs/demo"),
+    people: Annotated[int, typer.Option("--people", min=2, help="Simulated people.")] = 4,
+    seed: o.Seed = 0,
+    jobs: Jobs = 2,
+    settings: o.Set = None,
+) -> None:
+    """Simulate a PhyMER-like cohort, train a personal model for each person, evaluate, explain and report."""
+    from insula.pipeline import run_experiment
+
+    tables: dict[str, dict[str, Any]] = {
+        "data": {"name": "simulate", "target": "emotion", "options": {"people": people, "seed": seed}},
+        "model": {"name": "liquid"},
+        "protocol": {"name": "within_subject", "folds": 4},
+        "compare": {"controls": ["frozen", "equal"]},
+        "train": {"epochs": 12},
+        "": {"seed": seed},
+    }
+    plan = o.make_experiment(None, tables, settings)
+    with show.progress() as report:
+        done = run_experiment(plan, out, jobs=jobs, command=_command(), progress=report)
+    _finish(done)
+
+
+def evaluate(
+    data: o.DataName = None,
+    root: o.Root = None,
+    target: o.TargetName = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Network: a name of `insula models`. Default: liquid.")
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option("--protocol", help="E.g. within_subject, leave_one_subject_out. Default: within_subject."),
+    ] = None,
+    out: Out = Path("runs/evaluation"),
+    size: Annotated[str | None, typer.Option("--size", help="small or medium. Default: small.")] = None,
+    scope: Annotated[str | None, typer.Option("--scope", help="window, trial or session. Default: trial.")] = None,
+    normaliser: o.Normaliser = None,
+    modalities: o.Modalities = None,
+    subjects: o.Subjects = None,
+    traits: Annotated[
+        bool | None, typer.Option("--traits/--no-traits", help="People's traits as inputs. Default: on.")
+    ] = None,
+    folds: Annotated[int | None, typer.Option("--folds", help="Folds, where the protocol leaves them free.")] = None,
+    null: Annotated[
+        int | None, typer.Option("--null", help="Refits on shuffled labels; 20 or more. Default: 0.")
+    ] = None,
+    window: o.Window = None,
+    hop: o.Hop = None,
+    guard: o.Guard = None,
+    epochs: o.Epochs = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed. Default: 0.")] = None,
+    experiment: o.ExperimentFile = None,
+    settings: o.Set = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only the model, classical rows and baselines; no analyses.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Allow session scope where it can read the clock (marked).")
+    ] = False,
+    jobs: Jobs = 2,
+    device: o.Device = "cpu",
+) -> None:
+    """Evaluate a model beside the clock, majority, prior and classical rows on the same windows.
+
+    Prints the table and writes result.json, predictions.parquet, report.html and model/ into --out.
+    """
+    from insula.pipeline import run_experiment
+
+    tables: dict[str, dict[str, Any]] = {
+        "data": {
+            "name": data,
+            "root": None if root is None else str(root),
+            "target": target,
+            "modalities": o.names(modalities),
+            "subjects": o.names(subjects),
+            "traits": traits,
+        },
+        "model": {"name": model, "size": size, "scope": scope, "normaliser": normaliser},
+        "protocol": {"name": protocol, "folds": folds, "null": null},
+        "recipe": {"window_s": window, "hop_s": hop, "guard_s": guard},
+        "train": {"epochs": epochs},
+        "": {"seed": seed},
+    }
+    if quick:
+        tables["compare"] = {"cores": [], "controls": [], "session": False}
+    plan = o.make_experiment(experiment, tables, settings)
+    with show.progress() as report:
+        done = run_experiment(
+            plan, out, jobs=jobs, device=device, force=force, analyses=not quick, command=_command(), progress=report
+        )
+    _finish(done)
+
+
+def train(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the model.")],
+    data: o.DataName = None,
+    root: o.Root = None,
+    target: o.TargetName = None,
+    model: Annotated[str | None, typer.Option("--model", help="Network. Default: liquid.")] = None,
+    size: Annotated[str | None, typer.Option("--size", help="small or medium. Default: small.")] = None,
+    normaliser: o.Normaliser = None,
+    modalities: o.Modalities = None,
+    subjects: o.Subjects = None,
+    window: o.Window = None,
+    hop: o.Hop = None,
+    epochs: o.Epochs = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed. Default: 0.")] = None,
+    experiment: o.ExperimentFile = None,
+    settings: o.Set = None,
+    device: o.Device = "cpu",
+) -> None:
+    """Train one model on all labelled windows (one person's with --subjects) and save it."""
+    from insula.pipeline import train_model
+
+    tables: dict[str, dict[str, Any]] = {
+        "data": {
+            "name": data,
+            "root": None if root is None else str(root),
+            "target": target,
+            "modalities": o.names(modalities),
+            "subjects": o.names(subjects),
+        },
+        "model": {"name": model, "size": size, "normaliser": normaliser},
+        "recipe": {"window_s": window, "hop_s": hop},
+        "train": {"epochs": epochs},
+        "": {"seed": seed},
+    }
+    plan = o.make_experiment(experiment, tables, settings)
+    with show.progress() as report:
+        estimator, windows = train_model(plan, out, device=device, progress=report)
+    _warn(windows.notes)
+    history = estimator.histories[0]
+    show.console().print(
+        show.facts(
+            [
+                ("model", str(out)),
+                ("windows", f"{len(windows)} of {windows.table['subject'].nunique()} people"),
+                ("parameters", f"{estimator.parameters:,}"),
+                ("epochs", f"{len(history.train)}, kept the weights of epoch {history.best + 1}"),
+            ]
+        )
+    )
+
+
+def predict(
+    model: Annotated[Path, typer.Option("--model", help="Folder written by `insula train` or evaluate (model/).")],
+    data: o.DataName = None,
+    root: o.Root = None,
+    subjects: o.Subjects = None,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV to write. Default: print a summary only.")] = None,
+    settings: o.Set = None,
+    device: o.Device = "cpu",
+) -> None:
+    """Predict every window of recordings with a saved model; labels are not needed."""
+    from insula.errors import InputError
+    from insula.estimator import Estimator
+    from insula.pipeline import predict_table, predict_windows
+
+    tables = {
+        "data": {"name": data, "root": None if root is None else str(root), "subjects": o.names(subjects)},
+    }
+    if out is not None and out.is_dir():
+        raise InputError(f"{out} is a folder; expected a CSV file to write. Give another --out.")
+    plan = o.make_experiment(None, tables, settings)
+    with show.progress() as report:
+        estimator = Estimator.load(model, device)
+        windows = predict_windows(estimator, plan, report)
+    _warn(windows.notes)
+    table = predict_table(estimator, windows)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(out, index=False)
+    rows = [("windows", f"{len(table)} of {table['subject'].nunique()} people")]
+    if estimator.schema.continuous:
+        rows.append((estimator.schema.target, f"mean {table['prediction'].mean():.3f}"))
+    else:
+        shares = table["prediction"].value_counts(normalize=True)
+        rows += [(str(name), f"{share:.1%} of windows") for name, share in shares.items()]
+    if out is not None:
+        rows.append(("written", str(out)))
+    show.console().print(show.facts(rows))
+
+
+def _finish(done: Any) -> None:
+    console = show.console()
+    console.print(show.result_table(done.result))
+    _warn(done.result.protocol["notes"])
+    console.print(f"report: {done.page}", soft_wrap=True)
+
+
+def _warn(notes: Sequence[str]) -> None:
+    """Say on standard error what was left out."""
+    for note in notes[:5]:
+        print(f"note: {note}", file=sys.stderr)
+    if len(notes) > 5:
+        print(f"note: … and {len(notes) - 5} more (`insula data check` lists problems of files)", file=sys.stderr)
+
+
+def _command() -> str:
+    return "insula " + " ".join(shlex.quote(a) for a in sys.argv[1:])

@@ -1,0 +1,91 @@
+"""What commands print: progress bars, tables of results, lists of facts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from insula.pipeline import Progress as Report
+    from insula.results import Result
+
+
+def console() -> Console:
+    """A console for standard output; wide where it is no terminal, so that piped tables are whole."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=160)
+
+
+@contextmanager
+def progress() -> Iterator[Report]:
+    """Bars on standard error, one a kind of work."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        known: dict[str, Any] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in known:
+                known[what] = bars.add_task(what, total=total)
+            bars.update(known[what], completed=done, total=total)
+
+        yield report
+
+
+def result_table(result: Result) -> Table:
+    """One row a system: score with interval, by trial, contrast, marks and verdict."""
+    frame = result.table()
+    main = result.main_metric
+    table = Table(title=title(result), title_justify="left")
+    columns = ["system", f"{main.replace('_', ' ')} [95 %]", "per trial", "AUC" if result.classes else "RMSE"]
+    if result.shared_schedule:
+        columns.append("person-swap contrast [95 %]")
+    columns += ["scope", "marks", "verdict"]
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="left" if i == 0 or name in ("scope", "marks", "verdict") else "right")
+    for _, row in frame.iterrows():
+        cells = [row["title"], _interval(row, main), _number(row[f"trial_{main}"])]
+        cells.append(_number(row["auc" if result.classes else "rmse"]))
+        if result.shared_schedule:
+            cells.append(_interval(row, "contrast"))
+        table.add_row(*cells, row["scope"], row["marks"], row["verdict"])
+    return table
+
+
+def title(result: Result) -> str:
+    """Say in a line what was evaluated."""
+    people = result.predictions["subject"].nunique()
+    leaky = " — LEAKY: windows of one trial on both sides" if result.leaky else ""
+    chance = f", chance {result.chance:.3f}" if result.classes else ""
+    return f"{result.target}: {result.protocol['name']}, {people} people, mean over people{chance}{leaky}"
+
+
+def facts(rows: list[tuple[str, str]]) -> Table:
+    """A plain two-column list."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def _interval(row: Any, name: str) -> str:
+    if not math.isfinite(row[name]):
+        return "–"
+    return f"{_number(row[name])} [{_number(row[f'{name}_lo'])}, {_number(row[f'{name}_hi'])}]"
+
+
+def _number(value: float) -> str:
+    return "–" if not math.isfinite(value) else f"{value:.3f}"

@@ -1,0 +1,111 @@
+"""Readers by name, loaded when asked for: `load`, `info`, `describe`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from insula.data.info import DataInfo, FileError, Problem
+from insula.errors import DataError, InputError, unknown_name
+from insula.types import Recording
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from insula.data.check import Description
+    from insula.recipe import Recipe
+
+__all__ = ["READERS", "DataInfo", "FileError", "Problem", "describe", "info", "load"]
+
+READERS: dict[str, str] = {
+    "bids": "insula.data.bids",
+    "cogwear_e4": "insula.data.cogwear_e4",
+    "deap": "insula.data.deap",
+    "dreamer": "insula.data.dreamer",
+    "e4": "insula.data.e4",
+    "eav": "insula.data.eav",
+    "eegemotions27": "insula.data.eegemotions27",
+    "esports_sensors": "insula.data.esports_sensors",
+    "kerc2021": "insula.data.kerc2021",
+    "manifest": "insula.data.manifest",
+    "phymer": "insula.data.phymer",
+    "pseudo_trials": "insula.data.pseudo_trials",
+    "seed": "insula.data.seed",
+    "seed_iv": "insula.data.seed_iv",
+    "seed_v": "insula.data.seed_v",
+    "simulate": "insula.data.simulate",
+    "stress_predict": "insula.data.stress_predict",
+    "wesad": "insula.data.wesad",
+}
+"""Reader name -> module with ``INFO`` and ``read(root, *, subjects, problems, ...)``."""
+
+
+def info(name: str) -> DataInfo:
+    """Return what is known about a data set without touching its files."""
+    found: DataInfo = _reader(name).INFO
+    return found
+
+
+def load(
+    name: str,
+    root: str | Path | None = None,
+    *,
+    subjects: Collection[str] | None = None,
+    problems: list[Problem] | None = None,
+    **options: Any,
+) -> tuple[Recording, ...]:
+    """Read recordings, sorted by subject and session.
+
+    ``subjects`` picks people. With a list ``problems``, damaged files are appended to it and what they hold is left
+    out; without, the first damaged file raises DataError. ``options`` are those of the reader's ``read``.
+    """
+    module = _reader(name)
+    parameters = inspect.signature(module.read).parameters
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        own = [p for p in parameters if p not in ("root", "subjects", "problems")]
+        for option in options:
+            if option not in own:
+                raise unknown_name(f"option of reader {name!r}", option, own)
+    if root is None and parameters["root"].default is inspect.Parameter.empty:
+        raise InputError(f"data {name!r} without a root; expected the folder of the data. Give root (--root DIR).")
+    if isinstance(subjects, str):
+        subjects = (subjects,)
+    found: Sequence[Recording] = module.read(
+        None if root is None else Path(root), subjects=subjects, problems=problems, **options
+    )
+    recordings = tuple(sorted(found, key=lambda r: (r.subject, r.session)))
+    if not recordings and problems is None:
+        raise DataError(
+            f"{root}: no recording of {name}; expected at least one. Check the folder with insula data check."
+        )
+    seen: set[tuple[str, str]] = set()
+    for recording in recordings:
+        key = (recording.subject, recording.session)
+        if key in seen:
+            raise DataError(
+                f"session {key} twice in {root}; expected each (subject, session) once. Rename one of them."
+            )
+        seen.add(key)
+    return recordings
+
+
+def describe(
+    recordings: Sequence[Recording],
+    recipe: Recipe | None = None,
+    *,
+    problems: Sequence[Problem] = (),
+    allowed: Callable[[pd.DataFrame], Mapping[str, str | None]] | None = None,
+) -> Description:
+    """Say what the recordings hold and what they allow; see `insula.data.check.describe`."""
+    from insula.data import check
+
+    return check.describe(recordings, recipe, problems=problems, allowed=allowed)
+
+
+def _reader(name: str) -> Any:
+    if name not in READERS:
+        raise unknown_name("data", name, READERS)
+    return import_module(READERS[name])

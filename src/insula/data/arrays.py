@@ -1,0 +1,57 @@
+"""Arrays that come out of files nobody vouches for, checked and turned into (channels, samples) float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from insula.data.info import FileError
+from insula.data.tables import AGAIN
+from insula.types import DoubleArray, FloatArray
+
+
+def as_samples(path: Path, what: str, value: Any, channels: int, *, channels_first: bool = True) -> FloatArray:
+    """Return a matrix of ``path`` as (channels, samples) float32, NaN where it is not finite.
+
+    ``channels_first`` False: the file holds (samples, channels). Any other shape or type is a FileError that calls the
+    matrix ``what``.
+    """
+    rule = f"({channels}, samples)" if channels_first else f"(samples, {channels})"
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf" or value.ndim != 2:
+        raise FileError(path, f"{what} is {_told(value)}; expected numbers of shape {rule}. {AGAIN}")
+    rows = value if channels_first else value.T
+    if rows.shape[0] != channels or not rows.shape[1]:
+        raise FileError(path, f"{what} has shape {value.shape}; expected {rule}. {AGAIN}")
+    return finite(rows)
+
+
+def finite(values: Any) -> FloatArray:
+    """Return numbers as contiguous float32 of the same shape; infinities and what float32 cannot hold are NaN."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        out = np.array(values, dtype=np.float32, order="C")
+    out[~np.isfinite(out)] = np.nan
+    return out
+
+
+def as_numbers(path: Path, what: str, value: Any) -> DoubleArray:
+    """Return a matrix of ``path`` as flat float64; anything but numbers is a FileError that calls it ``what``."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "iufb":
+        raise FileError(path, f"{what} is {_told(value)}; expected numbers. {AGAIN}")
+    return np.asarray(value, dtype=np.float64).ravel()
+
+
+def rating(path: Path, what: str, value: float, low: float, high: float) -> float | None:
+    """Check one rating; NaN is no rating, a number outside its scale a FileError."""
+    if np.isnan(value):
+        return None
+    if not low <= value <= high:
+        raise FileError(path, f"{what} {value:g}; expected {low:g} to {high:g}. {AGAIN}")
+    return float(value)
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} of shape {value.shape}"
+    return "missing" if value is None else f"of type {type(value).__name__}"

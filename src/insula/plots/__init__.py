@@ -1,0 +1,45 @@
+"""Pictures as inline SVG: the only place that knows matplotlib.
+
+Every function takes plain numbers and a width in CSS pixels, and returns one SVG string whose colours are CSS
+variables (`css_variables`) and whose letters are text.
+"""
+
+from insula.plots.inside import Attention, attention, latent, retention, seconds, time_constants
+from insula.plots.people import PersonScore, Strip, per_person, timeline
+from insula.plots.scores import (
+    Interval,
+    Line,
+    ReliabilityBin,
+    confusion,
+    intervals,
+    null_histogram,
+    reliability,
+    true_against_predicted,
+)
+from insula.plots.style import INKS, NARROW_PX, WIDE_PX, class_inks, css_variables
+
+__all__ = [
+    "INKS",
+    "NARROW_PX",
+    "WIDE_PX",
+    "Attention",
+    "Interval",
+    "Line",
+    "PersonScore",
+    "ReliabilityBin",
+    "Strip",
+    "attention",
+    "class_inks",
+    "confusion",
+    "css_variables",
+    "intervals",
+    "latent",
+    "null_histogram",
+    "per_person",
+    "reliability",
+    "retention",
+    "seconds",
+    "time_constants",
+    "timeline",
+    "true_against_predicted",
+]

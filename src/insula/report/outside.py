@@ -1,0 +1,210 @@
+"""Pictures of how well systems do: scores, comparisons, mistakes, people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from insula import plots
+from insula.report import facts as read
+from insula.report import picture, words
+from insula.report.facts import Facts, real
+from insula.report.picture import Picture
+
+
+def pictures(facts: Facts) -> dict[str, Picture]:
+    """Draw every picture whose numbers are there, by name."""
+    makers: Sequence[Callable[[Facts], Picture | None]] = (
+        _systems, _pairs, _contrast, _null, _confusion, _scatter, _reliability, _people, _timeline,
+    )  # fmt: skip
+    found = (make(facts) for make in makers)
+    return {one.name: one for one in found if one is not None}
+
+
+def _lines(facts: Facts) -> tuple[plots.Line, ...]:
+    chance = plots.Line("chance", facts.chance)
+    return (chance, plots.Line("clock", facts.clock.score, "clock")) if facts.clock else (chance,)
+
+
+def _systems(facts: Facts) -> Picture:
+    rows = [picture.interval(facts, r) for r in sorted(facts.rows, key=lambda r: -r.score) if math.isfinite(r.score)]
+    least = "left of chance it knows nothing"
+    dashed = f"the dashed lines: {least}, left of the clock it knows no more than the time"
+    if facts.clock is None:
+        dashed = f"the dashed line: {least}"
+    caption = f"""Mean over {len(facts.people)} people; each row is a system on the same windows, best first, and
+        {facts.headline.title} is in bold. Look at where an interval stands against {dashed}. Overlapping intervals do
+        not mean equal: compare person by person."""
+    return picture.make(
+        "systems", "All systems on the same windows", caption, picture.say(facts, rows), plots.intervals, rows,
+        _lines(facts), axis=picture.axis(facts), text=picture.written(facts), tick=picture.tick(facts),
+    )  # fmt: skip
+
+
+def _pairs(facts: Facts) -> Picture | None:
+    head = facts.headline
+    by_name = {r.system: r for r in facts.rows}
+    found = [(by_name[o], facts.pair(head.system, o)) for o in by_name if o != head.system]
+    rows = [
+        plots.Interval(row.title, pair.difference, pair.lo, pair.hi, row.ink)
+        for row, pair in found
+        if pair is not None and math.isfinite(pair.difference)
+    ]
+    if not rows:
+        return None
+    caption = f"""The same people under both systems: {head.title} minus each other row, person by person. An interval
+        wholly right of the line means that {head.title} is better for people like these."""
+    return picture.differences(
+        facts, "pairs", "Person by person", caption, rows, ("other is better", "model is better")
+    )
+
+
+def _contrast(facts: Facts) -> Picture | None:
+    rows = [
+        plots.Interval(r.title, r.contrast, r.contrast_lo, r.contrast_hi, r.ink, r is facts.headline)
+        for r in sorted(facts.rows, key=lambda r: -r.contrast if math.isfinite(r.contrast) else math.inf)
+        if math.isfinite(r.contrast)
+    ]
+    if not rows:
+        return None
+    caption = """Score against a person's own labels minus score against other people's labels at the same minute. The
+        schedule alone gives 0, and so does the clock. Only rows whose interval lies right of 0 have been shown to
+        use something about this very person."""
+    made = picture.differences(
+        facts, "contrast", "Own labels against other people's", caption, rows, ("schedule", "the person")
+    )
+    return replace(made, caption=made.caption + picture.note(facts, "person_swap"))
+
+
+def _null(facts: Facts) -> Picture | None:
+    null = facts.result.nulls.get(facts.headline.system) or {}
+    scores = [real(v) for v in null.get("scores") or () if math.isfinite(real(v))]
+    p = words.null_p(facts)
+    if len(scores) < 2:
+        return _null_interval(facts, null, p)
+    floor = (
+        f"; {len(scores)} shuffles can give no less than {words.p_text(1 / (1 + len(scores)))}."
+        if math.isfinite(p)
+        else ""
+    )
+    caption = f"""The whole pipeline refitted {len(scores)} times with labels shuffled between whole trials of a
+        person. Grey bars should pile up at chance; they show how far luck goes. The blue line is the score with the
+        true labels. {words.p_text(p)}{floor}"""
+    by_luck = words.score_text(facts, float(np.mean(scores)))
+    alt = (
+        f"Histogram of {len(scores)} scores with shuffled labels, mean {by_luck}, "
+        f"against {words.score_text(facts, facts.headline.score)} with the true labels. {words.p_text(p)}"
+    )
+    return picture.make(
+        "null", "What luck alone reaches", caption, alt, plots.null_histogram, scores, facts.headline.score,
+        facts.chance, axis=facts.score_name, tick=picture.tick(facts),
+    )  # fmt: skip
+
+
+def _null_interval(facts: Facts, null: Mapping[str, Any], p: float) -> Picture | None:
+    mean, lo, hi = (real(null.get(k)) for k in ("mean", "lo", "hi"))
+    if not math.isfinite(mean):
+        return None
+    head = facts.headline
+    rows = [
+        plots.Interval("true labels", head.score, head.lo, head.hi, head.ink, True),
+        plots.Interval("shuffled labels, mean", mean, lo, hi, "baseline"),
+    ]
+    caption = f"""The whole pipeline refitted {null.get("shuffles") or "several"} times with labels shuffled between
+        whole trials of a person. Shuffled labels should score at chance. {words.p_text(p)}"""
+    return picture.make(
+        "null", "What luck alone reaches", caption, picture.say(facts, rows), plots.intervals, rows,
+        (plots.Line("chance", facts.chance),), axis=facts.score_name,
+        text=picture.written(facts), tick=picture.tick(facts),
+    )  # fmt: skip
+
+
+def _confusion(facts: Facts) -> Picture | None:
+    classes = facts.result.classes
+    if not classes:
+        return None
+    counts = read.confusion_counts(facts.predictions(facts.headline.system), classes)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    alt = "; ".join(
+        f"true {c}: " + ", ".join(f"{d} {100 * shares[i, j]:.0f} %" for j, d in enumerate(classes))
+        for i, c in enumerate(classes)
+    )
+    off = shares * (1 - np.eye(len(classes)))
+    i, j = np.unravel_index(int(off.argmax()), off.shape)
+    best = int(np.diag(shares).argmax())
+    caption = f"""Of all windows with a true label (row), the percentage predicted as each label (column), pooled over
+        people. Blue is right, orange is a mistake. Best recognised: {classes[best]}
+        ({100 * shares[best, best]:.0f} %). Most common mistake: {classes[int(i)]} taken for {classes[int(j)]}
+        ({100 * shares[i, j]:.0f} %)."""
+    return picture.make("confusion", "What is taken for what", caption, alt, plots.confusion, counts, classes)
+
+
+def _scatter(facts: Facts) -> Picture | None:
+    if facts.result.classes:
+        return None
+    true, predicted = read.values(facts.predictions(facts.headline.system))
+    alt = f"Predicted against true {facts.result.target} of {len(true)} windows."
+    caption = """Each dot is a window. On the dashed line prediction equals truth. A flat cloud means that the model
+        stays near the mean and misses the extremes."""
+    return picture.make(
+        "scatter", "True and predicted", caption, alt, plots.true_against_predicted, true, predicted,
+        axis=facts.result.target,
+    )  # fmt: skip
+
+
+def _reliability(facts: Facts) -> Picture | None:
+    classes = facts.result.classes
+    bins = read.reliability_bins(facts.predictions(facts.headline.system), classes) if classes else ()
+    if len(bins) < 2:
+        return None
+    gap = sum(b.count * (b.confidence - b.right) for b in bins) / sum(b.count for b in bins)
+    lean = "too sure of itself" if gap > 0.02 else "not sure enough" if gap < -0.02 else "about as sure as it should be"
+    ece = facts.headline.others["ece"]
+    size = f" Calibration error (ECE), mean over people: {ece:.3f}." if math.isfinite(ece) else ""
+    caption = f"""Predictions grouped by how sure the model was. On the dashed line, 80 % sure means right in 80 % of
+        cases; below it the model boasts. Overall it is {lean}: {100 * abs(gap):.0f} points on
+        average.{size} The bars below count the windows, so do not read much into a point with few."""
+    alt = "; ".join(f"{100 * b.confidence:.0f} % sure, {100 * b.right:.0f} % right, {b.count} windows" for b in bins)
+    return picture.make(
+        "reliability", "How sure, and how often right", caption, alt, plots.reliability, bins, 1 / len(classes)
+    )
+
+
+def _people(facts: Facts) -> Picture | None:
+    rows = read.people_rows(facts)
+    against = read.opponent(facts)
+    if not rows or against is None or not all(math.isfinite(r.baseline) for r in rows):
+        return None
+    ahead = sum(r.model > r.baseline for r in rows)
+    under = sum(r.model <= facts.chance for r in rows)
+    caption = f"""One row a person, best first: filled dot {facts.headline.title}, open square {against.title}, the best
+        row that is no network. The model is ahead for {ahead} of {len(rows)} people
+        {f"and at or below chance for {under}" if under else "and above chance for all"}. A mean hides
+        this spread, and a person at the bottom would be served badly."""
+    alt = "; ".join(
+        f"{r.name} {words.score_text(facts, r.model)} against {words.score_text(facts, r.baseline)}" for r in rows
+    )
+    return picture.make(
+        "people", "Every person", caption, alt, plots.per_person, rows, titles=(facts.headline.title, against.title),
+        chance=facts.chance, axis=facts.score_name, text=picture.tick(facts),
+    )  # fmt: skip
+
+
+def _timeline(facts: Facts) -> Picture | None:
+    classes = facts.result.classes
+    if not classes or read.probabilities(facts.predictions(facts.headline.system), classes) is None:
+        return None
+    mine = facts.person_scores[facts.headline.system]
+    strips = read.strips(facts, {who: words.score_text(facts, score) for who, score in mine.items()})
+    if not strips:
+        return None
+    below = f"the probability of {classes[1]}" if len(classes) == 2 else "the probability of each label, stacked"
+    caption = f"""The best, the middle and the worst person. The thin band on top is the true label, below it {below},
+        as it becomes known at the end of each window. Gaps are guard times, rests and windows left out. Look for late
+        switches and for probabilities that drift on their own."""
+    alt = f"Predictions along the session for {', '.join(f'{s.name} ({s.score})' for s in strips)}."
+    return picture.make("timeline", "Along the session", caption, alt, plots.timeline, strips, classes)

@@ -1,0 +1,193 @@
+"""The HTML page: fills the template and writes it, with its JSON twin, in one step."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from insula.plots import css_variables
+from insula.report import inside, outside, prose, words
+from insula.report.facts import OTHER_SCORES, Facts, gather
+from insula.report.numbers import numbers_of
+from insula.results import Result
+
+_SCORE_TITLES = {
+    "macro_f1": ("macro F1", 3),
+    "kappa": ("kappa", 3),
+    "auc": ("AUC", 3),
+    "ece": ("ECE", 3),
+    "rmse": ("RMSE", 3),
+    "pearson": ("Pearson r", 3),
+}
+
+
+def render(result: Result) -> str:
+    """Return the report of a result as one HTML page that asks nothing of the network.
+
+    Raises
+    ------
+    InputError
+        If the result has no system or no prediction.
+    """
+    return _render(gather(result))
+
+
+def write(result: Result, path: str | os.PathLike[str]) -> Path:
+    """Write the page to ``path`` and its numbers beside it (.json); neither file is ever seen half-written.
+
+    Returns the path of the page.
+    """
+    target = Path(path)
+    facts = gather(result)
+    page = _render(facts)
+    numbers = json.dumps(numbers_of(facts), indent=1, ensure_ascii=False, allow_nan=False)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _replace(target.with_suffix(".json"), numbers)
+    _replace(target, page)
+    return target
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n", errors="replace") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _render(facts: Facts) -> str:
+    environment = Environment(
+        loader=PackageLoader("insula"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["value"] = plain
+    environment.filters["nice"] = nice
+    environment.filters["date"] = date
+    environment.filters["minus"] = words.minus
+    environment.filters["svg"] = Markup
+    environment.tests["many"] = lambda value: isinstance(value, Mapping)
+    environment.tests["number"] = lambda v: isinstance(v, int | float) and math.isfinite(v)
+    files = resources.files("insula") / "templates"
+    template = environment.get_template("report.html.j2")
+    within = inside.pictures(facts)
+    data: Mapping[str, Any] = facts.analyses.get("data") or {}
+    return template.render(
+        facts=facts,
+        head=facts.headline,
+        result=facts.result,
+        provenance=facts.result.provenance,
+        data_name=words.data_name(facts),
+        banner=words.LEAKY_BANNER if facts.result.leaky else "",
+        notes=_notes(facts),
+        verdict=words.verdict(facts),
+        checks=words.checks(facts),
+        meter=_meter(facts),
+        normalisers=sorted({r.normaliser for r in facts.rows if r.normaliser}),
+        columns=[(name, *_SCORE_TITLES[name]) for name in OTHER_SCORES if _any(facts, name)],
+        has_contrast=any(math.isfinite(r.contrast) for r in facts.rows),
+        has_trial=any(math.isfinite(r.trial) for r in facts.rows),
+        best=max((r.score for r in facts.rows if math.isfinite(r.score)), default=math.nan),
+        pictures=outside.pictures(facts) | within,
+        inside=tuple(within),
+        shared=words.shared_schedule(facts),
+        data={k: v for k, v in data.items() if k != "problems"},
+        problems=data.get("problems") or (),
+        quality=facts.analyses.get("quality") or {},
+        meaning=prose.meaning(facts),
+        misuse=prose.MISUSE,
+        methods=prose.methods(facts),
+        score=partial(words.score_text, facts),
+        span=partial(words.range_text, facts),
+        difference=partial(words.difference_text, facts),
+        difference_span=partial(words.difference_range, facts),
+        p_text=words.p_text,
+        variables=Markup(css_variables()),
+        style=Markup((files / "report.css").read_text(encoding="utf-8")),
+        script=Markup((files / "report.js").read_text(encoding="utf-8")),
+    )
+
+
+def _notes(facts: Facts) -> tuple[str, ...]:
+    """Return the notes of the protocol, each once, without those listed with the data; a text counts as one note."""
+    notes = facts.result.protocol.get("notes") or ()
+    elsewhere = (facts.analyses.get("data") or {}).get("problems") or ()
+    texts = dict.fromkeys([notes] if isinstance(notes, str) else map(str, notes))
+    return tuple(text for text in texts if text not in elsewhere)
+
+
+def _any(facts: Facts, name: str) -> bool:
+    return any(math.isfinite(r.others[name]) for r in facts.rows)
+
+
+def _meter(facts: Facts) -> Mapping[str, Any]:
+    """Place score, interval, chance and clock on a bar, in percent of its width."""
+    head = facts.headline
+    low = min(0.0, *(v for v in (head.lo, head.score) if math.isfinite(v)))
+    low = math.floor(low * 10) / 10
+
+    def place(value: float) -> float:
+        return round(100 * (min(max(value, low), 1) - low) / (1 - low), 2)
+
+    marks = [("chance", facts.chance, "soft")]
+    if facts.clock is not None and facts.clock is not head and math.isfinite(facts.clock.score):
+        marks.append(("clock", facts.clock.score, "clock"))
+    known = math.isfinite(head.lo) and math.isfinite(head.hi)
+    return {
+        "at": place(head.score) if math.isfinite(head.score) else 0.0,
+        "lo": place(head.lo) if known else 0.0,
+        "width": place(head.hi) - place(head.lo) if known else 0.0,
+        "left": words.tick_text(facts, low),
+        "right": words.tick_text(facts, 1.0),
+        "clock": next((place(value) for name, value, _ in marks if name == "clock"), 50.0),
+        "marks": [(name, place(value), words.tick_text(facts, value), ink) for name, value, ink in marks],
+    }
+
+
+def date(text: str) -> str:
+    """Write an ISO date for people; what is no ISO date stays as it is."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{when.day} {when:%B %Y, %H:%M} {when.tzname() or ''}".strip()
+
+
+def plain(value: Any) -> str:
+    """Write a recorded value for people: numbers short, lists with commas, an en dash for nothing."""
+    if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return words.minus(f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}")
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return "; ".join(f"{nice(str(k))}: {plain(v)}" for k, v in value.items()) or "–"
+    if isinstance(value, Sequence):
+        return ", ".join(plain(v) for v in value) or "–"
+    return str(value)
+
+
+def nice(key: str) -> str:
+    """Turn a key with its unit into words: ``window_s`` becomes ``window (s)``."""
+    for ending, unit in (("_s", "s"), ("_hz", "Hz"), ("_ms", "ms"), ("_uv", "µV")):
+        if key.endswith(ending):
+            return f"{key.removesuffix(ending).replace('_', ' ')} ({unit})"
+    return key.replace("_", " ")

@@ -1,0 +1,18 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """Folder of real recordings: $INSULA_RECORDINGS, else ../shared/data beside the project; skips where absent."""
+    named = os.environ.get("INSULA_RECORDINGS")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real recordings: {folder} does not exist (set INSULA_RECORDINGS to their folder)")
+    return folder
