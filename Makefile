@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
-.PHONY: demo check test bench format install chromium clean
+.PHONY: demo check lint test bench format install chromium clean
 
 install: $(VENV)/.installed
 demo: $(VENV)/.installed
@@ -26,12 +26,14 @@ $(VENV)/.benched: $(VENV)/.tested
 	touch $@
 
 # Format, lint, types, import contract, fast tests.
-check: $(VENV)/.tested
+check: lint
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+lint: $(VENV)/.tested
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 # Everything: check and the slow tests. The browser tests say why they are skipped where no browser can be had.
 test: check chromium

@@ -199,7 +199,7 @@ def memory_rows() -> list[Row]:
 
 
 def compile_rows() -> list[Row]:
-    """Seconds of the first forward and backward pass with an empty cache, and with a full one, Numba's import included."""
+    """Seconds of the first forward and backward pass, Numba's import included, with an empty cache and a full one."""
     rows = []
     for which in ("neural", "conductance", "closed form"):
         with tempfile.TemporaryDirectory() as folder:

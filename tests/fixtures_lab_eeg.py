@@ -139,7 +139,9 @@ def write_cnt(path: Path, values: np.ndarray, names: list[str], rate_hz: int = 1
     return counts * calibration
 
 
-def write_seed_v(root: Path, people: tuple[int, ...] = (1,), seconds: int = 3) -> dict[str, np.ndarray]:
+def write_seed_v(
+    root: Path, people: tuple[int, ...] = (1,), seconds: int = 3, rate_hz: int = 1000
+) -> dict[str, np.ndarray]:
     """Sessions of 15 trials of ``seconds`` with 1 s between, times in the data set's text file; arrays (66, T)."""
     rng = np.random.default_rng(5)
     names = [*SEED_CAP[:30], "M1", *SEED_CAP[30:], "M2", "VEO", "HEO"]
@@ -151,7 +153,7 @@ def write_seed_v(root: Path, people: tuple[int, ...] = (1,), seconds: int = 3) -
         text += [f"Session {session}:", f"start_second: {starts}", f"end_second: {[s + seconds for s in starts]}", ""]
         for person in people:
             path = root / f"EEG_raw/{person}_{session}_2018080{session}.cnt"
-            values = write_cnt(path, rng.normal(size=(66, length * 1000)) * 20, names)
+            values = write_cnt(path, rng.normal(size=(66, length * rate_hz)) * 20, names, rate_hz)
             written[path.name] = np.delete(values, [30, 63, 64, 65], axis=0)
     lines(root / "trial_start_end_timestamp.txt", text)
     return written

@@ -102,10 +102,10 @@ def child(method: str, threads: int) -> Tensor:
     process.start()
     there.close()
     try:
-        assert here.poll(120), "the child gave no answer"
+        assert here.poll(300), "the child gave no answer"
         answer = here.recv()
     finally:
-        process.join(30)
+        process.join(300)
         if process.is_alive():
             process.kill()
     assert process.exitcode == 0

@@ -50,7 +50,7 @@ def test_gradients_against_finite_differences(solver: str) -> None:
 def test_first_order_convergence_in_sub_steps(solver: str) -> None:
     u, elapsed = sequence()
     errors = []
-    exact = cell(sub_steps=2048, solver=solver)(u, elapsed)[0]
+    exact = cell(sub_steps=512, solver=solver)(u, elapsed)[0]
     for k in (8, 16, 32):
         errors.append((cell(sub_steps=k, solver=solver)(u, elapsed)[0] - exact).abs().max().item())
     orders = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
@@ -59,8 +59,8 @@ def test_first_order_convergence_in_sub_steps(solver: str) -> None:
 
 def test_both_solvers_have_one_limit() -> None:
     u, elapsed = sequence()
-    fused, exponential = (cell(sub_steps=1024, solver=s)(u, elapsed)[0] for s in ("fused", "exponential"))
-    torch.testing.assert_close(fused, exponential, atol=1e-3, rtol=0)
+    fused, exponential = (cell(sub_steps=512, solver=s)(u, elapsed)[0] for s in ("fused", "exponential"))
+    torch.testing.assert_close(fused, exponential, atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize("solver", ["fused", "exponential"])
@@ -147,7 +147,7 @@ def test_unobserved_input_is_dropped_and_recurrence_goes_on() -> None:
     assert not torch.equal(out[:, 1], out[:, 0])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10_000),
     k=st.integers(1, 6),

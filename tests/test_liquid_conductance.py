@@ -95,7 +95,7 @@ def test_gradients_against_finite_differences() -> None:
 
 def test_first_order_convergence_in_sub_steps() -> None:
     u, elapsed = sequence()
-    exact = cell(sub_steps=2048)(u, elapsed)[0]
+    exact = cell(sub_steps=1024)(u, elapsed)[0]
     errors = [(cell(sub_steps=k)(u, elapsed)[0] - exact).abs().max().item() for k in (16, 32, 64)]
     orders = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
     assert all(0.85 < order < 1.25 for order in orders), (errors, orders)
@@ -116,7 +116,7 @@ def test_constant_input_reaches_the_analytic_fixed_point() -> None:
     torch.testing.assert_close(state[0], expected, atol=1e-7, rtol=0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10_000), k=st.integers(1, 6), longest=st.floats(1e-3, 1e3), scale=st.floats(0.1, 30))
 def test_bounds(seed: int, k: int, longest: float, scale: float) -> None:
     torch.manual_seed(seed)

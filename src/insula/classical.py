@@ -215,7 +215,7 @@ class ClassicalEstimator:
         self.model: Any = None
         if self.info.inputs != "none" and (self.schema.continuous or self.classes.size > 1):
             self.model = _build(self.info.name, self.options, self.schema.continuous, self.seed, len(y))
-            with _one_thread():
+            with one_thread():
                 self.model.fit(x, y)
         self._fitted = True
         return self
@@ -230,7 +230,7 @@ class ClassicalEstimator:
             out[:] = self.share
             return out
         x = self.columns(windows)
-        with _one_thread():
+        with one_thread():
             soft = hasattr(self.model, "predict_proba")
             answer = self.model.predict_proba(x) if soft else _softmax(self.model.decision_function(x))
         out[:, self.model.classes_] = answer
@@ -243,7 +243,7 @@ class ClassicalEstimator:
             return self.predict_proba(windows).argmax(axis=1).astype(np.int64)
         if self.model is None:
             return np.full(len(windows), self.constant)
-        with _one_thread():
+        with one_thread():
             return np.asarray(self.model.predict(self.columns(windows)), np.float64)
 
     # -- columns ---------------------------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ class ClassicalEstimator:
         self.schema.require(windows.schema, "the model", "the data")
 
 
-def _one_thread() -> AbstractContextManager[Any]:
+def one_thread() -> AbstractContextManager[Any]:
     """Keep scikit-learn on one thread: the same numbers everywhere, and no waiting for cores that others use."""
     return _thread_pools().limit(limits=1)  # type: ignore[no-any-return]
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -262,12 +263,10 @@ class Estimator:
         return target
 
     def _description(self) -> dict[str, Any]:
-        import insula
-
         config = asdict(replace(self.config, options=dict(self.config.options or {})))
         return {
             "format": FORMAT,
-            "insula": insula.__version__,
+            "insula": version("insula"),
             "torch": torch.__version__,
             "config": config,
             "recipe": self.recipe.to_dict(),

@@ -70,7 +70,7 @@ class CompareWith:
     )
     context: bool = True
     cores: tuple[str, ...] = ("ema", "gru")
-    controls: tuple[str, ...] = ()
+    controls: tuple[str, ...] = CONTROLS
     session: bool | None = None
 
 

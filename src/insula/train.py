@@ -112,6 +112,8 @@ def fit(
     """Train a model in place and leave the best weights by validation loss in it (the last ones without validation).
 
     ``classes`` is 0 for a continuous target. Class weights are the inverse of the training windows' class counts.
+    A model with ``swa`` True keeps the equal mean of its weights at the ends of the epochs from ``swa_start`` on, with
+    the learning rate held there (stochastic weight averaging); it is trained through all epochs.
     """
     rng = np.random.default_rng(seed)
     model.to(device)
@@ -120,7 +122,8 @@ def fit(
     steps = config.epochs * training.steps(config.batch_trials)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [g["lr"] for g in groups], total_steps=max(steps, 2))
     weights = _class_weights(training, classes, device)
-    average = copy.deepcopy(model) if config.average else model
+    first = _averaged_from(model, config.epochs)
+    average = copy.deepcopy(model) if config.average or first is not None else model
     history, best, best_loss = History(), None, float("inf")
     for epoch in range(config.epochs):
         model.train()
@@ -132,9 +135,14 @@ def fit(
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
             optimiser.step()
-            schedule.step()
-            _follow(average, model, config.average)
+            if first is None or epoch < first:
+                schedule.step()
+            if first is None:
+                _follow(average, model, config.average)
             losses.append(float(loss.detach()))
+        if first is not None:
+            before = max(0, epoch - first)
+            _follow(average, model, before / (before + 1))
         history.train.append(float(np.mean(losses)))
         if not np.isfinite(history.train[-1]):
             raise InputError(
@@ -144,7 +152,9 @@ def fit(
         if validation is not None and len(validation):
             held_out = _validate(average, validation, weights, config, device)
             history.validation.append(held_out)
-            if held_out < best_loss - 1e-5:
+            if first is not None:
+                history.best = epoch
+            elif held_out < best_loss - 1e-5:
                 best_loss, best, history.best = held_out, copy.deepcopy(average.state_dict()), epoch
             elif epoch - history.best >= config.patience:
                 break
@@ -226,6 +236,13 @@ def _groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
         (slow, 0.0, rate * config.time_constant_rate),
     )
     return [{"params": p, "weight_decay": decay, "lr": lr} for p, decay, lr in groups if p]
+
+
+def _averaged_from(model: nn.Module, epochs: int) -> int | None:
+    """Epoch from which weights are averaged equally, None for a model that does not ask for it."""
+    if not getattr(model, "swa", False):
+        return None
+    return min(int(float(model.swa_start) * epochs), epochs - 1)  # type: ignore[arg-type]
 
 
 @torch.no_grad()

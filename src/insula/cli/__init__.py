@@ -1,4 +1,4 @@
-"""The command line: `insula demo | data | evaluate | train | predict | explain | report | audit | energy`."""
+"""The command line: `insula demo | data | evaluate | train | predict | explain | report` and the commands around it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from insula.cli import analyse, data, run
+from insula.cli import analyse, compare, data, energy, export, run
 
 app = typer.Typer(
     name="insula",
@@ -18,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data.app, name="data")
-for module in (run, analyse):
+for module in (run, analyse, compare, energy, export):
     module.register(app)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from insula.results import Result
 
 
+QUIET_S = 2.0
+"""Work shorter than this goes unmentioned in a log file."""
+
+
 def console() -> Console:
     """A console for standard output; wide where it is no terminal, so that piped tables are whole."""
     found = Console(highlight=False)
@@ -24,7 +29,11 @@ def console() -> Console:
 
 @contextmanager
 def progress() -> Iterator[Report]:
-    """Bars on standard error, one a kind of work."""
+    """Bars on standard error, one a kind of work; in a log file a line every tenth of it."""
+    errors = Console(stderr=True)
+    if not errors.is_terminal:
+        yield _lines(errors)
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -32,7 +41,7 @@ def progress() -> Iterator[Report]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=errors) as bars:
         known: dict[str, Any] = {}
 
         def report(what: str, done: int, total: int) -> None:
@@ -41,6 +50,20 @@ def progress() -> Iterator[Report]:
             bars.update(known[what], completed=done, total=total)
 
         yield report
+
+
+def _lines(errors: Console) -> Report:
+    said: dict[str, int] = {}
+    began: dict[str, float] = {}
+
+    def report(what: str, done: int, total: int) -> None:
+        tenth = 10 * done // max(total, 1)
+        waited_s = time.monotonic() - began.setdefault(what, time.monotonic())
+        if tenth > said.get(what, 0) and waited_s > QUIET_S:
+            said[what] = tenth
+            errors.print(f"{what}: {done} of {total}", highlight=False)
+
+    return report
 
 
 def result_table(result: Result) -> Table:

@@ -68,7 +68,8 @@ class Shelf:
             windows.features()
             windows.present()
             self._windows[name] = (windows, windows.fingerprint())
-        return _latest(self._windows, name)
+        _touch(self._windows, name)
+        return self._windows[name]
 
     def _read(self, experiment: Experiment, name: str) -> tuple[tuple[Recording, ...], list[str]]:
         from insula.data import Problem
@@ -81,7 +82,8 @@ class Shelf:
             problems: list[Problem] = []
             found = read_recordings(experiment, problems)
             self._recordings[name] = (found, [f"{p.file}: {p.what}" for p in problems])
-        return _latest(self._recordings, name)
+        _touch(self._recordings, name)
+        return self._recordings[name]
 
 
 def evaluate_cell(
@@ -191,9 +193,8 @@ def _name(values: Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True, default=str)
 
 
-def _latest(shelf: OrderedDict[str, Any], name: str) -> Any:
-    """Return an entry, mark it as the latest and drop the oldest ones."""
+def _touch(shelf: OrderedDict[str, Any], name: str) -> None:
+    """Mark an entry as the latest and drop the oldest ones."""
     shelf.move_to_end(name)
     while len(shelf) > _KEPT:
         shelf.popitem(last=False)
-    return shelf[name]

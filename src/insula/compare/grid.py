@@ -123,6 +123,7 @@ def grid_from(tables: Mapping[str, Any], name: str = "grid") -> Grid:
     """
     _known("grid key", tables, _GRID)
     compare = _compare(tables.get("compare", {}))
+    _known("[tune] key", tables.get("tune", {}), _TUNE)
     cells: list[Cell] = []
     entries: list[DataEntry] = []
     data = tables.get("data", [])
@@ -133,6 +134,7 @@ def grid_from(tables: Mapping[str, Any], name: str = "grid") -> Grid:
         entries.append(entry)
         cells += _cells(entry, table, tables, compare)
     _require_apart(cells)
+    _require_keys(cells)
     limit = tables.get("time_limit_s")
     if limit is not None and not (isinstance(limit, int | float) and limit > 0):
         raise InputError(f"time_limit_s {limit!r}; expected seconds above 0. Leave it out for no limit.")
@@ -184,7 +186,7 @@ def _cells(entry: DataEntry, table: Mapping[str, Any], grid: Mapping[str, Any], 
                     }
                     if not _is_row(model["name"]):
                         built["train"] = {**train, **own}
-                        built["tune"] = _tune(grid.get("tune", {}))
+                        built["tune"] = grid.get("tune", {})
                     cells.append(Cell(entry.label, label, experiment_from(built)))
     return cells
 
@@ -210,15 +212,10 @@ def _compare(table: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _tune(table: Mapping[str, Any]) -> dict[str, Any]:
-    _known("[tune] key", table, _TUNE)
-    return dict(table)
-
-
 def _protocol(given: Any) -> dict[str, Any]:
     from insula.protocols import PROTOCOLS
 
-    table = {"name": given} if isinstance(given, str) else dict(given)
+    table = _named("protocol", given)
     _known("protocol key", table, [f.name for f in dataclasses.fields(ProtocolPart)])
     if table.get("name") not in PROTOCOLS:
         raise unknown_name("protocol", str(table.get("name")), PROTOCOLS)
@@ -230,12 +227,20 @@ def _model(given: Any) -> tuple[dict[str, Any], str, dict[str, Any]]:
     from insula.classical import CLASSICAL
     from insula.models import MODELS
 
-    table = {"name": given} if isinstance(given, str) else dict(given)
+    table = _named("model", given)
     _known("model key", table, [*(f.name for f in dataclasses.fields(ModelPart)), *_MODEL_OWN])
     if table.get("name") not in (*MODELS, *CLASSICAL):
         raise unknown_name("model", str(table.get("name")), [*MODELS, *CLASSICAL])
     label, own = str(table.pop("label", table["name"])), dict(table.pop("train", {}))
     return table, label, own
+
+
+def _named(kind: str, given: Any) -> dict[str, Any]:
+    if isinstance(given, str):
+        return {"name": given}
+    if not isinstance(given, Mapping):
+        raise InputError(f"{kind} {given!r}; expected a name or a table with a name.")
+    return dict(given)
 
 
 def _is_row(name: str) -> bool:
@@ -261,6 +266,22 @@ def _require_apart(cells: Sequence[Cell]) -> None:
                     "Give one of them another label, or remove it."
                 )
             seen.add(one)
+
+
+def _require_keys(cells: Sequence[Cell]) -> None:
+    """Find unknown keys of [recipe], [train] and [tune] before any cell takes time."""
+    from insula.data import info
+    from insula.experiment import apply_recipe
+    from insula.plans import require_names
+
+    seen = set()
+    for cell in cells:
+        one = cell.experiment
+        like = json.dumps([one.data.name, one.recipe, one.model.name, one.train, one.tune.candidates], default=str)
+        if like not in seen:
+            apply_recipe(info(one.data.name).recipe, one.recipe)
+            require_names(one)
+            seen.add(like)
 
 
 def _known(kind: str, table: Mapping[str, Any], allowed: Sequence[str]) -> None:

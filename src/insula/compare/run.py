@@ -58,7 +58,7 @@ def run_grid(
         known = outcomes(grid, folder)
         waiting = [c for c in grid.cells if not finished(known.get(c.key), limit_s)]
         board = _Board(waiting, Forecast(folder, grid.cells, known), jobs, limit_s)
-        for cell, outcome in _dispatch(board, folder, jobs, limit_s, lock):
+        for cell, outcome in _dispatch(board, folder, min(jobs, len(waiting)), limit_s, lock):
             known[cell.key] = outcome
             keep(outcome, folder)
             left = board.learn(cell, outcome)
@@ -142,7 +142,7 @@ def locked(folder: Path) -> Iterator[int | None]:
 
 
 class _Board:
-    """Which cell a worker does next: the longest of the data set it has read already, else of the one with most left."""
+    """Which cell a worker does next: the longest of the data set it has read, else of the one with most left."""
 
     def __init__(self, cells: Sequence[Cell], forecast: Forecast, jobs: int, limit_s: float | None) -> None:
         self.forecast, self.jobs, self.limit_s = forecast, jobs, limit_s
@@ -184,7 +184,7 @@ def _dispatch(
     def work(line: _Line) -> None:
         try:
             cell = board.next(None)
-            while cell is not None and not line.stopped:
+            while cell is not None and not line.stopped():
                 outcome = line.run(cell)
                 if outcome is not None:
                     ended.put((cell, outcome))
@@ -220,21 +220,24 @@ class _Line:
 
     def __init__(self, folder: Path, limit_s: float | None, lock: int | None) -> None:
         self.folder, self.limit_s, self.lock = folder, limit_s, lock
-        self.stopped = False
+        self._stopped = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self._log: IO[str] | None = None
+
+    def stopped(self) -> bool:
+        return self._stopped.is_set()
 
     def run(self, cell: Cell) -> Outcome | None:
         """Evaluate one cell; None when the line was stopped in the middle of it."""
         process = self._begun()
-        if self.stopped:
+        if self.stopped():
             return None
         started = time.perf_counter()
         over = threading.Event()
         answer = self._ask(process, {"key": cell.key, "experiment": cell.experiment.to_dict()}, over)
         if answer is not None:
             return Outcome(**answer)
-        if self.stopped:
+        if self.stopped():
             return None
         code = process.wait()
         self.end()
@@ -251,7 +254,7 @@ class _Line:
 
     def stop(self) -> None:
         """End the process, in the middle of a cell if need be; the thread that runs it cleans up."""
-        self.stopped = True
+        self._stopped.set()
         if self._process is not None:
             self._process.kill()
 
@@ -279,8 +282,8 @@ class _Line:
 
         The limit counts from the moment at which the worker has the cell's data; reading may take ten times as long.
         """
-        if process.stdin is None or process.stdout is None:
-            return None
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             process.stdin.write(json.dumps(task, default=str) + "\n")
             process.stdin.flush()

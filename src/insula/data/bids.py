@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import re
+import warnings
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -275,8 +276,12 @@ def _sidecar(root: Path, path: Path) -> Mapping[str, Any]:
 def _read_tsv(path: Path, required: Sequence[str]) -> pd.DataFrame:
     data = read_bytes(path)
     try:
-        table = pd.read_csv(io.BytesIO(data), sep="\t", dtype=str, keep_default_na=False, index_col=False, quoting=3)
-    except (ValueError, UnicodeDecodeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # lines longer than the header
+            table = pd.read_csv(
+                io.BytesIO(data), sep="\t", dtype=str, keep_default_na=False, index_col=False, quoting=3
+            )
+    except (ValueError, pd.errors.ParserWarning) as error:
         raise FileError(path, f"not a table separated by tabs ({str(error).strip()[:100]}). {AGAIN}") from None
     table = table.fillna("")  # lines shorter than the header
     missing = [name for name in required if name not in table.columns]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import pandas as pd
 from insula.data.info import DataInfo, FileError, Problem, collecting, note
 from insula.data.label_columns import read_labels
 from insula.data.order import in_order
-from insula.data.sources import CSV_SUFFIXES, MNE_SUFFIXES, OpenFiles, Request
+from insula.data.sources import CSV_SUFFIXES, FORMAT_SUFFIXES, FORMATS, MNE_SUFFIXES, OpenFiles, Request
 from insula.data.tables import chosen, is_empty, number_column, read_table, to_numbers
 from insula.errors import DataError, unknown_name
 from insula.recipe import Recipe
@@ -22,15 +23,20 @@ from insula.types import MODALITIES, Label, Recording, Role, Signal, Trial
 
 INFO = DataInfo(
     name="manifest",
-    title=f"Your own files ({' '.join((*MNE_SUFFIXES, *CSV_SUFFIXES))}) listed in a manifest",
+    title=f"Your own files ({' '.join((*MNE_SUFFIXES, *CSV_SUFFIXES, *FORMAT_SUFFIXES))}) listed in a manifest",
     licence="your own",
     where="a folder with manifest.csv (and people.csv), or the path of the manifest",
     targets={"(label columns)": "every column that is not one of the manifest's own"},
     recipe=Recipe(window_s=10.0, hop_s=5.0, guard_s=5.0, opening_s=0.0),
 )
 
+LONGEST_NAME = 255
+"""Bytes of a file's name on common file systems."""
 REQUIRED = ("file", "modality", "subject", "trial")
-OWN_COLUMNS = (*REQUIRED, "session", "stimulus", "role", "start", "stop", "onset", "rate", "time", "unit", "channels")
+OWN_COLUMNS = (
+    *REQUIRED, "session", "stimulus", "role", "start", "stop", "onset", "rate", "time", "unit", "channels", "format",
+    "stream",
+)  # fmt: skip
 """The manifest's own columns; every other column is a label."""
 
 
@@ -61,8 +67,9 @@ def read(
     Columns: ``file`` (inside the manifest's folder), ``modality``, ``subject``, ``trial``; and if wanted ``session``
     (else ``only``), ``stimulus``, ``role`` (trial or baseline), ``start`` and ``stop`` (seconds inside the file, else
     all of it), ``onset`` (seconds on the session's clock), ``rate`` (Hz; ``e4`` for native Empatica files), ``time``
-    (name of the file's time column), ``unit``, ``channels`` (names separated by ``;``). Every other column is a label;
-    a column of numbers is a rating (say ``NAME:classes`` as the target to take its values as classes).
+    (name of the file's time column), ``unit``, ``channels`` (names separated by ``;``), ``format`` (export of a device:
+    ``embraceplus``, ``muse``, ``polar``, ``shimmer``), ``stream`` (in a .xdf of several). Every other column is a
+    label; a column of numbers is a rating (say ``NAME:classes`` as the target to take its values as classes).
 
     Rows of equal subject, session and trial are one trial; its first row sets its time and the others start with it.
     Without ``onset`` the clock is that of the file when all first rows of a session name the same file, else trials
@@ -141,6 +148,8 @@ def _request(path: Path, line: int, cell: Mapping[str, str]) -> Request:
     if cell["modality"] not in MODALITIES:
         raise FileError(path, f"line {line}: {unknown_name('modality', cell['modality'], MODALITIES)}")
     folder = path.parent.resolve()
+    if max(len(os.fsencode(part)) for part in cell["file"].split("/")) > LONGEST_NAME:
+        raise FileError(path, f"line {line}: a file name of more than {LONGEST_NAME} bytes. Correct the cell.")
     file = (folder / cell["file"]).resolve()
     if not file.is_relative_to(folder):
         raise FileError(
@@ -152,6 +161,8 @@ def _request(path: Path, line: int, cell: Mapping[str, str]) -> Request:
     rate = to_numbers([cell["rate"]])[0] if cell["rate"] and not e4 else None
     if rate is not None and not 0 < rate < np.inf:
         raise FileError(path, f"line {line}: rate {cell['rate']!r}; expected Hz above 0, or e4. Correct the cell.")
+    if cell["format"] and cell["format"].lower() not in FORMATS:
+        raise FileError(path, f"line {line}: {unknown_name('format', cell['format'], FORMATS)}")
     return Request(
         path.parent / cell["file"],
         cell["modality"],
@@ -160,6 +171,8 @@ def _request(path: Path, line: int, cell: Mapping[str, str]) -> Request:
         e4,
         cell["time"] or None,
         cell["unit"] or None,
+        cell["format"].lower() or None,
+        cell["stream"] or None,
     )
 
 

@@ -179,6 +179,8 @@ def _signals(
         eeg = OpenFiles(problems).piece(Request(file, "eeg"), 0.0, None)
         signals["eeg"] = Signal(eeg.values, eeg.rate_hz, eeg.channels, eeg.unit, start_s)
     folder = root / "E4" / subject
+    if not folder.resolve().is_relative_to((root / "E4").resolve()):
+        raise FileError(path, f"line {row['line']}: subject {subject!r} lies outside E4; expected a folder in it.")
     for file in sorted(folder.iterdir()) if folder.is_dir() else []:
         match = _E4_NAME.match(file.name)
         if match and match["experiment"] in ids:

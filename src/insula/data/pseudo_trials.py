@@ -23,7 +23,7 @@ INFO = DataInfo(
     licence="that of the recording",
     where="your own file, given as --root FILE",
     targets={"random": "one of two labels drawn at random a pseudo-trial: a clean score is chance"},
-    recipe=Recipe(window_s=2.0, hop_s=1.0, guard_s=0.0),
+    recipe=Recipe(window_s=2.0, hop_s=0.5, guard_s=0.0),
 )
 
 

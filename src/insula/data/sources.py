@@ -1,17 +1,24 @@
-"""Signals out of single files of many formats: what MNE reads, CSV with a rate or a time column, native E4 CSV."""
+"""Signals out of single files of many formats.
+
+What MNE reads, CSV with a rate or a time column, native E4 CSV, Lab Streaming Layer recordings, exports of devices.
+"""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from insula.data.arrays import finite
 from insula.data.empatica import E4_KINDS, read_series
 from insula.data.info import FileError, Problem, note
+from insula.data.matlab import require_sound
 from insula.data.tables import (
     AGAIN,
     is_empty,
@@ -27,24 +34,40 @@ from insula.types import DoubleArray, Signal
 
 MNE_SUFFIXES = (".fif", ".edf", ".bdf", ".set", ".vhdr", ".gdf", ".cnt")
 CSV_SUFFIXES = (".csv", ".txt")
+FORMATS: Mapping[str, str] = {
+    "embraceplus": "insula.data.embraceplus:read",
+    "muse": "insula.data.device_csv:read_muse",
+    "polar": "insula.data.device_csv:read_polar",
+    "shimmer": "insula.data.device_csv:read_shimmer",
+    "xdf": "insula.data.xdf:read",
+}
+"""Name in the manifest's column ``format`` -> ``read(request, problems) -> Signal``."""
+FORMAT_SUFFIXES = {".xdf": "xdf", ".xdfz": "xdf", ".avro": "embraceplus"}
+"""Suffixes that need no ``format``."""
 UNITS = {
     "eeg": "uV", "eog": "uV", "ecg": "uV", "emg": "uV", "eda": "uS", "temp": "degC", "face_temp": "degC",
     "hr": "1/min", "ibi": "s", "acc": "g", "spo2": "%",
 }  # fmt: skip
 """Unit a modality has when nothing else is said; ``a.u.`` for the others."""
 
-_TO_MICROVOLT = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0}
+MICROVOLTS = {
+    "v": 1e6, "volts": 1e6, "mv": 1e3, "millivolts": 1e3, "uv": 1.0, "µv": 1.0, "μv": 1.0, "microvolts": 1.0,
+}  # fmt: skip
+"""Unit in lower case -> microvolts."""
 _MNE_TYPES = {
     "eeg": "eeg", "eog": "eog", "ecg": "ecg", "emg": "emg", "resp": "resp", "eda": "gsr", "temp": "temperature",
 }  # fmt: skip
-_VOLTAGES = ("eeg", "eog", "ecg", "emg")
+VOLTAGES = ("eeg", "eog", "ecg", "emg")
 _CHECKED_S = 1.0
 """A piece may end this much after its file does."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to read from one file: modality, channels (empty: all that fit), and for a CSV its rate or time column."""
+    """What to read from one file: modality, channels (empty: all that fit), and for a CSV its rate or time column.
+
+    ``format`` is one of `FORMATS` (None: by the suffix), ``stream`` the name of a stream in a file of several.
+    """
 
     path: Path
     modality: str
@@ -53,6 +76,8 @@ class Request:
     e4: bool = False
     time: str | None = None
     unit: str | None = None
+    format: str | None = None
+    stream: str | None = None
 
 
 @dataclass
@@ -65,17 +90,21 @@ class OpenFiles:
     def piece(self, request: Request, start_s: float, stop_s: float | None) -> Signal:
         """Return the signal between two times of the file (0 = its first sample; None = its end), on that clock."""
         suffix = request.path.suffix.lower()
-        if suffix in MNE_SUFFIXES:
+        kind = request.format or FORMAT_SUFFIXES.get(suffix)
+        if kind is None and suffix in MNE_SUFFIXES:
             signal = self._mne(request, start_s, stop_s)
-        elif suffix in CSV_SUFFIXES:
+        elif kind is not None or suffix in CSV_SUFFIXES:
             if request not in self._open:
-                self._open[request] = _read_csv(request, self.problems)
+                self._open[request] = (
+                    _read_csv(request, self.problems) if kind is None else _read_format(kind, request, self.problems)
+                )
             signal = self._open[request]
             end_s = signal.start_s + signal.duration_s
-            _require_inside(request.path, start_s, stop_s, end_s)
+            irregular = signal.timestamps_s is not None  # its last beat may come long before the file's end
+            _require_inside(request.path, start_s, None if irregular else stop_s, end_s)
             signal = signal.crop(start_s, end_s + _CHECKED_S if stop_s is None else stop_s)
         else:
-            known = ", ".join((*MNE_SUFFIXES, *CSV_SUFFIXES))
+            known = ", ".join((*MNE_SUFFIXES, *CSV_SUFFIXES, *FORMAT_SUFFIXES))
             raise FileError(request.path, f"file type {suffix or '(none)'}; expected {known}. Convert the file.")
         if not signal.n_samples:
             raise FileError(request.path, f"no sample from {start_s:g} s on; expected some. Correct start and stop.")
@@ -107,15 +136,15 @@ class OpenFiles:
             )  # (channels, samples), volts; stretches annotated BAD are NaN
         except Exception as error:  # MNE fails in many ways on damaged files
             raise FileError(request.path, f"MNE cannot read its samples ({error}). {AGAIN}") from None
-        if request.modality in (*_VOLTAGES, "eda"):
+        if request.modality in (*VOLTAGES, "eda"):
             kinds = raw.get_channel_types(picks=list(names))
-            scaled = ("gsr",) if request.modality == "eda" else _VOLTAGES
+            scaled = ("gsr",) if request.modality == "eda" else VOLTAGES
             volts = np.array([kind in scaled for kind in kinds])
             values = values * np.where(volts, 1e6, 1.0)[:, None]
         unit = (
-            request.unit if request.unit and request.modality not in _VOLTAGES else UNITS.get(request.modality, "a.u.")
+            request.unit if request.unit and request.modality not in VOLTAGES else UNITS.get(request.modality, "a.u.")
         )
-        return Signal(values.astype(np.float32), rate, tuple(names), unit, first / rate)
+        return Signal(finite(values), rate, tuple(names), unit, first / rate)
 
 
 def _require_inside(path: Path, start_s: float, stop_s: float | None, duration_s: float) -> None:
@@ -133,6 +162,8 @@ def _open_mne(path: Path, problems: list[Problem] | None) -> Any:
 
     if not path.exists():
         raise FileError(path, f"no such file; expected it here. {AGAIN}")
+    if path.suffix.lower() == ".set":
+        require_sound(path)  # MNE hands it to scipy, which may crash on a damaged one
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -158,6 +189,12 @@ def _fitting(raw: Any, request: Request) -> tuple[str, ...]:
     return names
 
 
+def _read_format(kind: str, request: Request, problems: list[Problem] | None) -> Signal:
+    module, _, function = FORMATS[kind].partition(":")
+    found: Signal = getattr(import_module(module), function)(request, problems)
+    return found
+
+
 def _read_csv(request: Request, problems: list[Problem] | None) -> Signal:
     path = request.path
     if request.e4:
@@ -168,17 +205,18 @@ def _read_csv(request: Request, problems: list[Problem] | None) -> Signal:
         raise FileError(path, "no rate and no time column; expected one of them. Fill rate or time in the manifest.")
     names, values, times = _columns(request, problems)
     unit = request.unit or UNITS.get(request.modality, "a.u.")
-    factor = _TO_MICROVOLT.get(unit.lower()) if request.modality in _VOLTAGES else None
+    factor = MICROVOLTS.get(unit.lower()) if request.modality in VOLTAGES else None
     if factor is not None:
         values, unit = values * factor, "uV"
     if times is None:
         return Signal(
             np.ascontiguousarray(values.T, np.float32), request.rate_hz or 0.0, names, unit
         )  # (rows, C) -> (C, samples)
-    return _timed(request, names, values, times, unit)
+    return timed(request, names, values, times, unit)
 
 
-def _timed(request: Request, names: tuple[str, ...], values: DoubleArray, times: DoubleArray, unit: str) -> Signal:
+def timed(request: Request, names: tuple[str, ...], values: DoubleArray, times: DoubleArray, unit: str) -> Signal:
+    """Make a signal of (rows, channels) values with a time each, on a grid (IBI: irregular); 0 is the first time."""
     known = np.isfinite(times) & np.isfinite(values).any(axis=1)
     if known.sum() < 2:
         raise FileError(request.path, f"{known.sum()} rows with a time and a value; expected at least 2. {AGAIN}")
@@ -187,7 +225,7 @@ def _timed(request: Request, names: tuple[str, ...], values: DoubleArray, times:
         at = times[known][order] - float(np.nanmin(times))
         return Signal(values[known][order].T.astype(np.float32), 0.0, names, unit, 0.0, at)
     step = float(np.median(np.diff(np.unique(times[known]))))
-    rate = _round_rate(1 / step)
+    rate = round_rate(1 / step)
     if request.rate_hz is not None:
         if abs(request.rate_hz * step - 1) > 0.05:
             raise FileError(
@@ -195,7 +233,7 @@ def _timed(request: Request, names: tuple[str, ...], values: DoubleArray, times:
                 f"rate {request.rate_hz:g} Hz; column {request.time!r} says {rate:g} Hz. Correct one of them.",
             )
         rate = request.rate_hz
-    size = np.ptp(times[known]) * rate
+    size = float(np.ptp(times[known])) * rate
     if size > 100 * known.sum() + 1000:
         raise FileError(
             request.path,
@@ -207,7 +245,8 @@ def _timed(request: Request, names: tuple[str, ...], values: DoubleArray, times:
     return Signal(regular, rate, names, unit, start)
 
 
-def _round_rate(rate_hz: float) -> float:
+def round_rate(rate_hz: float) -> float:
+    """Return the whole number of Hz within 1 % of a measured rate, else four digits of it."""
     whole = round(rate_hz)
     return float(whole) if whole and abs(rate_hz / whole - 1) < 0.01 else float(f"{rate_hz:.4g}")
 
@@ -229,7 +268,7 @@ def _columns(
                 raise FileError(path, str(unknown_name("channel", name, names)))
         return request.channels, values[:, [names.index(n) for n in request.channels]], None
     table = read_table(path, () if request.time is None else (request.time,))
-    times = None if request.time is None else _seconds(path, table[request.time], request.time)
+    times = None if request.time is None else seconds(path, table[request.time], request.time)
     for name in request.channels:
         if name not in table.columns:
             raise FileError(path, str(unknown_name("channel", name, [str(c) for c in table.columns])))
@@ -246,7 +285,7 @@ def _columns(
     return tuple(columns), np.stack(list(columns.values()), axis=1), times
 
 
-def _seconds(path: Path, cells: pd.Series[Any], name: str) -> DoubleArray:
+def seconds(path: Path, cells: pd.Series[Any], name: str) -> DoubleArray:
     """Read times in seconds, or dates with a time of day (ISO 8601), as float64 seconds."""
     numbers = to_numbers(cells)
     if np.isfinite(numbers).any():

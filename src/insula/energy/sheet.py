@@ -201,11 +201,14 @@ def _assemble(
     total = counted if preprocessing is None else counted + preprocessing
     decision = costs.joules(total)
     parameters, weight_bytes = size
-    before = "included" if preprocessing is not None else "not included"
+    before = "cleaning and hand-made features before the system are not included"
+    if preprocessing is not None:
+        named = ", ".join(preprocessing.by_layer)
+        before = f"before the system, {named} are included; cleaning and hand-made features not named here are not"
     basis = (
         "operations are counted layer by layer on one decision, dense unless spikes drive a layer; "
         f"prices: {costs.source}; memory access and idle power are not priced, so a real device spends more",
-        f"cleaning and hand-made features before the system are {before}",
+        before,
         f"a day is {DAY_S:,.0f} s / {hop_s:g} s = {DAY_S / hop_s:,.0f} decisions",
         f"latency: one decision on this CPU, {timed.threads} thread, {timed.runs} runs, {timed.warm_up} to warm up",
         "memory: weights and buffers as stored here; working memory is the largest operation's tensors"

@@ -13,13 +13,19 @@ import pandas as pd
 from insula.estimator import Estimator
 from insula.evaluate import FoldModel, prediction_table
 from insula.explain.attention import temporal_attention
+from insula.explain.electrodes import electrode_attention
+from insula.explain.energy import energy_of_systems
+from insula.explain.gate import gate_curve
 from insula.explain.latent import latent_space
 from insula.explain.time_constants import liquid_layers, shuffled_time_constants, time_constants
 from insula.results import Result
 from insula.scores import Paired, mean_over_people, paired
 from insula.windows import Windows
 
-ANALYSES = ("pairs", "attention", "time_constants", "controls", "latent", "modalities", "data")
+ANALYSES = (
+    "pairs", "attention", "electrodes", "time_constants", "controls", "latent", "modalities", "cascade", "energy",
+    "data",
+)  # fmt: skip
 _SEEDS = 3
 
 
@@ -32,19 +38,23 @@ def explain(
     """Add the analyses to a result.
 
     ``models`` are the fold models of the result's first system, as `evaluate` kept them. What a model does not have
-    (attention, liquid layers) is left out.
+    (attention, liquid layers, a gate) is left out; without fold models only pairs, data and energy are added.
     """
     main = result.systems[0].name
     found: dict[str, Any] = {"pairs": pairs(result), "data": data_summary(windows)}
     fitted = [(m.model, windows.take(m.split.test)) for m in models]
     steps: list[tuple[str, Callable[[], Any]]] = [
         ("attention", lambda: temporal_attention(fitted)),
+        ("electrodes", lambda: electrode_attention(fitted)),
         ("time_constants", lambda: _time_constants(windows, models, fitted)),
         ("controls", lambda: _controls(result, windows, models)),
         ("latent", lambda: latent_space(fitted)),
         ("modalities", lambda: _modalities(result, windows, models)),
+        ("cascade", lambda: gate_curve(fitted)),
     ]
-    for i, (name, step) in enumerate(steps if models else []):
+    steps = steps if models else []
+    steps.append(("energy", lambda: energy_of_systems(result, windows, models)))
+    for i, (name, step) in enumerate(steps):
         answer = step()
         if answer is not None:
             found[name] = answer

@@ -14,16 +14,15 @@ from torch import Tensor
 
 from insula.kernels.closed_form import SCALE, SLOPE, Mode
 from insula.kernels.compiling import flat, kernel, padded, refuse_second_derivatives, round_up, shard_rows
-from insula.kernels.matrix import ROWS, add_product
+from insula.kernels.matrix import ROWS, ZERO, add_product, clear, copy
 from insula.kernels.threads import run_shards
 from insula.kernels.vector import LANES, ONE, exp, fill, load, magnitude, sigmoid, sign, spread, store, tanh, total
 
-ZERO = np.float32(0)
 OUTER, INNER = np.float32(SCALE), np.float32(SLOPE)
 BEND = np.float32(SLOPE / SCALE)
 SHARDS = 8
 """Fewer shards than the other kernels have: more rows share each pass over the weights."""
-GATHERED = 64
+GATHERED = 128
 """Rows of batch and time that are gathered before the gradients of the weights are summed."""
 
 
@@ -94,17 +93,12 @@ def _forward(  # type: ignore[no-untyped-def]
     x = np.zeros(rows * width, np.float32)
     z = np.zeros(rows * hidden, np.float32)
     heads = np.zeros(rows * wide, np.float32)
-    for r in range(real):
-        for o in range(0, width, LANES):
-            store(x, r * width + o, load(state, (start + r) * width + o))
+    copy(state, start * width, x, 0, real * width)
     for t in range(steps):
         for r in range(real):
-            for o in range(0, span, LANES):
-                store(u, r * span + o, load(inputs, ((start + r) * steps + t) * span + o))
-            for o in range(0, hidden, LANES):
-                store(z, r * hidden + o, load(bias, o))
-            for o in range(0, wide, LANES):
-                store(heads, r * wide + o, load(head_bias, o))
+            copy(inputs, ((start + r) * steps + t) * span, u, r * span, span)
+            copy(bias, 0, z, r * hidden, hidden)
+            copy(head_bias, 0, heads, r * wide, wide)
         add_product(u, 0, span, 1, weight, 0, hidden, z, 0, hidden, rows, span, hidden)
         add_product(x, 0, width, 1, recurrent, 0, hidden, z, 0, hidden, rows, width, hidden)
         for q in range(0, rows * hidden, LANES):
@@ -116,13 +110,10 @@ def _forward(  # type: ignore[no-untyped-def]
                 dt = spread(elapsed, at)
                 for o in range(0, width, LANES):
                     store(x, r * width + o, _close(heads, r * wide, width, dt, neurons, o, timed, gated, pure))
-            for o in range(0, width, LANES):
-                store(out, at * width + o, load(x, r * width + o))
+            copy(x, r * width, out, at * width, width)
             if keep:
-                for o in range(0, hidden, LANES):
-                    store(kept_z, at * hidden + o, load(z, r * hidden + o))
-                for o in range(0, wide, LANES):
-                    store(kept_heads, at * wide + o, load(heads, r * wide + o))
+                copy(z, r * hidden, kept_z, at * hidden, hidden)
+                copy(heads, r * wide, kept_heads, at * wide, wide)
 
 
 @njit
@@ -139,9 +130,9 @@ def _add_rows(a, width, rows, c, c0):  # type: ignore[no-untyped-def]
 def _backward(  # type: ignore[no-untyped-def]
     inputs, elapsed, seen, weight, recurrent, head_weight, neurons, kept_z, kept_heads, out, state, d_out,
     d_inputs, d_elapsed, d_state, d_weight, d_bias, d_recurrent, d_head_weight, d_neurons,
-    start, stop, steps, span, width, hidden, wide, timed, gated, pure,
+    start, stop, steps, span, width, hidden, wide, timed, gated, pure, inward,
 ):  # fmt: skip
-    """Rows start .. stop of the batch; the weights come transposed.
+    """Rows start .. stop of the batch; the weights come transposed. d_inputs is left alone unless ``inward``.
 
     d_weight to d_neurons belong to this shard and begin as zeros; d_bias is that of the backbone, then of the heads.
     What the gradients of the weights are made of is gathered for some steps, and multiplied while it is in the cache.
@@ -159,25 +150,22 @@ def _backward(  # type: ignore[no-untyped-def]
     slot = 0
     for t in range(steps - 1, -1, -1):
         row = slot * rows
-        d_pre[row * hidden : (row + rows) * hidden] = ZERO
-        d_u[:] = ZERO
+        clear(d_pre, row * hidden, rows * hidden)
         for r in range(real):
             at = (start + r) * steps + t
             dt = spread(elapsed, at)
             d_dt = fill(ZERO)
-            for o in range(0, span, LANES):
-                store(u, (row + r) * span + o, load(inputs, at * span + o))
-            for o in range(0, hidden, LANES):
-                store(z, (row + r) * hidden + o, load(kept_z, at * hidden + o))
+            copy(inputs, at * span, u, (row + r) * span, span)
+            copy(kept_z, at * hidden, z, (row + r) * hidden, hidden)
+            if t > 0:
+                copy(out, (at - 1) * width, before, (row + r) * width, width)
+            else:
+                copy(state, (start + r) * width, before, (row + r) * width, width)
             h = (row + r) * wide
             if seen[at] == ZERO:
-                d_heads[h : h + wide] = ZERO
+                clear(d_heads, h, wide)
             for o in range(0, width, LANES):
                 q = r * width + o
-                if t > 0:
-                    store(before, row * width + q, load(out, (at - 1) * width + o))
-                else:
-                    store(before, row * width + q, load(state, (start + r) * width + o))
                 store(g, q, load(g, q) + load(d_out, at * width + o))
                 if seen[at] != ZERO:
                     d_dt = d_dt + _open(
@@ -192,10 +180,11 @@ def _backward(  # type: ignore[no-untyped-def]
         for q in range(row * hidden, (row + rows) * hidden, LANES):
             store(d_pre, q, load(d_pre, q) * (OUTER * INNER - load(z, q) * load(z, q) * BEND))
         add_product(d_pre, row * hidden, hidden, 1, recurrent, 0, width, g, 0, width, rows, hidden, width)
-        add_product(d_pre, row * hidden, hidden, 1, weight, 0, span, d_u, 0, span, rows, hidden, span)
-        for r in range(real):
-            for o in range(0, span, LANES):
-                store(d_inputs, ((start + r) * steps + t) * span + o, load(d_u, r * span + o))
+        if inward:
+            clear(d_u, 0, rows * span)
+            add_product(d_pre, row * hidden, hidden, 1, weight, 0, span, d_u, 0, span, rows, hidden, span)
+            for r in range(real):
+                copy(d_u, r * span, d_inputs, ((start + r) * steps + t) * span, span)
         slot += 1
         if slot == slots or t == 0:
             every = slot * rows
@@ -205,9 +194,7 @@ def _backward(  # type: ignore[no-untyped-def]
             _add_rows(d_pre, hidden, every, d_bias, 0)
             _add_rows(d_heads, wide, every, d_bias, hidden)
             slot = 0
-    for r in range(real):
-        for o in range(0, width, LANES):
-            store(d_state, (start + r) * width + o, load(g, r * width + o))
+    copy(g, 0, d_state, start * width, real * width)
 
 
 def _padded_heads(heads: Tensor, units: int, *lead: int, width: int) -> Tensor:
@@ -289,18 +276,19 @@ class Integrate(torch.autograd.Function):
             for shape in ((span, hidden), (hidden + wide,), (width, hidden), (hidden, wide), (2, width))
         ]
         arrays = tuple(map(flat, (*read, *whole)))
+        inward = ctx.needs_input_grad[0]
 
         def task(shard: int) -> None:
             stop = min(batch, (shard + 1) * rows)
             own = (flat(tensor[shard]) for tensor in sums)
-            _backward(*arrays, *own, shard * rows, stop, steps, span, width, hidden, wide, *ctx.flags)
+            _backward(*arrays, *own, shard * rows, stop, steps, span, width, hidden, wide, *ctx.flags, inward)
 
         run_shards(task, shards)
         d_weight, d_bias, d_recurrent, d_head_weight, d_neurons = (tensor.sum(0) for tensor in sums)
         d_rate, d_reversal = d_neurons[:, :units]
         d_inputs, d_elapsed, d_state = whole
         return (
-            d_inputs[..., :n_inputs], d_elapsed, d_weight[:n_inputs, :backbone], d_bias[:backbone],
+            d_inputs[..., :n_inputs] if inward else None, d_elapsed, d_weight[:n_inputs, :backbone], d_bias[:backbone],
             d_recurrent[:units, :backbone], _heads_only(d_head_weight[:backbone], units, width),
             _heads_only(d_bias[hidden:], units, width), d_rate, d_reversal, d_state[:, :units], None, None,
         )  # fmt: skip

@@ -18,11 +18,10 @@ from torch import Tensor
 
 from insula.kernels.compiling import flat, kernel, padded, refuse_second_derivatives, round_up, shard_rows
 from insula.kernels.conductance import EPSILON
-from insula.kernels.matrix import ROWS
+from insula.kernels.matrix import ROWS, ZERO, clear, copy
 from insula.kernels.threads import run_shards
 from insula.kernels.vector import LANES, LN_2, LOG2_E, ONE, fill, load, one_plus_power, spread, store, total
 
-ZERO = np.float32(0)
 TINY = np.float32(EPSILON)
 GROUP = 4 * LANES  # numbers of a synapse times lanes
 TOGETHER = 2 * ROWS  # rows that the forward pass takes through a block of synapses while it is in the cache
@@ -81,9 +80,7 @@ def _forward(  # type: ignore[no-untyped-def]
     for first in range(start, stop, TOGETHER):
         rows = min(TOGETHER, stop - first)
         now, after = 0, size
-        for r in range(rows):
-            for o in range(0, width, LANES):
-                store(v, now + r * width + o, load(state, (first + r) * width + o))
+        copy(state, first * width, v, now, rows * width)
         for t in range(steps):
             for o in range(0, width, LANES):
                 for r in range(rows):
@@ -126,8 +123,7 @@ def _forward(  # type: ignore[no-untyped-def]
                             store(kept, (at * sub_steps + k) * width + o, new)
                 now, after = after, now
             for r in range(rows):
-                for o in range(0, width, LANES):
-                    store(out, ((first + r) * steps + t) * width + o, load(v, now + r * width + o))
+                copy(v, now + r * width, out, ((first + r) * steps + t) * width, width)
 
 
 @njit
@@ -199,9 +195,9 @@ def _backward(  # type: ignore[no-untyped-def]
     share = np.float32(1) / np.float32(sub_steps)
     for first in range(start, stop, ROWS):
         rows = min(ROWS, stop - first)
-        g[:] = ZERO
+        clear(g, 0, size)
         for t in range(steps - 1, -1, -1):
-            d_drive[:] = ZERO
+            clear(d_drive, 0, 2 * size)
             for r in range(ROWS):
                 at = min(first + r, stop - 1) * steps + t
                 for j in range(wide):
@@ -219,12 +215,11 @@ def _backward(  # type: ignore[no-untyped-def]
                 for r in range(ROWS):
                     row = min(first + r, stop - 1)
                     at = (row * steps + t) * sub_steps + k
-                    for o in range(0, width, LANES):
-                        if t + k > 0:
-                            store(v, r * width + o, load(kept, (at - 1) * width + o))
-                        else:
-                            store(v, r * width + o, load(state, row * width + o))
-                d_v[:] = ZERO
+                    if t + k > 0:
+                        copy(kept, (at - 1) * width, v, r * width, width)
+                    else:
+                        copy(state, row * width, v, r * width, width)
+                clear(d_v, 0, ROWS * units * LANES)
                 for o in range(0, width, LANES):
                     capacitance = load(membrane, 2 * width + o)
                     d_leak, d_pull = load(d_membrane, o), load(d_membrane, width + o)
@@ -264,10 +259,9 @@ def _backward(  # type: ignore[no-untyped-def]
             # Sensory synapses, once an input sample: they see the sum over the sub-steps.
             for r in range(ROWS):
                 if seen[min(first + r, stop - 1) * steps + t] == ZERO:
-                    for o in range(0, width, LANES):
-                        store(d_drive, r * width + o, fill(ZERO))
-                        store(d_drive, size + r * width + o, fill(ZERO))
-            d_v[:] = ZERO
+                    clear(d_drive, r * width, width)
+                    clear(d_drive, size + r * width, width)
+            clear(d_v, 0, ROWS * wide * LANES)
             for o in range(0, width, LANES):
                 for r in range(ROWS):
                     _current_keeping(
@@ -282,9 +276,7 @@ def _backward(  # type: ignore[no-untyped-def]
             for r in range(rows):
                 for j in range(wide):
                     d_inputs[((first + r) * steps + t) * wide + j] = -LN_2 * total(load(d_v, (r * wide + j) * LANES))
-        for r in range(rows):
-            for o in range(0, width, LANES):
-                store(d_state, (first + r) * width + o, load(g, r * width + o))
+        copy(g, 0, d_state, first * width, rows * width)
 
 
 def _pack(synapses: Sequence[Tensor], width: int) -> Tensor:

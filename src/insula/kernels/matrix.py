@@ -1,13 +1,30 @@
-"""Small matrix products for compiled kernels, in registers, with a fixed order of summation."""
+"""Small matrix products for compiled kernels, in registers, with a fixed order of summation; copies and zeros."""
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
-from insula.kernels.vector import LANES, load, spread, store
+from insula.kernels.vector import LANES, fill, load, spread, store
 
 ROWS = 4
+ZERO = np.float32(0)
 _TWO = 2 * LANES
+
+
+@njit
+def copy(a, a0, b, b0, size):  # type: ignore[no-untyped-def]
+    """Write ``size`` numbers of A, a multiple of 16, over those of B."""
+    for i in range(0, size, LANES):
+        store(b, b0 + i, load(a, a0 + i))
+
+
+@njit
+def clear(a, a0, size):  # type: ignore[no-untyped-def]
+    """Set ``size`` numbers of A, a multiple of 16, to zero."""
+    zero = fill(ZERO)
+    for i in range(0, size, LANES):
+        store(a, a0 + i, zero)
 
 
 @njit

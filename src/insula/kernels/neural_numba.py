@@ -14,11 +14,9 @@ from numba import njit
 from torch import Tensor
 
 from insula.kernels.compiling import flat, kernel, padded, refuse_second_derivatives, round_up, shard_rows
-from insula.kernels.matrix import ROWS, add_product
+from insula.kernels.matrix import ROWS, ZERO, add_product, clear, copy
 from insula.kernels.threads import run_shards
 from insula.kernels.vector import LANES, ONE, exp, fill, load, sigmoid, spread, store, total
-
-ZERO = np.float32(0)
 
 
 @njit
@@ -36,10 +34,8 @@ def _drive(inputs, wide, weight, neurons, first, stop, t, steps, width, u, drive
     """Fill u (4, wide) and drive (4, width), W u + b, of four rows; beyond stop, of the last row again."""
     for r in range(ROWS):
         at = (min(first + r, stop - 1) * steps + t) * wide
-        for o in range(0, wide, LANES):
-            store(u, r * wide + o, load(inputs, at + o))
-        for o in range(0, width, LANES):
-            store(drive, r * width + o, load(neurons, 3 * width + o))
+        copy(inputs, at, u, r * wide, wide)
+        copy(neurons, 3 * width, drive, r * width, width)
     add_product(u, 0, wide, 1, weight, 0, width, drive, 0, width, ROWS, wide, width)
 
 
@@ -48,20 +44,20 @@ def _forward(  # type: ignore[no-untyped-def]
     inputs, elapsed, weight, recurrent, neurons, state, out, start, stop, steps, wide, width, sub_steps, exponential
 ):  # fmt: skip
     """Rows start .. stop of the batch. ``neurons`` holds rate, gain, reversal and bias, each ``width`` long."""
-    x = np.empty(ROWS * width, np.float32)
-    a = np.empty(ROWS * width, np.float32)
-    drive = np.empty(ROWS * width, np.float32)
+    size = ROWS * width
+    x = np.empty(size, np.float32)
+    a = np.empty(size, np.float32)
+    drive = np.empty(size, np.float32)
     u = np.empty(ROWS * wide, np.float32)
     share = np.float32(1) / np.float32(sub_steps)
     for first in range(start, stop, ROWS):
         for r in range(ROWS):
             row = min(first + r, stop - 1)
-            for o in range(0, width, LANES):
-                store(x, r * width + o, load(state, row * width + o))
+            copy(state, row * width, x, r * width, width)
         for t in range(steps):
             _drive(inputs, wide, weight, neurons, first, stop, t, steps, width, u, drive)
             for _ in range(sub_steps):
-                a[:] = drive
+                copy(drive, 0, a, 0, size)
                 add_product(x, 0, width, 1, recurrent, 0, width, a, 0, width, ROWS, width, width)
                 for o in range(0, width, LANES):
                     rate, gain, reversal = load(neurons, o), load(neurons, width + o), load(neurons, 2 * width + o)
@@ -70,8 +66,7 @@ def _forward(  # type: ignore[no-untyped-def]
                         p = r * width + o
                         store(x, p, _step(load(x, p), gain * sigmoid(load(a, p)), rate, reversal, dt, exponential))
             for r in range(min(ROWS, stop - first)):
-                for o in range(0, width, LANES):
-                    store(out, ((first + r) * steps + t) * width + o, load(x, r * width + o))
+                copy(x, r * width, out, ((first + r) * steps + t) * width, width)
 
 
 @njit
@@ -110,21 +105,21 @@ def _backward(  # type: ignore[no-untyped-def]
     share = np.float32(1) / np.float32(sub_steps)
     for first in range(start, stop, ROWS):
         rows = min(ROWS, stop - first)
-        g[:] = ZERO
+        clear(g, 0, size)
         for t in range(steps - 1, -1, -1):
             _drive(inputs, wide, weight, neurons, first, stop, t, steps, width, u, drive)
             for r in range(ROWS):
                 row = min(first + r, stop - 1)
-                for o in range(0, width, LANES):
-                    p = r * width + o
-                    if r < rows:
+                if r < rows:
+                    for o in range(0, width, LANES):
+                        p = r * width + o
                         store(g, p, load(g, p) + load(d_out, (row * steps + t) * width + o))
-                    if t > 0:
-                        store(x, p, load(out, (row * steps + t - 1) * width + o))
-                    else:
-                        store(x, p, load(state, row * width + o))
+                if t > 0:
+                    copy(out, (row * steps + t - 1) * width, x, r * width, width)
+                else:
+                    copy(state, row * width, x, r * width, width)
             for k in range(sub_steps):
-                s[k * size : (k + 1) * size] = drive
+                copy(drive, 0, s, k * size, size)
                 add_product(x, k * size, width, 1, recurrent, 0, width, s, k * size, width, ROWS, width, width)
                 for o in range(0, width, LANES):
                     rate, gain, reversal = load(neurons, o), load(neurons, width + o), load(neurons, 2 * width + o)
@@ -134,7 +129,7 @@ def _backward(  # type: ignore[no-untyped-def]
                         sigma = sigmoid(load(s, p))
                         store(s, p, sigma)
                         store(x, p + size, _step(load(x, p), gain * sigma, rate, reversal, dt, exponential))
-            drive[:] = ZERO
+            clear(drive, 0, size)
             for k in range(sub_steps - 1, -1, -1):
                 for r in range(ROWS):
                     at = min(first + r, stop - 1) * steps + t
@@ -161,18 +156,15 @@ def _backward(  # type: ignore[no-untyped-def]
                 add_product(s, k * size, width, 1, recurrent_back, 0, width, g, 0, width, ROWS, width, width)
             add_product(x, 0, 1, width, s, 0, width, d_recurrent, 0, width, width, ROWS * sub_steps, width)
             add_product(u, 0, 1, wide, drive, 0, width, d_weight, 0, width, wide, ROWS, width)
-            d_u[:] = ZERO
+            clear(d_u, 0, ROWS * wide)
             add_product(drive, 0, width, 1, weight_back, 0, wide, d_u, 0, wide, ROWS, width, wide)
             for r in range(ROWS):
                 for o in range(0, width, LANES):
                     p = 3 * width + o
                     store(d_neurons, p, load(d_neurons, p) + load(drive, r * width + o))
             for r in range(rows):
-                for o in range(0, wide, LANES):
-                    store(d_inputs, ((first + r) * steps + t) * wide + o, load(d_u, r * wide + o))
-        for r in range(rows):
-            for o in range(0, width, LANES):
-                store(d_state, (first + r) * width + o, load(g, r * width + o))
+                copy(d_u, r * wide, d_inputs, ((first + r) * steps + t) * wide, wide)
+        copy(g, 0, d_state, first * width, rows * width)
 
 
 class Integrate(torch.autograd.Function):

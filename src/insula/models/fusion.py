@@ -51,6 +51,8 @@ SIZES = {
 TIME_CONSTANTS = ("learned", "frozen", "equal")
 SETTLE_S = 1e5
 """Elapsed seconds given to a layer's first observed step, so that it starts at its fixed point."""
+REST, REST_GAIN = 1 / 3, 6.0
+"""A bank neuron of gain 1/tau and reversal 1 rests at 1/3 and answers a deviation of its column by about 1/6."""
 CONTEXT_COLUMNS = 32
 """Most columns that the context bank reads; more features are projected to as many first."""
 BRANCH_TAU_S = {"fast": (0.02, 2.0), "peripheral": (1.0, 600.0), "context": (10.0, 600.0)}
@@ -283,6 +285,8 @@ class LiquidFusion(nn.Module):
         elapsed = _settled(elapsed, seen, "context", old, new)
         out: Tensor
         out, new["context"] = self.context_core(self.context_in(values), elapsed, seen, old.get("context"))
+        if isinstance(self.context_core, NeuralLTC):
+            out = (out - REST) * REST_GAIN
         return out
 
     def _feature_matrix(self, batch: Batch, hops: int) -> tuple[Tensor | None, Tensor | None]:

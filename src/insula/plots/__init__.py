@@ -4,6 +4,8 @@ Every function takes plain numbers and a width in CSS pixels, and returns one SV
 variables (`css_variables`) and whose letters are text.
 """
 
+from insula.plots.cost import CostPoint, GatePoint, energy, gate
+from insula.plots.electrodes import ElectrodeMap, electrode_heads, electrode_matrices
 from insula.plots.inside import Attention, attention, latent, retention, seconds, time_constants
 from insula.plots.people import PersonScore, Strip, per_person, timeline
 from insula.plots.scores import (
@@ -23,6 +25,9 @@ __all__ = [
     "NARROW_PX",
     "WIDE_PX",
     "Attention",
+    "CostPoint",
+    "ElectrodeMap",
+    "GatePoint",
     "Interval",
     "Line",
     "PersonScore",
@@ -32,6 +37,10 @@ __all__ = [
     "class_inks",
     "confusion",
     "css_variables",
+    "electrode_heads",
+    "electrode_matrices",
+    "energy",
+    "gate",
     "intervals",
     "latent",
     "null_histogram",

@@ -16,7 +16,9 @@ from insula.report.picture import Picture
 
 def pictures(facts: Facts) -> dict[str, Picture]:
     """Draw every picture whose numbers are there, by name, in reading order."""
-    makers: Sequence[Callable[[Facts], Picture | None]] = (_ablation, _modalities, _attention)
+    makers: Sequence[Callable[[Facts], Picture | None]] = (
+        _ablation, _modalities, _attention, _heads, _matrices,
+    )  # fmt: skip
     found = [make(facts) for make in makers]
     found += _layers(facts)
     found += [_controls(facts), _latent(facts)]
@@ -115,6 +117,61 @@ def _attention(facts: Facts) -> Picture | None:
         for r in rows
     )
     return picture.make("attention", "Which seconds it weighs", caption, alt, plots.attention, ages, rows)
+
+
+def _maps(facts: Facts) -> list[plots.ElectrodeMap]:
+    data: Mapping[str, Any] = facts.analyses.get("electrodes") or {}
+    titles = (("matrix", "measured"), ("shuffled", "electrodes shuffled"))
+    maps = [plots.ElectrodeMap(title, np.asarray(data.get(key) or (), dtype=np.float64)) for key, title in titles]
+    return maps if all(m.matrix.ndim == 2 and len(m.matrix) > 1 for m in maps) else []
+
+
+def _heads(facts: Facts) -> Picture | None:
+    data: Mapping[str, Any] = facts.analyses.get("electrodes") or {}
+    maps, channels = _maps(facts), [str(c) for c in data.get("channels") or ()]
+    xy = np.asarray([[math.nan] * 2 if p is None else p for p in data.get("xy") or ()], dtype=np.float64)
+    if not maps or xy.ndim != 2 or np.isfinite(xy[:, 0]).sum() < 3:
+        return None
+    outside = [str(c) for c in data.get("outside") or ()]
+    told = (
+        f"In bold, outside the range of the control: {', '.join(outside)}."
+        if outside
+        else "No electrode lies outside the range of the control: the map shows places learned, not brains measured."
+    )
+    count = len(channels)
+    shares = [v for m in maps for v in m.matrix.mean(0) * count]
+    caption = f"""Seen from above, nose up. A larger disc receives more attention, {min(shares):.2f} to
+        {max(shares):.2f} times an even share; the 12 strongest links above an even share are drawn. In the second map
+        the electrodes of every window were shuffled before the network read them: what looks the same there has nothing
+        to do with what an electrode measured. {told}{picture.note(facts, "electrodes")}"""
+    received = [real(v) for v in data.get("received") or ()]
+    ranked = sorted(zip(channels, received, strict=True), key=lambda pair: -pair[1])
+    alt = "Attention received, even share 1: " + ", ".join(f"{c} {v:.2f}" for c, v in ranked)
+    return picture.make(
+        "electrodes", "Which electrodes it attends to", caption, alt, plots.electrode_heads, maps, channels, xy,
+        outside,
+    )  # fmt: skip
+
+
+def _matrices(facts: Facts) -> Picture | None:
+    data: Mapping[str, Any] = facts.analyses.get("electrodes") or {}
+    maps = _maps(facts)
+    if not maps:
+        return None
+    r = real(data.get("correlation"))
+    told = (
+        f"Correlation of the two off the diagonal: {words.minus(f'{r:.2f}')}; near 1, attention goes by place alone."
+        if math.isfinite(r)
+        else ""
+    )
+    top = max(float(m.matrix.max()) for m in maps)
+    caption = f"""How much each electrode (row) attends to each other (column); the darkest shade is {100 * top:.0f} %
+        of a row, an even share is {100 / len(maps[0].matrix):.0f} %. Beside it the control with electrodes shuffled.
+        {told}"""
+    return picture.make(
+        "electrode-matrix", "Who attends to whom", caption, f"Two matrices of attention. {told}",
+        plots.electrode_matrices, maps, [str(c) for c in data.get("channels") or ()],
+    )  # fmt: skip
 
 
 def _difference_rows(rows: Sequence[Mapping[str, Any]], ink: str, prefix: str = "difference") -> list[plots.Interval]:

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from insula.plots import css_variables
-from insula.report import inside, outside, prose, words
+from insula.report import cost, inside, outside, prose, words
 from insula.report.facts import OTHER_SCORES, Facts, gather
 from insula.report.numbers import numbers_of
 from insula.results import Result
@@ -101,7 +101,9 @@ def _render(facts: Facts) -> str:
         has_contrast=any(math.isfinite(r.contrast) for r in facts.rows),
         has_trial=any(math.isfinite(r.trial) for r in facts.rows),
         best=max((r.score for r in facts.rows if math.isfinite(r.score)), default=math.nan),
-        pictures=outside.pictures(facts) | within,
+        pictures=outside.pictures(facts) | within | cost.pictures(facts),
+        energy=cost.table(facts),
+        energy_basis=cost.basis(facts),
         inside=tuple(within),
         shared=words.shared_schedule(facts),
         data={k: v for k, v in data.items() if k != "problems"},

@@ -1,0 +1,345 @@
+"""The ledger as one HTML page that works offline, and as Markdown; both say the same."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from insula.compare.cell import NO_DATA
+from insula.compare.claims import Claim
+from insula.compare.ledger import Comparison, Entry, Ledger, Row, Section
+from insula.compare.statistics import Pair
+from insula.plots import NARROW_PX, WIDE_PX, css_variables
+from insula.plots.ranks import ranks
+from insula.results import jsonable
+
+BUILT_IN = "the drop is built in"
+LEAD = (
+    "One row a system. A leaky protocol puts windows of one trial on both sides, as much published work does; a clean "
+    "one holds whole trials, sessions or people out. The drop is what the leak is worth. A system that does not beat "
+    "the clock, which sees elapsed time and no signal, or the best classical row, is said so."
+)
+_GROUPS = (
+    ("real", "Real recordings", ""),
+    (
+        "random",
+        "Real EEG with labels drawn at random",
+        "There is nothing to recognise here: clean scores belong at chance, and all that leaky ones have above it is "
+        "the trials' own fingerprint.",
+    ),
+    (
+        "simulated",
+        f"Simulated people: {BUILT_IN}",
+        "The simulator gives every trial a fingerprint that has nothing to do with its label, so that leaky protocols "
+        "score too high by design. These rows show that the measuring works; they say nothing about real people.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """What stands in a table: text, a second small line, the value it sorts by, whether it is a warning."""
+
+    text: str
+    small: str = ""
+    value: float | None = None
+    bad: bool = False
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a section's table, its name first."""
+
+    name: str
+    kind: str
+    small: tuple[str, ...]
+    cells: tuple[TableCell, ...]
+
+
+def render(ledger: Ledger) -> str:
+    """Return the ledger as one HTML page that asks nothing of the network."""
+    environment = Environment(
+        loader=PackageLoader("insula"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["svg"] = Markup
+    files = resources.files("insula") / "templates"
+    return environment.get_template("ledger.html.j2").render(
+        ledger=ledger,
+        lead=LEAD,
+        groups=[(name, title, text, found) for name, title, text in _GROUPS if (found := group(ledger, name))],
+        heads=heads,
+        lines=lines,
+        facts=facts,
+        pictures=_pictures,
+        pair=pair_text,
+        claim=lambda one: claim_line(ledger, one),
+        variables=Markup(css_variables()),
+        style=Markup((files / "report.css").read_text(encoding="utf-8")),
+        script=Markup((files / "report.js").read_text(encoding="utf-8")),
+    )
+
+
+def markdown(ledger: Ledger) -> str:
+    """Return the ledger as Markdown."""
+    out = [f"# {ledger.title}", "", LEAD, ""]
+    if ledger.provenance.get("until"):
+        out += [f"Last cell finished {ledger.provenance['until']}.", ""]
+    for name, title, text in _GROUPS:
+        found = group(ledger, name)
+        if not found:
+            continue
+        out += [f"## {title}", "", *([text, ""] if text else [])]
+        for section in found:
+            out += [f"### {section.label}: {section.target}", "", facts(section), ""]
+            out += _table([h for h, _ in heads(section)], [_plain(line) for line in lines(section)])
+            for comparison in section.comparisons:
+                out += _comparison(section, comparison)
+            out += [f"- {note}" for note in section.notes[:8]] + [""]
+    if ledger.not_run:
+        out += ["## Published figures whose data are not here", ""]
+        head = ["system", "data", "target", "published", "protocol", "source", "ours"]
+        out += _table(head, [claim_line(ledger, c) for c in ledger.not_run])
+    return "\n".join(out).rstrip() + "\n"
+
+
+def write(ledger: Ledger, page: Path | None, text: Path | None) -> list[Path]:
+    """Write the page and the Markdown, each whole or not at all; return what was written."""
+    import os
+    import uuid
+
+    made = []
+    for path, content in ((page, render), (text, markdown)):
+        if path is None:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work = path.with_name(f".{path.name}-{uuid.uuid4().hex}.partial")
+        try:
+            work.write_text(content(ledger), encoding="utf-8", newline="\n")
+            os.replace(work, path)
+        finally:
+            work.unlink(missing_ok=True)
+        made.append(path)
+    return made
+
+
+def numbers(ledger: Ledger) -> str:
+    """Return every number of the ledger as JSON text."""
+    return json.dumps(jsonable(ledger), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def group(ledger: Ledger, name: str) -> list[Section]:
+    """Sections that belong under one heading: simulated ones never stand among real ones."""
+    return [s for s in ledger.sections if _group_of(s) == name]
+
+
+def _group_of(section: Section) -> str:
+    return "simulated" if section.simulated else "random" if section.random_labels else "real"
+
+
+def facts(section: Section) -> str:
+    """Say in a line what a section's scores are."""
+    if section.empty:
+        return "No cell has run."
+    people = f"{section.people} {'person' if section.people == 1 else 'people'}"
+    chance = f", chance {_score(section, section.chance)}" if section.metric == "balanced_accuracy" else ""
+    seeds = f", {section.seeds} seeds together" if section.seeds > 1 else ""
+    return (
+        f"{section.metric.replace('_', ' ').capitalize()}, mean over {people} with 95 % interval"
+        f"{chance}; {section.windows:,} windows{seeds}."
+    )
+
+
+def heads(section: Section) -> list[tuple[str, bool]]:
+    """Column names of a section's table, and whether their cells are numbers."""
+    main = f" ({section.clean[0]})" if section.clean else ""
+    columns = [("system", False)]
+    if _has_claims(section):
+        columns.append(("published", True))
+    columns += [(f"{p} (leaky)", True) for p in section.leaky]
+    if section.leaky and section.clean:
+        columns.append((f"drop to {section.clean[0]}", True))
+    columns += [(p, True) for p in section.clean]
+    columns += [(f"best baseline{main}", True), (f"best classical row{main}", True), (f"clock{main}", True)]
+    columns += [(f"contrast{main}", True), ("parameters", True), ("energy a decision", True), ("latency", True)]
+    return columns
+
+
+def lines(section: Section) -> list[Line]:
+    """Rows of a section's table, cells in the order of `heads`."""
+    return [_line(section, row) for row in section.rows]
+
+
+def _line(section: Section, row: Row) -> Line:
+    cells = []
+    if _has_claims(section):
+        cells.append(_published(row.claims))
+    cells += [_entry(section, row.entries[p]) for p in section.leaky]
+    if section.leaky and section.clean:
+        cells.append(_drop(section, row))
+    cells += [_entry(section, row.entries[p]) for p in section.clean]
+    main = row.entries[section.clean[0]] if section.clean else None
+    cells += [_beside(section, main, "baseline"), _beside(section, main, "classical")]
+    clock = main.clock if main is not None else math.nan
+    cells.append(TableCell(_score(section, clock), value=_finite(clock)))
+    contrast = main.contrast if main is not None else None
+    if contrast is None:
+        cells.append(TableCell("–"))
+    else:
+        span = f"{_points(section, contrast.lo)} to {_points(section, contrast.hi)}"
+        cells.append(TableCell(_points(section, contrast.mean), span, contrast.mean, contrast.includes_zero))
+    cells.append(TableCell("–" if row.parameters is None else f"{row.parameters:,}", value=row.parameters))
+    cells.append(TableCell("–" if row.joules is None else _joules(row.joules), value=row.joules))
+    cells.append(TableCell("–" if row.p50_ms is None else f"{row.p50_ms:.3g} ms", value=row.p50_ms))
+    small = tuple(dict.fromkeys(t for p in section.clean for t in _said(row.entries[p], row.kind)))
+    return Line(
+        row.title, row.kind if row.system != "clock" else "clock", (*small, *filter(None, [row.marks])), tuple(cells)
+    )
+
+
+def _said(entry: Entry, kind: str) -> list[str]:
+    """What must be said of a row under a clean protocol."""
+    if kind == "baseline" or not math.isfinite(entry.mean):
+        return []
+    said = [f"{entry.protocol}: {entry.verdict}"] if entry.verdict.startswith("not shown") else []
+    return said + ([f"{entry.protocol}: does not beat {' or '.join(entry.behind)}"] if entry.behind else [])
+
+
+def _entry(section: Section, entry: Entry) -> TableCell:
+    if not math.isfinite(entry.mean):
+        return TableCell(entry.why or "–", bad=bool(entry.why))
+    few = "" if entry.unit == "people" else " (trials drawn)"
+    span = f"{_score(section, entry.lo)} to {_score(section, entry.hi)}{few}"
+    null = f", null p = {entry.null_p:.2g}" if math.isfinite(entry.null_p) else ""
+    return TableCell(_score(section, entry.mean), span + null, entry.mean)
+
+
+def _drop(section: Section, row: Row) -> TableCell:
+    if row.drop is None:
+        return TableCell("–")
+    span = f"{_points(section, row.drop.lo)} to {_points(section, row.drop.hi)}"
+    return TableCell(_points(section, row.drop.mean), span, row.drop.mean)
+
+
+def _beside(section: Section, entry: Entry | None, which: str) -> TableCell:
+    found = getattr(entry, which) if entry is not None else None
+    return TableCell("–") if found is None else TableCell(_score(section, found[1]), found[0], found[1])
+
+
+def _published(claims: Sequence[Claim]) -> TableCell:
+    if not claims:
+        return TableCell("–")
+    first = claims[0]
+    inferred = " (protocol inferred)" if first.inferred else ""
+    return TableCell(first.text, f"{first.protocol}{inferred}; {first.source}", first.value)
+
+
+def claim_line(ledger: Ledger, claim: Claim) -> list[str]:
+    """One published figure without one of ours beside it, and why there is none."""
+    here = {s.data for s in ledger.sections if not s.empty}
+    why = NO_DATA if claim.data not in here else "not asked of these data" if claim.built else "not built here"
+    inferred = " (inferred)" if claim.inferred else ""
+    return [
+        claim.title,
+        claim.data,
+        claim.target,
+        claim.text,
+        claim.protocol + inferred,
+        claim.source,
+        f"not run: {why}",
+    ]
+
+
+def pair_text(section: Section, pair: Pair) -> list[str]:
+    """One comparison: the pair, its difference with interval, effect size, p and Holm's p."""
+    found = pair.found
+    return [
+        f"{pair.a} − {pair.b}",
+        _points(section, found.mean),
+        f"{_points(section, found.lo)} to {_points(section, found.hi)}",
+        f"{found.effect:+.2f}".replace("-", "−"),
+        _p(found.p),
+        _p(pair.p_holm),
+    ]
+
+
+def _pictures(comparison: Comparison, number: int) -> tuple[str, str] | None:
+    found = comparison.ranks
+    if found is None:
+        return None
+    alt = "; ".join(f"{s} mean rank {r:.2f}" for s, r in zip(found.systems, found.mean_rank, strict=True))
+    made = [
+        ranks(
+            found.systems, found.mean_rank, found.cliques, found.critical, name=f"ranks-{number}-{w}", alt=alt,
+            width_px=w,
+        )
+        for w in (WIDE_PX, NARROW_PX)
+    ]  # fmt: skip
+    return made[0], made[1]
+
+
+def _comparison(section: Section, comparison: Comparison) -> list[str]:
+    out = [f"Against {comparison.against} under {comparison.protocol}, person by person (Wilcoxon signed-rank):", ""]
+    rows = [pair_text(section, p) for p in comparison.pairs]
+    out += _table(["pair", "difference", "95 % interval", "effect", "p", "p (Holm)"], rows)
+    if comparison.ranks is not None:
+        found = comparison.ranks
+        listed = ", ".join(f"{s} {r:.2f}" for s, r in zip(found.systems, found.mean_rank, strict=True))
+        out += [
+            f"Mean ranks over {found.people} people: {listed}. Friedman p = {_p(found.friedman_p)}, critical "
+            f"difference {found.critical:.2f}.",
+            "",
+        ]
+    elif comparison.why:
+        out += [f"No ranks: {comparison.why}.", ""]
+    return out
+
+
+def _plain(line: Line) -> list[str]:
+    name = line.name + (f" ({'; '.join(line.small)})" if line.small else "")
+    return [name, *(c.text + (f" ({c.small})" if c.small else "") for c in line.cells)]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    if not rows:
+        return []
+    escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(r)} |" for r in escaped), ""]
+
+
+def _has_claims(section: Section) -> bool:
+    return any(row.claims for row in section.rows)
+
+
+def _score(section: Section, value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    return f"{100 * value:.1f} %" if section.metric == "balanced_accuracy" else f"{value:.2f}".replace("-", "−")
+
+
+def _points(section: Section, value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    text = f"{100 * value:+.1f}" if section.metric == "balanced_accuracy" else f"{value:+.2f}"
+    return text.replace("-", "−")
+
+
+def _p(value: float) -> str:
+    return "–" if not math.isfinite(value) else "< .001" if value < 0.001 else f"{value:.3f}"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _joules(value: float) -> str:
+    from insula.energy import joules_text
+
+    return joules_text(value)

@@ -1,0 +1,116 @@
+"""What a decision costs: the table of energy sheets, and its pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from insula import plots
+from insula.energy import joules_text
+from insula.report import picture, words
+from insula.report.facts import Facts, real
+from insula.report.picture import Picture
+
+
+def pictures(facts: Facts) -> dict[str, Picture]:
+    """Draw energy against score, and the curve of a cascade, where their numbers are there."""
+    found = (_energy(facts), _gate(facts))
+    return {one.name: one for one in found if one is not None}
+
+
+def table(facts: Facts) -> list[Mapping[str, Any]]:
+    """List the energy sheets, cheapest first, with texts for the page."""
+    rows: Sequence[Mapping[str, Any]] = (facts.analyses.get("energy") or {}).get("rows") or ()
+    return [
+        {
+            **row,
+            "ink": _ink(row),
+            "decision": joules(real(row["joules_decision"])),
+            "day": joules(real(row["joules_day"])),
+            "memory": f"{row['weight_bytes'] / 1000:,.0f} + {row['working_bytes'] / 1000:,.0f}",
+            "measured": joules_text(row["measured_joules_decision"]),
+            "p50": f"{row['latency']['p50_ms']:.3g}",
+            "p99": f"{row['latency']['p99_ms']:.3g}",
+        }
+        for row in sorted(rows, key=lambda r: float(r["joules_decision"]))
+    ]
+
+
+def basis(facts: Facts) -> list[str]:
+    """Say once where the figures of the table come from."""
+    data: Mapping[str, Any] = facts.analyses.get("energy") or {}
+    said = dict.fromkeys(line for row in data.get("rows") or () for line in row.get("basis") or ())
+    note = str(data.get("note") or "")
+    without = ", ".join(data.get("without") or ())
+    left = f"no sheet was made for: {without}"
+    return [*([note] if note else []), *said, *([left] if without else [])]
+
+
+def joules(value: float) -> str:
+    """Write joules for the page: a micro sign, an en dash for nothing."""
+    return joules_text(value).replace("uJ", "µJ") if value > 0 else "–"
+
+
+def _ink(row: Mapping[str, Any]) -> str:
+    return "clock" if row["system"] == "clock" else str(row["kind"])
+
+
+def _energy(facts: Facts) -> Picture | None:
+    by_name = {r.system: r for r in facts.rows}
+    points = []
+    for row in (facts.analyses.get("energy") or {}).get("rows") or ():
+        one, spent = by_name.get(row["system"]), real(row["joules_decision"])
+        if one is None or not spent > 0 or not math.isfinite(one.score):
+            continue
+        points.append(plots.CostPoint(one.title, spent, one.score, one.lo, one.hi, one.ink, one is facts.headline))
+    if len(points) < 2:
+        return None
+    mine = next((p for p in points if p.strong), None)
+    beaten = "" if mine is None else _dominated(mine, points)
+    caption = f"""Counted operations at 45 nm prices (4.6 pJ a multiply-accumulate, 0.9 pJ an addition), a decision
+        every {real(facts.analyses["energy"].get("hop_s")):g} s. Up and to the left is better; each step of the axis is
+        ten times the energy. {beaten} Cleaning and hand-made features are not counted, memory access and sensors are
+        not priced: compare, but do not plan a battery by it."""
+    alt = "; ".join(f"{p.name} {joules(p.joules)}, {words.score_text(facts, p.score)}" for p in points)
+    return picture.make(
+        "energy", "What it costs and what it gives", caption, alt, plots.energy, points, facts.chance,
+        axis=facts.score_name, tick=picture.tick(facts), joules=joules,
+    )  # fmt: skip
+
+
+def _dominated(mine: plots.CostPoint, points: Sequence[plots.CostPoint]) -> str:
+    """Name what scores at least as well for less energy."""
+    better = [p for p in points if p is not mine and p.joules < mine.joules and p.score >= mine.score]
+    if not better:
+        return f"Nothing cheaper scores as well as {mine.name}."
+    names = ", ".join(p.name for p in sorted(better, key=lambda p: p.joules))
+    return f"For less energy, {names} score{'s' if len(better) == 1 else ''} at least as well as {mine.name}."
+
+
+def _gate(facts: Facts) -> Picture | None:
+    data: Mapping[str, Any] = facts.analyses.get("cascade") or {}
+    curve = [_gate_point(p) for p in data.get("points") or ()]
+    if len(curve) < 2 or not data.get("second_alone"):
+        return None
+    alone = _gate_point(data["second_alone"])
+    asleep, awake = curve[0], curve[-1]
+    best = max(curve, key=lambda p: p.score)
+    told = (
+        f"First branch alone {words.score_text(facts, asleep.score)} for {joules(asleep.joules)}; always both "
+        f"{words.score_text(facts, awake.score)} for {joules(awake.joules)}; second branch alone "
+        f"{words.score_text(facts, alone.score)} for {joules(alone.joules)}. Best here with "
+        f"{100 * best.woken:.0f} % woken."
+    )
+    caption = f"""The cheap branch answers first, and the second one runs only where the first is unsure; from left to
+        right the threshold falls. A flat curve means that the second branch is not worth waking; a marker above the
+        curve, that the first is of no use. {told} Energy: counted operations at 45 nm prices, mean of a
+        decision.{picture.note(facts, "cascade")}"""
+    return picture.make(
+        "gate", "What the gate saves", caption, told, plots.gate, curve, alone, facts.chance,
+        axis=facts.score_name, tick=picture.tick(facts), joules=joules,
+    )  # fmt: skip
+
+
+def _gate_point(data: Mapping[str, Any]) -> plots.GatePoint:
+    return plots.GatePoint(real(data["woken"]), real(data["joules"]), real(data["balanced_accuracy"]))
