@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from command_line import Terminal
-from insula.cli import app, options
+from insula.cli import app, options, show
 from insula.errors import InputError
 from insula.results import Result
 from small_cohort import cohort, write_manifest
@@ -47,26 +47,30 @@ def trained(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def evaluated(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     out = tmp_path_factory.mktemp("runs") / "one"
-    done = CliRunner().invoke(
-        app,
-        [
-            "evaluate", "--data", "manifest", "--root", str(root), "--target", "state", "--model", "liquid",
-            "--protocol", "leave_one_subject_out", "--out", str(out), "--quick", "--jobs", "1", *SMALL,
-            "--set", 'compare.rows=["clock", "majority"]',
-        ],
-    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(show, "QUIET_S", -1.0)  # short work is told too
+        done = CliRunner().invoke(
+            app,
+            [
+                "evaluate", "--data", "manifest", "--root", str(root), "--target", "state", "--model", "liquid",
+                "--protocol", "leave_one_subject_out", "--out", str(out), "--quick", "--jobs", "1", *SMALL,
+                "--set", 'compare.rows=["clock", "majority"]',
+            ],
+        )  # fmt: skip
     assert done.exit_code == 0, done.output
     return out, done.stdout, done.stderr
 
 
 def test_evaluate_prints_the_table_and_writes_the_folder(evaluated: tuple[Path, str, str]) -> None:
     out, stdout, stderr = evaluated
-    assert sorted(p.name for p in out.iterdir()) == ["model", "predictions.parquet", "report.html", "result.json"]
+    assert sorted(p.name for p in out.iterdir()) == [
+        "model", "predictions.parquet", "report.html", "report.json", "result.json",
+    ]  # fmt: skip
     for name in ("Liquid fusion network", "Clock", "Majority", "leave_one_subject_out, 3 people", "chance 0.500"):
         assert name in stdout
     assert f"report: {out / 'report.html'}" in stdout
-    assert "fits" in stderr
-    assert "fits:" not in stdout
+    assert "fits: " in stderr
+    assert "fits: " not in stdout
     result = Result.load(out)
     assert [s.name for s in result.systems] == ["liquid", "clock", "majority"]
     assert result.config["experiment"]["recipe"] == {"window_s": 4.0, "hop_s": 2.0, "guard_s": 2.0}
@@ -115,11 +119,12 @@ def test_data_list_and_check(root: Path, insula: Terminal) -> None:
     assert done.code == 0
     for name in ("simulate", "manifest", "stress_predict", "cogwear_e4", "phymer"):
         assert name in done.out
-    done = insula("data", "check", "manifest", "--root", root)
+    done = insula("data", "check", "manifest", "--root", root, "--window", 4, "--hop", 2, "--guard", 2)
     assert done.code == 0
     for text in ("3: ann, bob, cyd", "eda", "state: calm 9 trials", "leave_one_subject_out  allowed"):
         assert text in done.out, done.out
-    assert "reading recordings" in done.err
+    longer = insula("data", "check", "manifest", "--root", root)
+    assert "a window needs 5 s guard and 10 s" in longer.out
     found = json.loads(insula("data", "check", "manifest", "--root", root, "--json").out)
     assert found["people"] == ["ann", "bob", "cyd"]
 
@@ -141,12 +146,14 @@ def test_models_lists_networks_and_rows(insula: Terminal) -> None:
 
 def test_audit_exit_code_tells_leaks(insula: Terminal, tmp_path: Path) -> None:
     rows = [
-        {"subject": "a", "session": "s", "trial": f"t{t}", "start": 4.0 * k, "stop": 4.0 * k + 4, "fold": fold,
-         "role": "test" if (t if clean else k) % 2 == fold else "train", "label": t % 2}
-        for clean in (True,) for fold in (0, 1) for t in range(4) for k in range(4)
+        {
+            "subject": "a", "session": "s", "trial": f"t{t}", "start": 20.0 * t + 4 * k, "stop": 20.0 * t + 4 * k + 4,
+            "fold": fold, "role": "test" if t % 2 == fold else "train", "label": t // 2 % 2,
+        }
+        for fold in (0, 1) for t in range(4) for k in range(4)
     ]  # fmt: skip
     clean = pd.DataFrame(rows)
-    leaky = clean.assign(role=["test" if (r.start // 4) % 2 == r.fold else "train" for r in clean.itertuples()])
+    leaky = clean.assign(role=["test" if r.start % 20 // 4 % 2 == r.fold else "train" for r in clean.itertuples()])
     for name, table, code in (("clean", clean, 0), ("leaky", leaky, 1)):
         file = tmp_path / f"{name}.csv"
         table.to_csv(file, index=False)

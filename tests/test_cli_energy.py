@@ -16,7 +16,7 @@ from insula.experiment import experiment_from
 from insula.pipeline import cut_windows, read_recordings
 from insula.train import TrainConfig
 
-OPTIONS = {"people": 2, "trials_per_emotion": 1, "trial_s": 12.0, "baseline_s": 0.0}
+OPTIONS = {"people": 2, "trials_per_emotion": 1, "trial_s": 12.0, "baseline_s": 4.0}
 FLAGS = ["--data", "simulate", "--target", "emotion", "--runs", "1"]
 FLAGS += [part for key, value in OPTIONS.items() for part in ("--set", f"data.options.{key}={value}")]
 QUICK = [*FLAGS, "--modalities", "eda,temp"]

@@ -196,14 +196,14 @@ class Loudest(nn.Module):
 
 @cache
 def with_eeg() -> Windows:
-    """One person with four electrodes, the third much louder."""
+    """One person with four electrodes, the third five times as loud."""
     rng = np.random.default_rng(0)
 
     def added(person: Recording) -> Recording:
         trials = []
         for t in person.trials:
             values = rng.standard_normal((4, round((t.stop_s - t.start_s) * 128))).astype(np.float32)
-            values[2] *= 30
+            values[2] *= 5
             eeg = Signal(values, 128.0, ELECTRODES, "uV", t.start_s)
             trials.append(replace(t, signals={"eeg": eeg, "eda": t.signals["eda"]}))
         return replace(person, trials=tuple(trials))
@@ -250,7 +250,7 @@ def test_places_on_the_head() -> None:
     assert found[-1] is None
     assert np.hypot(*cz) < 0.15
     assert fpz[1] == pytest.approx(1, abs=0.1)
-    assert oz[1] == pytest.approx(-1, abs=0.1)
+    assert oz[1] == pytest.approx(-1, abs=0.15)
     assert t7[0] == pytest.approx(-t8[0], abs=0.05)
     assert t7[0] < -0.9
     assert f3[0] < 0 < f3[1]

@@ -43,7 +43,9 @@ def test_a_run_writes_everything_and_the_model_predicts(root: Path, tmp_path: Pa
     said: list[str] = []
     out = tmp_path / "runs" / "one"
     done = run_experiment(experiment(root), out, analyses=False, progress=lambda what, *_: said.append(what))
-    assert sorted(p.name for p in out.iterdir()) == ["model", "predictions.parquet", "report.html", "result.json"]
+    assert sorted(p.name for p in out.iterdir()) == [
+        "model", "predictions.parquet", "report.html", "report.json", "result.json",
+    ]  # fmt: skip
     assert done.page == out / "report.html"
     again = Result.load(out)
     assert again.table().equals(done.result.table())

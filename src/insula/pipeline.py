@@ -181,7 +181,7 @@ def predict_windows(model: Estimator, experiment: Experiment, progress: Progress
 
 def _file_name(person: str) -> str:
     """Turn a person's name into that of a folder of its own, the same for the same name."""
-    plain = re.sub(r"[^\w.-]|^\.", "_", person)
+    plain = re.sub(r"[^\w.-]|^\.", "_", person) or "_"
     return plain if plain == person else f"{plain}-{zlib.crc32(person.encode()):08x}"
 
 

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from insula.cli import options as o
 from insula.cli import show
 
 if TYPE_CHECKING:
     from insula.data.check import Description, TargetSummary
+
+SHOWN = 10
+"""Lines of a kind that `check` prints."""
 
 app = typer.Typer(help="List data sets; check what a folder holds and what it allows.", no_args_is_help=True)
 
@@ -34,6 +38,9 @@ def list_() -> None:
 def check(
     name: Annotated[str, typer.Argument(help="Data set: a name of `insula data list`.")],
     root: Annotated[Path | None, typer.Option("--root", help="Folder of the data.")] = None,
+    window: o.Window = None,
+    hop: o.Hop = None,
+    guard: o.Guard = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Tell people, sessions, rates, labels, gaps, faults, shared schedule, allowed protocols and every problem.
@@ -41,14 +48,17 @@ def check(
     Exit code 1 when a file could not be read.
     """
     from insula.data import Problem, describe, info, load
+    from insula.experiment import apply_recipe
     from insula.protocols import allowed
 
+    flags = {"window_s": window, "hop_s": hop, "guard_s": guard}
+    recipe = apply_recipe(info(name).recipe, {k: v for k, v in flags.items() if v is not None})
     problems: list[Problem] = []
     with show.progress() as report:
         report("reading recordings", 0, 1)
         recordings = load(name, root, problems=problems)
         report("reading recordings", 1, 1)
-    found = describe(recordings, info(name).recipe, problems=problems, allowed=allowed)
+    found = describe(recordings, recipe, problems=problems, allowed=allowed)
     if as_json:
         print(json.dumps(found.to_dict(), indent=1))
     else:
@@ -83,11 +93,17 @@ def _print(name: str, found: Description) -> None:
     console.print(table)
     for target in found.targets:
         _print_target(target)
-    for kind, rows in (("gap", found.gaps), ("fault", found.faults), ("problem", found.problems)):
-        for row in rows[:10]:
-            console.print(f"{kind}: {row}" if kind != "problem" else _problem(row))
-        if len(rows) > 10:
-            console.print(f"… and {len(rows) - 10} more of kind {kind} (all with --json)")
+    gaps = [f"gap: {g.subject}/{g.session}: {g.seconds:.1f} s between {g.after} and {g.before}" for g in found.gaps]
+    faults = [
+        f"fault: {f.subject}/{f.session}/{f.trial}: {f.modality} {f.channel} {f.what} for {f.fraction:.0%}"
+        for f in found.faults
+    ]
+    problems = [f"{'problem' if p.fatal else 'note'}: {p.file}: {p.what}" for p in found.problems]
+    for lines in (gaps, faults, problems):
+        for line in lines[:SHOWN]:
+            console.print(line, soft_wrap=True)
+        if len(lines) > SHOWN:
+            console.print(f"… and {len(lines) - SHOWN} more such lines (all with --json)")
 
 
 def _print_target(target: TargetSummary) -> None:
@@ -107,10 +123,3 @@ def _print_target(target: TargetSummary) -> None:
         rows.append(("  opening", target.opening))
     rows += [(f"  {name}", "allowed" if why is None else why) for name, why in target.protocols.items()]
     console.print(show.facts(rows))
-
-
-def _problem(problem: object) -> str:
-    from insula.data import Problem
-
-    assert isinstance(problem, Problem)
-    return f"{'problem' if problem.fatal else 'note'}: {problem.file}: {problem.what}"

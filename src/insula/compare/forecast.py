@@ -20,24 +20,29 @@ _GUESS_S = 20.0
 _FIT_S: Mapping[str, float] = {"majority": 0.01, "prior": 0.01, "clock": 0.25, "elapsed": 0.25, "random_forest": 0.5}
 """Seconds of one fit of a classical row; 0.3 for the others. Seconds here are those of one core of 2024's servers."""
 _STEP_S: Mapping[str, float] = {
-    "liquid": 1.5e-3,
-    "eegnet": 1.2e-3,
-    "rbtransformer": 3e-3,
-    "tcn": 2.5e-3,
-    "eavs_tf": 8e-3,
-    "udc_snn": 8e-3,
+    "liquid": 1.1e-3,
+    "eegnet": 1.1e-3,
+    "rbtransformer": 1.7e-3,
+    "tcn": 1.0e-3,
+    "eavs_tf": 2.2e-3,
+    "udc_snn": 2.2e-3,
 }
-"""Seconds an epoch and training window of 4 s of 14-channel EEG; 4e-3 for other networks."""
-_USUAL_SAMPLES = 4 * (14 * 128 + 64 + 4 + 4 + 1)
+"""Seconds an epoch and training window of 4 s every 2 s, EEG of 14 channels and a wristband; 2e-3 for other networks."""
+_USUAL = 4 * (14 * 128 + 64 + 4 + 4 + 1)
 
 
 @dataclass(frozen=True)
 class Size:
-    """People, scored windows and samples a window of one data set under one recipe; ``why`` says what is missing."""
+    """People, scored windows, and samples and seconds of a window; ``why`` says what is missing.
+
+    ``hops`` is how many hops a window has.
+    """
 
     people: int = 0
     windows: int = 0
     samples: int = 0
+    window_s: float = 0.0
+    hops: float = 1.0
     why: str = ""
 
 
@@ -137,11 +142,13 @@ def _size(cell: Cell, recordings: tuple[Recording, ...] | str) -> Size:
             spare = trial.stop_s - trial.start_s - recipe.guard_s - recipe.window_s
             windows += max(0, int(spare // recipe.hop_s) + 1)
     rate = sum(recipe.signals[m].rate_hz * n for m, n in channels.items())
-    return Size(len({r.subject for r in recordings}), windows, round(recipe.window_s * rate))
+    people = len({r.subject for r in recordings})
+    return Size(people, windows, round(recipe.window_s * rate), recipe.window_s, recipe.hops_per_window)
 
 
 def _work(cell: Cell, size: Size) -> float:
     from insula.classical import CLASSICAL
+    from insula.estimator import streams
     from insula.protocols import PROTOCOLS
     from insula.train import TrainConfig
 
@@ -159,7 +166,15 @@ def _work(cell: Cell, size: Size) -> float:
     if name in CLASSICAL:
         return fits * _FIT_S.get(name, 0.3) * (1 + rows / 2000)
     epochs = TrainConfig(**experiment.train).epochs
-    step = _STEP_S.get(name, 4e-3) * (0.3 + 0.7 * size.samples / _USUAL_SAMPLES)
+    step_s = _STEP_S.get(name, 2e-3) * (0.1 + 0.9 * _weight(size, streams(name)))
     tried = len(experiment.tune.candidates) * experiment.tune.folds
     variants = 1 + len(experiment.compare.cores) + len(experiment.compare.controls)
-    return fits * variants * (1 + tried) * experiment.model.members * (0.05 + epochs * rows * step)
+    return fits * variants * (1 + tried) * experiment.model.members * (0.15 + epochs * rows * step_s)
+
+
+def _weight(size: Size, streaming: bool) -> float:
+    """Work of a window in usual ones: a streaming network reads each sample once, another every window anew."""
+    if streaming:
+        return size.samples / size.hops / (_USUAL / 2)
+    # By samples and by seconds alike: what reads slow signals on a fast grid works for their length.
+    return (size.samples / _USUAL + size.window_s / 4) / 2

@@ -70,7 +70,7 @@ def electrode_attention(
 
 
 def positions(channels: Sequence[str]) -> list[list[float] | None]:
-    """Place of each electrode seen from above, nose up, 1 at the circle through Fpz and Oz; None for an unknown name.
+    """Place of each electrode seen from above, nose up, about 1 at the circle through Fpz, T7, T8 and Oz; None for an unknown name.
 
     From mne's montage of the 10-05 system, azimuthal equidistant.
     """

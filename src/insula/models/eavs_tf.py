@@ -20,6 +20,8 @@ from insula.types import Batch, InputSpec, ModelOutput
 
 READOUTS = ("membrane", "liquid")
 ENCODER_THRESHOLD = 0.5
+TWIN_START = 0.5
+"""Start weights of the twin against those behind spikes: rectified units would begin saturated."""
 MEMORY_WINDOWS = 4.0
 """Longest memory of the readout at the start, in windows."""
 
@@ -144,6 +146,10 @@ class EAVSTF(nn.Module):
         self.counter = SpikeCounter()
         for part in (*self.lift.values(), *self.blocks, self.weigh):
             part.spike_driven = self.spiking  # the energy counter prices their products a spike
+            if not self.spiking:
+                with torch.no_grad():
+                    for weight in part.parameters():
+                        weight *= TWIN_START
 
     # -- one hop or many ----------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from insula.plots.style import WIDE_PX, draw, ink, is_narrow, shorten
 
@@ -111,17 +112,18 @@ def _joined(figure: Figure, ax: Axes, points: Sequence[CostPoint], height: float
         ).set_in_layout(False)  # fmt: skip
 
 
-def _spread(wanted: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Move places (ascending) as little as needed to lie a pitch apart between two bounds."""
+def _spread(wanted: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """Move places (ascending) to lie a pitch apart between two bounds, close ones apart from their middle."""
     at = wanted.copy()
-    for _ in range(200):
+    for _ in range(100):
         for i in range(1, len(at)):
-            gap = _PITCH - (at[i] - at[i - 1])
-            if gap > 0:
-                at[i - 1] -= gap / 2
-                at[i] += gap / 2
-        at += np.clip(low - at[0], 0, None)
-        at -= np.clip(at[-1] - high, 0, None)
+            gap = max(0.0, _PITCH - (at[i] - at[i - 1]))
+            at[i - 1] -= gap / 2
+            at[i] += gap / 2
+    for i in range(len(at)):
+        at[i] = max(at[i], low if i == 0 else at[i - 1] + _PITCH)
+    for i in reversed(range(len(at))):
+        at[i] = min(at[i], high if i == len(at) - 1 else at[i + 1] - _PITCH)
     return at
 
 
