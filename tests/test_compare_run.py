@@ -117,9 +117,11 @@ def test_one_folder_one_runner(tmp_path, monkeypatch):
         pass
     with locked(tmp_path):
         pass
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="is a file"), locked(tmp_path / "file"):
-        pass
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("")
+    for place, words in ((tmp_path / "other" / "file", "is a file"), (tmp_path / "other", "holds other files")):
+        with pytest.raises(InputError, match=words), locked(place):
+            pass
 
 
 def test_forecasts_come_from_like_cells_and_count_the_limit(tmp_path):
@@ -142,7 +144,8 @@ def test_forecasts_come_from_like_cells_and_count_the_limit(tmp_path):
 
 def test_a_finished_grid_needs_no_worker(tmp_path, monkeypatch):
     grid = tiny()
-    invent(grid, tmp_path, lambda system, protocol: 0.6)  # noqa: ARG005
+    with locked(tmp_path):
+        invent(grid, tmp_path, lambda system, protocol: 0.6)  # noqa: ARG005
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("a worker was started"))  # noqa: ARG005
     assert {o.state for o in run_grid(grid, tmp_path).values()} == {"done"}
 

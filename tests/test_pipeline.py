@@ -26,6 +26,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_manifest(tmp_path_factory.mktemp("data"), cohort())
 
 
+@pytest.fixture
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not draw the page, which takes seconds and is tested elsewhere."""
+    monkeypatch.setattr("insula.pipeline.write", lambda _, page: page)
+
+
 def experiment(root: Path, protocol: str = "leave_one_subject_out", **tables: Any) -> Experiment:
     return experiment_from(
         {
@@ -58,6 +64,7 @@ def test_a_run_writes_everything_and_the_model_predicts(root: Path, tmp_path: Pa
     assert (table["prediction"] == np.where(table["p_calm"] > table["p_tense"], "calm", "tense")).all()
 
 
+@pytest.mark.usefixtures("no_page")
 def test_a_personal_protocol_leaves_a_model_a_person_and_no_old_ones(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "one"
     run_experiment(experiment(root), out, analyses=False)
@@ -81,6 +88,7 @@ def test_names_of_people_cannot_leave_the_folder(tmp_path: Path) -> None:
     assert _file_name("p.01") == "p.01"
 
 
+@pytest.mark.usefixtures("no_page")
 def test_a_person_of_one_class_gets_no_model(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     calm = tuple(trial(rng, "one", f"t{i}", 15.0 * i, 12.0, 0.0, labels={"state": "calm"}) for i in range(2))
@@ -143,6 +151,7 @@ def test_train_writes_model_and_story(root: Path, tmp_path: Path) -> None:
     assert (own.config.group, own.config.normaliser) == (("subject", "session", "trial"), "person_trials")
 
 
+@pytest.mark.usefixtures("no_page")
 def test_damaged_files_are_noted_not_hidden(tmp_path: Path) -> None:
     data = write_manifest(tmp_path, cohort())
     (data / "bob-eda.csv").write_text("EDA\n")

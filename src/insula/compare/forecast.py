@@ -27,7 +27,7 @@ _STEP_S: Mapping[str, float] = {
     "eavs_tf": 2.2e-3,
     "udc_snn": 2.2e-3,
 }
-"""Seconds an epoch and training window of 4 s every 2 s, EEG of 14 channels and a wristband; 2e-3 for other networks."""
+"""Seconds an epoch and training window of 4 s every 2 s, EEG of 14 channels and a wristband; 2e-3 for others."""
 _USUAL = 4 * (14 * 128 + 64 + 4 + 4 + 1)
 
 

@@ -22,8 +22,11 @@ from insula.compare.forecast import Forecast
 from insula.compare.grid import Cell, Grid
 from insula.compare.worker import THREADS
 from insula.errors import DataError, InputError
+from insula.folders import require_folder
 
 _WAIT_FOR_LOCK_S = 20.0
+_LOCK = ".lock"
+"""Marks a folder of cells, and is locked while a runner or one of its workers lives."""
 
 
 @dataclass(frozen=True)
@@ -114,15 +117,15 @@ def clear(folder: Path) -> None:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[int | None]:
     """Hold a folder for one runner. Workers inherit the lock, so it is free only when the last of them has ended."""
-    if folder.is_file():
-        raise InputError(f"{folder} is a file; expected a folder for the cells. Give another --out.")
+    require_folder(folder, _LOCK, "grid's cells")
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / _LOCK).touch()
     try:
         import fcntl
     except ImportError:  # no such locks on this system: two runners in one folder would repeat cells, not lose them
         yield None
         return
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(folder / _LOCK, os.O_RDWR)
     try:
         deadline = time.monotonic() + _WAIT_FOR_LOCK_S
         while True:

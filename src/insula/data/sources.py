@@ -58,6 +58,9 @@ _MNE_TYPES = {
     "eeg": "eeg", "eog": "eog", "ecg": "ecg", "emg": "emg", "resp": "resp", "eda": "gsr", "temp": "temperature",
 }  # fmt: skip
 VOLTAGES = ("eeg", "eog", "ecg", "emg")
+_BLOCK_SAMPLES = 1 << 18
+_LARGEST_HEADER = 1 << 24
+"""Bytes of a BrainVision header or marker file, which MNE reads whole."""
 _CHECKED_S = 1.0
 """A piece may end this much after its file does."""
 
@@ -130,21 +133,30 @@ class OpenFiles:
         stop = raw.n_times if stop_s is None else min(raw.n_times, int(np.ceil(stop_s * rate - 1e-6)))
         if stop <= first:
             raise FileError(request.path, f"no sample from {start_s:g} s on; expected some. Correct start and stop.")
+        kinds = raw.get_channel_types(picks=list(names))
+        scaled = ("gsr",) if request.modality == "eda" else VOLTAGES if request.modality in VOLTAGES else ()
+        factors = np.array([1e6 if kind in scaled else 1.0 for kind in kinds])[:, None]  # MNE gives volts
         try:
-            values = raw.get_data(
-                picks=list(names), start=first, stop=stop, reject_by_annotation="NaN", verbose="ERROR"
-            )  # (channels, samples), volts; stretches annotated BAD are NaN
+            values = np.empty((len(names), stop - first), np.float32)
+            for at in range(first, stop, _BLOCK_SAMPLES):
+                block = raw.get_data(
+                    picks=list(names),
+                    start=at,
+                    stop=min(stop, at + _BLOCK_SAMPLES),
+                    reject_by_annotation="NaN",
+                    verbose="ERROR",
+                )  # (channels, samples) float64; stretches annotated BAD are NaN
+                values[:, at - first : at - first + block.shape[1]] = finite(block * factors)
+        except MemoryError:
+            raise FileError(
+                request.path, f"{stop - first} samples are more than fit in memory. Cut the file."
+            ) from None
         except Exception as error:  # MNE fails in many ways on damaged files
             raise FileError(request.path, f"MNE cannot read its samples ({error}). {AGAIN}") from None
-        if request.modality in (*VOLTAGES, "eda"):
-            kinds = raw.get_channel_types(picks=list(names))
-            scaled = ("gsr",) if request.modality == "eda" else VOLTAGES
-            volts = np.array([kind in scaled for kind in kinds])
-            values = values * np.where(volts, 1e6, 1.0)[:, None]
         unit = (
             request.unit if request.unit and request.modality not in VOLTAGES else UNITS.get(request.modality, "a.u.")
         )
-        return Signal(finite(values), rate, tuple(names), unit, first / rate)
+        return Signal(values, rate, tuple(names), unit, first / rate)
 
 
 def _require_inside(path: Path, start_s: float, stop_s: float | None, duration_s: float) -> None:
@@ -162,6 +174,10 @@ def _open_mne(path: Path, problems: list[Problem] | None) -> Any:
 
     if not path.exists():
         raise FileError(path, f"no such file; expected it here. {AGAIN}")
+    if path.suffix.lower() == ".vhdr":
+        for header in (path, path.with_suffix(".vmrk")):
+            if header.exists() and header.stat().st_size > _LARGEST_HEADER:
+                raise FileError(header, f"{header.stat().st_size} bytes; expected a header of a few thousand. {AGAIN}")
     if path.suffix.lower() == ".set":
         require_sound(path)  # MNE hands it to scipy, which may crash on a damaged one
     with warnings.catch_warnings(record=True) as caught:

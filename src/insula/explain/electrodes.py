@@ -70,9 +70,10 @@ def electrode_attention(
 
 
 def positions(channels: Sequence[str]) -> list[list[float] | None]:
-    """Place of each electrode seen from above, nose up, about 1 at the circle through Fpz, T7, T8 and Oz; None for an unknown name.
+    """Place of each electrode seen from above, nose up; None for an unknown name.
 
-    From mne's montage of the 10-05 system, azimuthal equidistant.
+    About 1 from the centre on the circle through Fpz, T7, T8 and Oz. From mne's montage of the 10-05 system,
+    azimuthal equidistant.
     """
     import mne
 

@@ -96,15 +96,15 @@ def _linked(ax: Axes, both: NDArray[np.float64], xy: NDArray[np.float64], thicke
 def electrode_matrices(
     maps: Sequence[ElectrodeMap], channels: Sequence[str], *, name: str, alt: str, width_px: int = WIDE_PX
 ) -> str:
-    """Draw each map as a square of shades from an empty share to the largest of all maps; row attends to column."""
+    """Draw each map as a square of shades from the least to the largest share of all maps; row attends to column."""
     narrow = is_narrow(width_px)
-    top = max(float(m.matrix.max()) for m in maps)
+    low, top = min(float(m.matrix.min()) for m in maps), max(float(m.matrix.max()) for m in maps)
     every = max(1, -(-len(channels) // 16))
 
     def paint(figure: Figure) -> None:
         axes = np.ravel(figure.subplots(*((len(maps), 1) if narrow else (1, len(maps))), squeeze=False))
         for ax, one in zip(axes, maps, strict=True):
-            _shades(ax, one.matrix / top)
+            _shades(ax, (one.matrix - low) / max(top - low, 1e-12))
             places = range(0, len(channels), every)
             ax.set_xticks([i + 0.5 for i in places], [channels[i] for i in places], rotation=90, fontsize=11)
             ax.set_yticks([i + 0.5 for i in places], [channels[i] for i in places], fontsize=11)

@@ -28,10 +28,10 @@ def table(facts: Facts) -> list[Mapping[str, Any]]:
             "ink": _ink(row),
             "decision": joules(real(row["joules_decision"])),
             "day": joules(real(row["joules_day"])),
-            "memory": f"{row['weight_bytes'] / 1000:,.0f} + {row['working_bytes'] / 1000:,.0f}",
+            "memory": " + ".join(_short(row[k] / 1000) for k in ("weight_bytes", "working_bytes") if row[k]),
             "measured": joules_text(row["measured_joules_decision"]),
-            "p50": f"{row['latency']['p50_ms']:.3g}",
-            "p99": f"{row['latency']['p99_ms']:.3g}",
+            "p50": _short(row["latency"]["p50_ms"]),
+            "p99": _short(row["latency"]["p99_ms"]),
         }
         for row in sorted(rows, key=lambda r: float(r["joules_decision"]))
     ]
@@ -50,6 +50,10 @@ def basis(facts: Facts) -> list[str]:
 def joules(value: float) -> str:
     """Write joules for the page: a micro sign, an en dash for nothing."""
     return joules_text(value).replace("uJ", "µJ") if value > 0 else "–"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _ink(row: Mapping[str, Any]) -> str:

@@ -133,18 +133,19 @@ def _heads(facts: Facts) -> Picture | None:
     if not maps or xy.ndim != 2 or np.isfinite(xy[:, 0]).sum() < 3:
         return None
     outside = [str(c) for c in data.get("outside") or ()]
+    count = len(channels)
+    received, control = (m.matrix.mean(0) * count for m in maps)
+    apart = float(np.abs(received - control).max())
     told = (
-        f"In bold, outside the range of the control: {', '.join(outside)}."
+        f"In bold, outside the range of the control: {', '.join(outside)}; at most {apart:.2f} of an even share apart."
         if outside
         else "No electrode lies outside the range of the control: the map shows places learned, not brains measured."
     )
-    count = len(channels)
-    shares = [v for m in maps for v in m.matrix.mean(0) * count]
+    shares = [*received, *control]
     caption = f"""Seen from above, nose up. A larger disc receives more attention, {min(shares):.2f} to
         {max(shares):.2f} times an even share; the 12 strongest links above an even share are drawn. In the second map
         the electrodes of every window were shuffled before the network read them: what looks the same there has nothing
         to do with what an electrode measured. {told}{picture.note(facts, "electrodes")}"""
-    received = [real(v) for v in data.get("received") or ()]
     ranked = sorted(zip(channels, received, strict=True), key=lambda pair: -pair[1])
     alt = "Attention received, even share 1: " + ", ".join(f"{c} {v:.2f}" for c, v in ranked)
     return picture.make(
@@ -164,10 +165,10 @@ def _matrices(facts: Facts) -> Picture | None:
         if math.isfinite(r)
         else ""
     )
-    top = max(float(m.matrix.max()) for m in maps)
-    caption = f"""How much each electrode (row) attends to each other (column); the darkest shade is {100 * top:.0f} %
-        of a row, an even share is {100 / len(maps[0].matrix):.0f} %. Beside it the control with electrodes shuffled.
-        {told}"""
+    low, top = (100 * f([float(f(m.matrix.ravel())) for m in maps]) for f in (min, max))
+    caption = f"""How much each electrode (row) attends to each other (column), from {low:.1f} % of a row (lightest) to
+        {top:.1f} % (darkest); an even share is {100 / len(maps[0].matrix):.1f} %. Beside it the control with electrodes
+        shuffled. {told}"""
     return picture.make(
         "electrode-matrix", "Who attends to whom", caption, f"Two matrices of attention. {told}",
         plots.electrode_matrices, maps, [str(c) for c in data.get("channels") or ()],
