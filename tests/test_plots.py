@@ -37,6 +37,19 @@ def _examples() -> Iterator[tuple[str, Callable[..., str], tuple, dict]]:
     yield "sides", plots.intervals, (rows, lines[:1]), {
         "axis": "score", "text": percent, "tick": percent, "sides": ("worse", "better"),
     }  # fmt: skip
+    costs = [
+        plots.CostPoint("Liquid", 1e-5, 0.6, 0.5, 0.7, "model", True),
+        plots.CostPoint("EEGNet", 3e-6, 0.5, 0.4, 0.6),
+    ]
+    words = {"axis": "score", "tick": percent, "joules": lambda v: f"{v:.0e} J"}
+    yield "energy", plots.energy, (costs, 0.5), words
+    curve = [plots.GatePoint(woken, 1e-6 + woken * 1e-5, 0.5 + woken / 5) for woken in (0.0, 0.4, 1.0)]
+    yield "gate", plots.gate, (curve, plots.GatePoint(1.0, 1e-5, 0.68), 0.5), words
+    share = rng.dirichlet(np.ones(4), 4)
+    maps = [plots.ElectrodeMap("model", share), plots.ElectrodeMap("shuffled", share[::-1])]
+    places = np.array([[-0.4, 0.5], [0.4, 0.5], [-0.4, -0.5], [0.4, -0.5]])
+    yield "heads", plots.electrode_heads, (maps, ("F3", "F4", "P3", "P4"), places, ()), {}
+    yield "matrices", plots.electrode_matrices, (maps, ("F3", "F4", "P3", "P4")), {}
     yield "null", plots.null_histogram, (rng.normal(0.5, 0.02, 30).tolist(), 0.7, 0.5), {"axis": "x", "tick": percent}
     yield "confusion", plots.confusion, (rng.integers(0, 9, (7, 7)), EMOTIONS), {}
     bins = [plots.ReliabilityBin(c, c - 0.1, 10) for c in (0.55, 0.75, 0.95)]
@@ -96,7 +109,7 @@ def test_every_public_picture_has_an_example() -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=30))
+@given(st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=30).filter(str.strip))
 def test_names_stay_letters(name: str) -> None:
     rows = [plots.Interval(name, 0.5, 0.4, 0.6)]
     svg = plots.intervals(rows, (), axis="x", text=percent, tick=percent, name="n", alt=name, width_px=plots.NARROW_PX)

@@ -89,6 +89,7 @@ def read(
             table = table.drop(columns=column)
         traits = _read_people(path.parent, people, problems)
         rows = _rows(path, table)
+        _require_once(path, rows)
         groups: dict[tuple[str, str], list[_Row]] = {}
         for row in rows:
             groups.setdefault((row.subject, row.session), []).append(row)
@@ -210,6 +211,20 @@ def _recording(
     )
 
 
+def _require_once(path: Path, rows: Sequence[_Row]) -> None:
+    """Refuse a manifest that names one piece twice: nobody can tell which of them is meant."""
+    seen: set[tuple[str, str, str, str]] = set()
+    for row in rows:
+        identity = (row.subject, row.session, row.trial, row.request.modality)
+        if identity in seen:
+            raise FileError(
+                path,
+                f"line {row.line}: trial {identity[:3]} has {identity[3]} twice; expected each identity and modality "
+                "once. Give the trials different names.",
+            )
+        seen.add(identity)
+
+
 def _trial(path: Path, rows: Sequence[_Row], at_s: float, files: OpenFiles) -> Trial:
     """Join the rows of one trial; each row's start falls on ``at_s`` of the session's clock."""
     first = rows[0]
@@ -218,12 +233,6 @@ def _trial(path: Path, rows: Sequence[_Row], at_s: float, files: OpenFiles) -> T
     stop_s = at_s
     for row in rows:
         modality = row.request.modality
-        if modality in signals:
-            raise FileError(
-                path,
-                f"line {row.line}: trial {(row.subject, row.session, row.trial)} has {modality} twice; expected each "
-                "identity and modality once. Give the trials different names.",
-            )
         for name, value in row.labels.items():
             if labels.setdefault(name, value) != value:
                 raise FileError(
