@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from insula.data import info, load
 from insula.errors import DataError, InputError, InsulaError, SchemaError
 from insula.estimator import Estimator, EstimatorConfig
 from insula.scores import ccc
@@ -341,3 +342,35 @@ def test_recordings_without_labels_are_predicted(model: Estimator) -> None:
     bare: list[Recording] = [replace(r, trials=tuple(replace(t, labels={}) for t in r.trials)) for r in cohort()]
     found = cut(bare, model.recipe, None, schema=model.schema)
     np.testing.assert_array_equal(model.predict_proba(found), model.predict_proba(windows()))
+
+
+# -- on the simulator, with EEG ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def simulated() -> tuple[Recording, ...]:
+    return load("simulate", people=2, trials_per_emotion=2, trial_s=12.0, baseline_s=8.0, seed=3)
+
+
+@pytest.mark.slow
+def test_valence_of_the_simulator_is_learned(simulated: tuple[Recording, ...]) -> None:
+    base = scored(cut(simulated, info("simulate").recipe, "valence"))
+    found = Estimator(EstimatorConfig(train=TrainConfig(epochs=20, batch_trials=4))).fit(base)
+    assert ccc(base.y, found.predict(base)) > 0.2
+
+
+@pytest.mark.slow
+def test_later_eeg_does_not_change_earlier_predictions(simulated: tuple[Recording, ...]) -> None:
+    recipe = info("simulate").recipe
+    base = cut(simulated, recipe, "emotion")
+    used = Estimator(EstimatorConfig(train=TrainConfig(epochs=2))).fit(base)
+    first = simulated[0]
+    target = first.trials[5]
+    other = replace(first, trials=(*first.trials[:5], from_second(target, 8.0), *first.trials[6:]))
+    plain, changed = (cut([r], recipe, None, schema=base.schema) for r in (first, other))
+    own = (plain.table["trial"] == target.trial).to_numpy()
+    before = (plain.table["stop_s"] <= target.start_s + 8.0).to_numpy() & own
+    a, b = used.predict_proba(plain), used.predict_proba(changed)
+    assert before.sum() == 2
+    np.testing.assert_allclose(a[before], b[before], atol=1e-6)
+    assert np.abs(a[own & ~before] - b[own & ~before]).max() > 1e-3

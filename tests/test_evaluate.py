@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from insula.classical import ClassicalEstimator
 from insula.cli.show import result_table, title
@@ -311,3 +312,13 @@ def test_windows_of_the_evaluation_are_left_as_they_were(done: Evaluation) -> No
     assert done is not None
     pd.testing.assert_frame_equal(fresh.table, windows().table)
     assert fresh.fingerprint() == windows().fingerprint()
+
+
+def test_threads_of_the_process_are_left_as_they_were() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        evaluate(windows(), experiment(compare={"rows": []}), factory=MyNet)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

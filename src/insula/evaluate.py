@@ -20,6 +20,7 @@ from insula.plans import Plan, make_plans, require_names
 from insula.protocols import Split, exchangeable_labellings, permute_labels, split
 from insula.results import Result, System
 from insula.scores import mean_over_people, metrics_for, null_test
+from insula.train import one_thread
 from insula.tuning import choose
 from insula.windows import Windows, label_text
 
@@ -179,11 +180,9 @@ def run_tasks(tasks: Sequence[Task], seed: int, jobs: int, done: Callable[[int, 
     return found
 
 
+@one_thread()
 def run_fold(windows: Windows, part: Split, index: int, plan: Plan, seed: int) -> Fold:
     """Fit one row on one fold and predict its test windows, on one thread."""
-    import torch
-
-    torch.set_num_threads(1)
     started = time.perf_counter()
     training, test = windows.take(part.train), windows.take(part.test)
     chosen: int | None = None

@@ -21,6 +21,7 @@ from insula.plans import default_normaliser, model_config, require_names
 from insula.protocols import PROTOCOLS
 from insula.report import write
 from insula.results import Result
+from insula.train import one_thread
 from insula.types import Recording
 from insula.windows import Windows, cut
 
@@ -104,10 +105,11 @@ def run_experiment(
         command=command,
         data_hash=windows.fingerprint(),
     )
-    result = explain(done.result, windows, done.models, progress) if analyses else done.result
-    result.save(folder)
-    if keep_model and done.models:
-        save_models(windows, experiment, done, folder / "model", progress)
+    with one_thread():
+        result = explain(done.result, windows, done.models, progress) if analyses else done.result
+        result.save(folder)
+        if keep_model and done.models:
+            save_models(windows, experiment, done, folder / "model", progress)
     return Run(result, folder, write(result, folder / "report.html"))
 
 
@@ -157,7 +159,8 @@ def train_model(
     protocol = "within_subject" if people == 1 else "leave_one_subject_out"
     normaliser = experiment.model.normaliser or default_normaliser(windows, protocol)
     config = model_config(experiment, normaliser, group, device)
-    estimator = Estimator(config).fit(scored, _named(progress, "training"))
+    with one_thread():
+        estimator = Estimator(config).fit(scored, _named(progress, "training"))
     provenance = {"experiment": experiment.to_dict(), "data_hash": windows.fingerprint(), "people": int(people)}
     estimator.save(out, provenance)
     return estimator, scored

@@ -129,10 +129,10 @@ def default_normaliser(windows: Windows, protocol: str) -> str:
 
 def _ablations(compare: CompareWith) -> list[tuple[dict[str, str], tuple[str, str]]]:
     """Options, name and title of each twin of the liquid network."""
-    cores = {"ema": "exponential average in the liquid layers' place", "gru": "GRU in the liquid layers' place"}
-    times = {"frozen": "time constants frozen at their start", "equal": "time constants all equal"}
-    return [({"core": c}, (c, f"… {cores[c]}")) for c in compare.cores] + [
-        ({"time_constants": t}, (t, f"… {times[t]}")) for t in compare.controls
+    cores = {"ema": "Exponential average in the liquid layers' place", "gru": "GRU in the liquid layers' place"}
+    times = {"frozen": "Time constants frozen at their start", "equal": "Time constants all equal"}
+    return [({"core": c}, (c, cores[c])) for c in compare.cores] + [
+        ({"time_constants": t}, (t, times[t])) for t in compare.controls
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,6 +97,17 @@ class Feed:
         order = np.arange(len(items)) if rng is None else rng.permutation(len(items))
         for group in batches(items, size, order):
             yield self.prepared.stretches(group)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread inside, so that numbers do not depend on how many there are; restore it after."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def fit(
