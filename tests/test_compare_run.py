@@ -190,6 +190,7 @@ def marks(out: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # four whole runs: half a minute alone, minutes on a busy machine
 def test_killed_at_random_moments_it_resumes_without_losing_or_repeating_a_cell(tmp_path, ran):
     """SIGKILL the runner (by its own pid) twice; whoever was finished stays, all finish, and results are the same."""
     file = write_grid(tmp_path / "tiny.toml", seeds=8)
