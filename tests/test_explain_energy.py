@@ -14,7 +14,7 @@ from torch import nn
 import insula.explain.energy as explain_energy
 from fake_result import stress
 from insula import plots
-from insula.energy import EnergySheet, Latency, sheet
+from insula.energy import EnergySheet, Latency, shared_basis, sheet
 from insula.errors import InputError
 from insula.estimator import Estimator, EstimatorConfig
 from insula.evaluate import Evaluation, evaluate
@@ -307,6 +307,11 @@ def test_page_shows_table_and_pictures() -> None:
     plain = render(stress())
     assert 'id="energy"' not in plain
     assert "fig-electrodes" not in plain
+
+
+def test_each_basis_is_said_once_and_whose_it_is() -> None:
+    found = shared_basis({"A": ("same", "hop"), "B": ("same", "window"), "C": ("same", "window")})
+    assert found == ["same", "A: hop", "B, C: window"]
 
 
 def test_cheaper_and_better_is_named() -> None:

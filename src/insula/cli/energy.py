@@ -120,13 +120,23 @@ def _windows(plan: Experiment, trained: Estimator | None) -> Windows:
 def _print(found: list[SystemEnergy], notes: list[str]) -> None:
     from rich.table import Table
 
-    from insula.energy import joules_text
+    from insula.energy import joules_text, shared_basis
 
     console = show.console()
     table = Table()
     for name in ("system", "reads"):
         table.add_column(name)
-    columns = ("MACs", "additions", "others", "parameters", "memory kB", "nJ a decision", "J a day", "p50 ms", "p99 ms")
+    columns = (
+        "MACs",
+        "additions",
+        "others",
+        "parameters",
+        "weights + working kB",
+        "nJ a decision",
+        "J a day",
+        "p50 ms",
+        "p99 ms",
+    )
     for name in (*columns, "measured"):
         table.add_column(name, justify="right")
     for one in found:
@@ -140,8 +150,7 @@ def _print(found: list[SystemEnergy], notes: list[str]) -> None:
     for one in found:
         console.print(f"{one.title}: {one.sheet.formula}", soft_wrap=True)
     console.print()
-    said = dict.fromkeys(line for one in found for line in one.sheet.basis)
-    lines = [*notes, "memory: weights + working memory", *said]
+    lines = [*notes, *shared_basis({one.title: one.sheet.basis for one in found})]
     for line in lines:
         console.print(f"- {line}", soft_wrap=True)
 

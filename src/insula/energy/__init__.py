@@ -5,7 +5,7 @@ from insula.energy.estimators import column_preparation, count_estimator
 from insula.energy.measuring import Latency, latency, measured_joules
 from insula.energy.modules import register
 from insula.energy.operations import Costs, OperationCount, Work, joules_text
-from insula.energy.sheet import EnergySheet, classical_sheet, compare, sheet
+from insula.energy.sheet import EnergySheet, classical_sheet, compare, shared_basis, sheet
 
 __all__ = [
     "Costs",
@@ -23,5 +23,6 @@ __all__ = [
     "latency",
     "measured_joules",
     "register",
+    "shared_basis",
     "sheet",
 ]

@@ -188,6 +188,15 @@ def compare(sheets: Sequence[EnergySheet]) -> pd.DataFrame:
     )
 
 
+def shared_basis(bases: Mapping[str, Sequence[str]]) -> list[str]:
+    """Say each basis of several sheets (title -> lines) once, naming the sheets where it is not that of all."""
+    whose: dict[str, list[str]] = {}
+    for title, lines in bases.items():
+        for line in lines:
+            whose.setdefault(line, []).append(title)
+    return [line if len(who) == len(bases) else f"{', '.join(who)}: {line}" for line, who in whose.items()]
+
+
 def _assemble(
     name: str,
     hop_s: float,

@@ -188,8 +188,8 @@ def row_energy(
 def preparation(spec: InputSpec) -> OperationCount:
     """Count what stands before every network: scaling of a hop's new samples, filling and scaling of columns."""
     samples = sum(channels * round(rate_hz * spec.hop_s) for channels, rate_hz in spec.signals.values())
-    scaled = OperationCount.of({"scaling": Work(samples)})
-    return scaled + column_preparation(sum(spec.features.values()) + spec.traits)
+    columns = column_preparation(sum(spec.features.values()) + spec.traits)
+    return columns + OperationCount.of({"scaling": Work(samples)})
 
 
 class Members(nn.Module):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from insula import plots
-from insula.energy import joules_text
+from insula.energy import joules_text, shared_basis
 from insula.report import picture, words
 from insula.report.facts import Facts, real
 from insula.report.picture import Picture
@@ -40,7 +40,7 @@ def table(facts: Facts) -> list[Mapping[str, Any]]:
 def basis(facts: Facts) -> list[str]:
     """Say once where the figures of the table come from."""
     data: Mapping[str, Any] = facts.analyses.get("energy") or {}
-    said = dict.fromkeys(line for row in data.get("rows") or () for line in row.get("basis") or ())
+    said = shared_basis({row["title"]: row.get("basis") or () for row in data.get("rows") or ()})
     note = str(data.get("note") or "")
     without = ", ".join(data.get("without") or ())
     left = f"no sheet was made for: {without}"
