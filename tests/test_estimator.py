@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ import torch
 from insula.data import info, load
 from insula.errors import DataError, InputError, InsulaError, SchemaError
 from insula.estimator import Estimator, EstimatorConfig
+from insula.evaluate import evaluate
+from insula.experiment import experiment_from
 from insula.scores import ccc
 from insula.train import TrainConfig
 from insula.types import Recording, Trial
@@ -374,3 +378,15 @@ def test_later_eeg_does_not_change_earlier_predictions(simulated: tuple[Recordin
     assert before.sum() == 2
     np.testing.assert_allclose(a[before], b[before], atol=1e-6)
     assert np.abs(a[own & ~before] - b[own & ~before]).max() > 1e-3
+
+
+@pytest.mark.slow
+def test_the_readmes_own_model_runs_and_is_evaluated() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (source,) = (block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "nn.Module" in block)
+    place: dict[str, Any] = {"__name__": "readme"}
+    exec(source.replace("people=2", "people=1, trials_per_emotion=2, trial_s=10.0"), place)
+    assert place["mine"].predict(place["windows"]).shape == (len(place["windows"]),)
+    plan = experiment_from({"data": {"name": "simulate"}, "compare": {"rows": ["majority"]}, "train": {"epochs": 5}})
+    result = evaluate(place["windows"], plan, factory=place["Mine"]).result
+    assert [s.name for s in result.systems] == ["Mine", "majority"]

@@ -68,9 +68,14 @@ def test_every_public_name_exists_and_is_listed() -> None:
         _ = insula.evalute  # type: ignore[attr-defined]
 
 
+def test_modules_are_reached_by_name() -> None:
+    out, _ = python("import insula; print(insula.data.info('simulate').name, insula.errors.InsulaError.__name__)")
+    assert out.strip() == "simulate InsulaError"
+
+
 def test_names_for_editors_and_at_run_time_agree() -> None:
     homes = {name: home for home, names in insula._HOMES.items() for name in names}
-    assert set(homes) | {"errors"} == set(insula.__all__)
+    assert set(homes) | set(insula._MODULES) == set(insula.__all__)
     for name, home in homes.items():
         assert getattr(insula, name) is getattr(importlib.import_module(f"insula.{home}"), name)
     source = Path(insula.__file__).read_text(encoding="utf-8").split("if TYPE_CHECKING:")[1].split("__version__")[0]

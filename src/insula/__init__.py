@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from insula import errors
+    from insula import data, errors
     from insula.audit import audit
     from insula.classical import CLASSICAL, ClassicalEstimator
     from insula.data import READERS, describe, info, load
@@ -34,10 +34,11 @@ __version__ = "0.1.0"
 __all__ = [
     "CLASSICAL", "MODELS", "PROTOCOLS", "READERS", "Batch", "ClassicalEstimator", "DataPart", "Estimator",
     "EstimatorConfig", "Experiment", "InputSpec", "ModelOutput", "Recipe", "Recording", "Result", "Signal",
-    "SignalRecipe", "Target", "TrainConfig", "Trial", "Windows", "audit", "build", "cut", "describe", "errors",
+    "SignalRecipe", "Target", "TrainConfig", "Trial", "Windows", "audit", "build", "cut", "data", "describe", "errors",
     "evaluate", "experiment_from", "info", "load", "read_experiment", "run_experiment", "simulate", "split",
 ]  # fmt: skip
 
+_MODULES = ("data", "errors")
 _HOMES = {
     "audit": ("audit",),
     "classical": ("CLASSICAL", "ClassicalEstimator"),
@@ -61,8 +62,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return import_module("insula.errors")
+    if name in _MODULES:
+        return import_module(f"insula.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'insula' has no attribute {name!r}")
     value = getattr(import_module(f"insula.{_HOME_OF[name]}"), name)
