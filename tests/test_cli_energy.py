@@ -45,14 +45,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_table_names_every_figure_and_its_basis() -> None:
     said = call(*QUICK, "--model", "tcn")
     for part in (
-        "tcn, small",
-        "liquid, small",
+        "tcn (small)",
+        "liquid (small)",
         "Logistic regression",
         "J a day",
         "nJ a decision",
         "p99",
         "memory:",
-        "liquid, small: the model reads",
+        "liquid (small): the model reads",
     ):
         assert part in said, part
     assert "4.6 pJ x" in said

@@ -9,6 +9,8 @@ import numpy as np
 
 from insula.types import BoolArray, DoubleArray, IntArray
 
+FLAGS = ("flat", "clipped", "gap", "line noise", "motion")
+"""What may be wrong with a stretch of one modality."""
 CLIP_S = 0.06
 """A high-passed signal is clipped once it has rested at its extreme so far for this long (and 5 samples)."""
 BLOCK_S = 0.5

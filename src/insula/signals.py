@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -268,7 +268,8 @@ class CleanTrial:
     """A cleaned trial: every modality on a grid that starts at ``start_s``, at its recipe's rate.
 
     signals[m] (C, T) float32 with T = floor(duration x rate); observed[m] (T,) bool; bad_channels[m] names channels
-    left out for more than half of the trial (their stretches are zero).
+    left out for more than half of the trial (their stretches are zero). quality[m] (flags, seconds) is the share of
+    each second since ``start_s`` that each flag of `insula.quality.FLAGS` marks, judged on the raw samples.
     """
 
     key: tuple[str, str, str]
@@ -278,6 +279,7 @@ class CleanTrial:
     observed: Mapping[str, BoolArray]
     bad_channels: Mapping[str, tuple[str, ...]]
     specs: Mapping[str, ChannelSpec]
+    quality: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 def clean_trial(trial: Trial, recipe: Recipe) -> CleanTrial:

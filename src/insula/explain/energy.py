@@ -247,7 +247,7 @@ def _one(
     name: str, model: str | Estimator, windows: Windows, size: str, options: dict[str, Any] | None, runs: int
 ) -> SystemEnergy:
     if isinstance(model, Estimator):
-        title = f"{name}, {model.config.size}, trained"
+        title = f"{name} ({model.config.size}, trained)"
         return network_energy(name, title, "model", model, windows, "trained", runs)
     if name in CLASSICAL:
         row = ClassicalEstimator(name, normaliser="population").fit(windows)
@@ -260,7 +260,7 @@ def _one(
         return made
     config = EstimatorConfig(model=name, size=size, normaliser="population", options=options)
     fresh = Estimator(config).initialise(windows)
-    return network_energy(name, f"{name}, {size}", "model", fresh, windows, "fresh", runs)
+    return network_energy(name, f"{name} ({size})", "model", fresh, windows, "fresh", runs)
 
 
 def _row(batch: Batch, i: int) -> Batch:
