@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
-.PHONY: demo check lint test bench format install chromium clean
+.PHONY: demo check lint test bench format install chromium ray clean
 
 install: $(VENV)/.installed
 demo: $(VENV)/.installed
@@ -35,14 +35,19 @@ lint: $(VENV)/.tested
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Everything: check and the slow tests. The browser tests say why they are skipped where no browser can be had.
-test: check chromium
+# Everything: check and the slow tests. The tests of a browser and of Ray say why they are skipped where there is none.
+test: check chromium ray
 	$(BIN)/python -m pytest -n 2 -m slow
 
 # Debian's browser for the page tests, if this machine can install it.
 chromium:
 	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium) >/dev/null 2>&1 || \
 		echo "no chromium here: the browser tests will be skipped"
+
+# The extra [scale], a wheel of 80 MB, for the test of a cluster of two nodes; everything else runs without it.
+ray: $(VENV)/.tested
+	@$(BIN)/python -c "import ray" 2>/dev/null || $(BIN)/python -m pip install -q -c constraints.txt -e ".[scale]" || \
+		echo "no ray here: the test of a Ray cluster will be skipped"
 
 bench: $(VENV)/.benched
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

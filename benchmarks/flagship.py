@@ -10,11 +10,12 @@ from pathlib import Path
 
 import torch
 
+from insula.cutting import cut
 from insula.data import info, load
 from insula.estimator import Estimator, EstimatorConfig
 from insula.kernels import reference_only
 from insula.train import TrainConfig
-from insula.windows import Windows, cut
+from insula.windows import Windows
 
 RUNS = 5
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from insula.cutting import cut
 from insula.recipe import Recipe
 from insula.types import Label, Recording, Role, Signal, Trial
-from insula.windows import Windows, cut
+from insula.windows import Windows
 
 RECIPE = Recipe(window_s=4.0, hop_s=2.0, guard_s=2.0)
 UNITS = {"eda": ("uS", 4.0), "bvp": ("a.u.", 64.0), "hr": ("1/min", 1.0)}

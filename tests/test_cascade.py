@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from insula.cascade import BranchAnswers, CascadeCurve, branch_answers, cascade_curve
+from command_line import Terminal
+from insula.cascade import BranchAnswers, CascadeCurve, branch_answers, cascade_curve, set_threshold, woken_share
+from insula.cutting import cut
 from insula.data.simulate import INFO, Settings, simulate
 from insula.energy import count
 from insula.errors import InputError, KindError
@@ -18,8 +21,8 @@ from insula.models import build
 from insula.models.udc_snn import Cascade, entropy_share, fuse, narrowed
 from insula.train import TrainConfig
 from insula.types import Batch
-from insula.windows import cut
 from model_inputs import make_batch, make_spec, rows_of
+from small_cohort import cohort, write_manifest
 
 SPEC = make_spec("eeg", "eda", "bvp", window_s=2.0, hop_s=1.0)
 
@@ -177,7 +180,11 @@ def test_from_recordings_to_the_curve() -> None:
     estimator.networks[0].threshold = middle.threshold
     said = estimator.predict_proba(windows).argmax(1)
     assert float((said == windows.y).mean()) == pytest.approx(middle.accuracy, abs=0.03)
+    set_threshold(estimator, middle.threshold)
+    assert woken_share(estimator, windows) == pytest.approx(middle.woken, abs=0.03)
     assert isinstance(windows.table, pd.DataFrame)
+    with pytest.raises(KindError, match="udc_snn"):
+        set_threshold(Estimator(EstimatorConfig("eavs_tf")), 0.5)
     with pytest.raises(KindError, match="udc_snn"):
         branch_answers(Estimator(EstimatorConfig("eavs_tf")), windows)
 
@@ -189,3 +196,40 @@ def test_a_continuous_target_always_runs_both() -> None:
     assert model(make_batch(spec, 2)).logits.shape == (2, 1)
     assert len(calls) == 1
     assert math.isfinite(model(make_batch(spec, 1)).logits.item())
+
+
+@pytest.mark.parametrize("kind", ["lif", "tc_lif", "fspike"])
+def test_every_neuron_serves_both_branches(kind: str) -> None:
+    model = made(first_options={"neuron": kind}, second_options={"neuron": kind}, threshold=0.0)
+    assert len(model.first.blocks) == 0  # a cheap branch stays without blocks
+    output = model(make_batch(SPEC, 4))
+    assert torch.isfinite(output.logits).all()
+    rates = output.extras["spikes"]
+    assert 0 < rates["first.leave"].mean() < 1
+    assert 0 < rates["second.leave"].mean() < 1
+    model.train()(make_batch(SPEC, 30)).logits.square().sum().backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()] == []
+
+
+def test_the_threshold_is_a_knob_of_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The flagship behind a gate, trained once and asked at two thresholds."""
+    insula = Terminal(monkeypatch, capsys)
+    data = ("--data", "manifest", "--root", write_manifest(tmp_path, cohort()))
+    small = ("--epochs", "1", "--window", "4", "--hop", "2", "--set", "recipe.guard_s=2.0")
+    gate = ("--set", 'model.options={second="liquid", reads="all"}')
+    done = insula("train", *data, "--target", "state", "--model", "udc_snn", *gate, *small, "--out", tmp_path / "m")
+    assert done.code == 0, done.err
+    said = {}
+    for threshold in ("0", "1"):
+        file = tmp_path / f"{threshold}.csv"
+        done = insula("predict", "--model", tmp_path / "m", *data, "--threshold", threshold, "--out", file)
+        assert done.code == 0, done.err
+        assert f"woken by {'100.0' if threshold == '0' else '0.0'}% of windows" in " ".join(done.out.split())
+        said[threshold] = pd.read_csv(file).filter(like="p_").to_numpy()
+    assert np.abs(said["0"] - said["1"]).max() > 1e-4
+    predict = ("predict", "--model", tmp_path / "m", *data)
+    assert "threshold 1.5; expected a share" in insula.refused(*predict, "--threshold", "1.5", says="threshold")
+    done = insula("train", *data, "--target", "state", "--model", "tcn", *small, "--out", tmp_path / "other")
+    insula.refused("predict", "--model", tmp_path / "other", *data, "--threshold", ".5", says="udc_snn")

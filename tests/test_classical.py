@@ -7,8 +7,9 @@ import pytest
 
 from insula.classical import CLASSICAL, ClassicalEstimator
 from insula.errors import InputError, SchemaError
+from insula.nulls import null_test
 from insula.protocols import exchangeable_labellings, permute_labels, scored_rows, split
-from insula.scores import balanced_accuracy, ccc, null_test
+from insula.scores import balanced_accuracy, ccc
 from windows_double import WindowsDouble, make_table, make_windows
 
 QUICK = {"random_forest": {"trees": 30}, "gradient_boosting": {"rounds": 20}, "clock": {"trees": 30}}

@@ -63,10 +63,19 @@ def test_a_row_has_its_scores_its_drop_and_what_it_is_measured_against(both):
     assert leaky.verdict == "not shown: leaky protocol"
 
 
+def found_over_the_clock(both):
+    of = {s: row(both, 1, s).entries["within_subject"].mean for s in ("liquid", "clock")}
+    return of["liquid"] - of["clock"]
+
+
 def test_a_model_that_does_not_beat_the_rows_is_shown_so(both):
     assert row(both, 1, "liquid").entries["within_subject"].behind == ("Logistic_regression",)
     text = markdown(both)
-    assert "within_subject: does not beat Logistic_regression" in text
+    assert "Liquid (does not beat the best classical row)" in text
+    over = row(both, 1, "liquid").entries["within_subject"].over
+    assert over["classical"].hi < 0 < over["baseline"].lo
+    assert over["clock"].mean == pytest.approx(found_over_the_clock(both))
+    assert "classical" not in row(both, 1, "logistic_regression").entries["within_subject"].over
     assert row(both, 1, "logistic_regression").entries["within_subject"].behind == ()
 
 
@@ -111,7 +120,7 @@ def test_simulated_rows_form_a_table_of_their_own(both):
 def test_every_column_is_there_and_filled(both):
     section = both.sections[1]
     columns = [h for h, _ in heads(section)]
-    for wanted in ("published", "random_windows (leaky)", "drop", "within_subject", "baseline", "classical", "clock",
+    for wanted in ("published", "random windows (leaky)", "drop", "within subject", "baseline", "classical", "clock",
                    "contrast", "parameters", "energy", "latency"):  # fmt: skip
         assert any(wanted in c for c in columns), wanted
     assert all(len(line.cells) == len(columns) - 1 for line in lines(section))
@@ -126,6 +135,7 @@ def test_the_page_asks_nothing_of_the_network_and_sorts(both):
     assert values
     assert all(v == "" or np.isfinite(float(v)) for v in values)
     assert "Mean ranks over 9 people" in page
+    assert "Null test: not run." in page
     assert page.count("<svg") == 4  # two sections, two widths
 
 

@@ -190,10 +190,13 @@ def marks(out: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # four whole runs: half a minute alone, minutes on a busy machine
+@pytest.mark.timeout(600)  # three runs, six starts of a worker: 20 s alone, minutes on a busy machine
 def test_killed_at_random_moments_it_resumes_without_losing_or_repeating_a_cell(tmp_path, ran):
-    """SIGKILL the runner (by its own pid) twice; whoever was finished stays, all finish, and results are the same."""
-    file = write_grid(tmp_path / "tiny.toml", seeds=8)
+    """SIGKILL the runner (by its own pid) twice; whoever was finished stays, all finish, and results are the same.
+
+    The last run is of a grid to which a row was added: those cells run, nobody else does.
+    """
+    file = write_grid(tmp_path / "tiny.toml", seeds=5)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "insula", "compare", str(file), "--out", str(out), "--jobs", "2"]
     rng = random.Random(time.time_ns())
@@ -201,7 +204,7 @@ def test_killed_at_random_moments_it_resumes_without_losing_or_repeating_a_cell(
     for _ in range(2):
         with (tmp_path / "log").open("a") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
-        wanted = len(before) + rng.randint(1, 9)
+        wanted = len(before) + rng.randint(1, 7)
         deadline = time.monotonic() + 200
         while len(marks(out)) < wanted and process.poll() is None and time.monotonic() < deadline:
             time.sleep(rng.uniform(0, 0.05))
@@ -210,11 +213,12 @@ def test_killed_at_random_moments_it_resumes_without_losing_or_repeating_a_cell(
         after = marks(out)
         assert before.items() <= after.items()
         before = after
-    assert 0 < len(before) < 32
-    subprocess.run(command, check=True, capture_output=True)
+    assert 0 < len(before) < 20
+    write_grid(file, seeds=5, extra='models = [{ name = "clock" }]')
+    subprocess.run([*command, "--limit", "60"], check=True, capture_output=True)
     last = marks(out)
     assert before.items() <= last.items()
-    assert len(last) == 32
+    assert len(last) == 20 + 10
     assert not list(out.rglob("*.partial"))
     assert "not run yet" not in (out / "ledger.md").read_text()
     assert BUILT_IN in (out / "ledger.html").read_text()
@@ -222,12 +226,6 @@ def test_killed_at_random_moments_it_resumes_without_losing_or_repeating_a_cell(
     grid, folder, _ = ran
     for cell in grid.cells:
         same_predictions(folder, out, cell.key)
-    # one cell changed: that one runs, nobody else does
-    changed = write_grid(tmp_path / "tiny.toml", seeds=8, extra='models = [{ name = "clock" }]')
-    subprocess.run([*command[:4], str(changed), *command[5:], "--limit", "60"], check=True, capture_output=True)
-    now = marks(out)
-    assert last.items() <= now.items()
-    assert len(now) == 32 + 16
 
 
 BUILT_IN = "the drop is built in"

@@ -11,9 +11,9 @@ import pytest
 
 from fixtures_bids import write_bids
 from fixtures_data import lines
+from insula.cutting import cut
 from insula.data import Problem, info, load
 from insula.errors import DataError
-from insula.windows import cut
 
 RUN = "sub-01/ses-mon/eeg/sub-01_ses-mon_task-film_run-1"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -55,8 +56,21 @@ def test_counts_minutes_windows_gaps_and_json() -> None:
     assert plain["problems"] == [{"file": "x.csv", "what": "odd", "fatal": False}]
 
 
+def test_time_marked_by_each_flag_is_told_for_what_the_recipe_knows() -> None:
+    one = session("a", ["rest", "load"], [30, 30])
+    spoiled = one.trials[1].signals["eda"].values.copy()
+    spoiled[0, 20:80] = 2.0  # 15 of 60 s stand still
+    spoiled[0, 100:112] = np.nan  # 3 of 60 s are missing
+    eda = Signal(spoiled, 4.0, ("EDA",), "uS", one.trials[1].start_s)
+    odd = Signal(spoiled, 4.0, ("X",), "V", one.trials[1].start_s)
+    trial = replace(one.trials[1], signals={"eda": eda, "eog": odd})
+    told = describe([replace(one, trials=(one.trials[0], trial))], RECIPE)
+    assert {m.modality: m.flags for m in told.modalities} == {"eda": {"flat": 0.25, "gap": 0.05}, "eog": {}}
+    assert told.to_dict()["modalities"][0]["flags"] == {"flat": 0.25, "gap": 0.05}
+
+
 def test_windows_are_those_that_will_be_cut() -> None:
-    from insula.windows import cut
+    from insula.cutting import cut
 
     people = [session(s, ["rest", "load", "rest"], [61, 33, 24], gap_s=2.5) for s in ("a", "b")]
     recipe = Recipe(window_s=10.0, hop_s=5.0, guard_s=3.0, opening_s=25.0).only(("eda",))

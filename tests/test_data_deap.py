@@ -9,9 +9,9 @@ import pytest
 
 from fixtures_lab_eeg import write_deap
 from fixtures_python2 import python2_pickle
+from insula.cutting import cut
 from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
-from insula.windows import cut
 
 FILE = Path("data_preprocessed_python/s01.dat")
 

@@ -9,9 +9,9 @@ import pytest
 from scipy.io import savemat
 
 from fixtures_lab_eeg import cells, write_dreamer
+from insula.cutting import cut
 from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
-from insula.windows import cut
 
 
 def test_values_ratings_and_baselines(tmp_path: Path) -> None:

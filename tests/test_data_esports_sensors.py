@@ -10,10 +10,10 @@ import pytest
 
 from fixtures_data import lines
 from fixtures_esports import write_esports
+from insula.cutting import cut
 from insula.data import Problem, describe, info, load
 from insula.errors import DataError
 from insula.protocols import allowed
-from insula.windows import cut
 
 
 def test_days_are_sessions_and_matches_are_stimuli(tmp_path: Path) -> None:

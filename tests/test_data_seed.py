@@ -11,9 +11,9 @@ from scipy.io import savemat
 
 from fixtures_data import lines
 from fixtures_lab_eeg import SEED_CAP, write_seed, write_seed_iv, write_seed_session, write_seed_v
+from insula.cutting import cut
 from insula.data import Problem, info, load
 from insula.errors import DataError
-from insula.windows import cut
 
 
 def test_seed_sessions_by_date_labels_and_values(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_seed_iv_has_clips_of_its_own_in_each_session(tmp_path: Path) -> None:
 
 def test_seed_v_cuts_the_session_at_the_published_seconds(tmp_path: Path) -> None:
     written = write_seed_v(tmp_path, seconds=2)
-    recordings = load("seed_v", tmp_path)
+    recordings = load("seed_v", tmp_path, rate_hz=None)
     assert [(r.subject, r.session) for r in recordings] == [("s01", k) for k in "123"]
     trials = recordings[1].trials
     assert [t.labels["emotion"] for t in trials[:6]] == ["sad", "fear", "neutral", "disgust", "happy", "happy"]
@@ -76,6 +76,13 @@ def test_seed_v_cuts_the_session_at_the_published_seconds(tmp_path: Path) -> Non
     assert eeg.channels[0] == "Fp1"
     assert eeg.channels[-5:] == ("PO9", "O1", "Oz", "O2", "PO10")
     np.testing.assert_allclose(eeg.values, written["1_2_20180802.cnt"][:, 10_000:12_000], rtol=1e-5, atol=1e-4)
+
+
+def test_seed_v_comes_at_200_hz_unless_told(tmp_path: Path) -> None:
+    write_seed_v(tmp_path, seconds=2)
+    signals = [t.signals["eeg"] for r in load("seed_v", tmp_path) for t in r.trials]
+    assert {(s.rate_hz, s.values.shape) for s in signals} == {(200.0, (62, 400))}
+    assert signals[3].start_s == 10
 
 
 def test_a_missing_trial_or_session_is_told(tmp_path: Path) -> None:

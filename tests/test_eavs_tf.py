@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 import torch
 
+from insula.cutting import cut as cut_windows
+from insula.data.simulate import INFO, Settings, simulate
 from insula.energy import count
 from insula.errors import InputError
+from insula.experiment import experiment_from
 from insula.models import build
 from insula.models.eavs_tf import EAVSTF
 from insula.models.spiking_attention import ModalityMixer, TimeMixer
 from insula.models.spiking_encoders import FrameEncoder, Grid, LogMelEncoder, mel_filters, tokens_per_hop
+from insula.plans import make_plans
+from insula.protocols import split
 from insula.spikes import spike_rates, spike_sheet, spike_table
 from insula.types import Batch, InputSpec
 from model_inputs import make_batch, make_spec, rows_of
@@ -139,13 +144,51 @@ def test_overfits_eav_layout(spiking: bool) -> None:
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
 
-@pytest.mark.parametrize("options", [{"spiking": False}, {"readout": "liquid"}, {"neuron": "tc_lif"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"spiking": False}, {"readout": "liquid"}, {"neuron": "tc_lif"}, {"neuron": "fspike"}], ids=str
+)
 def test_variants_pass_gradients_to_every_parameter(options: dict[str, Any]) -> None:
     torch.manual_seed(0)
     spec = make_spec("eeg", "eda", "bvp")
     model = build("eavs_tf", spec, **options).eval()
     model(make_batch(spec, 4)).logits.square().sum().backward()
     assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
+
+
+def test_fractional_neurons_of_order_one_are_the_same_network() -> None:
+    torch.manual_seed(0)
+    plain = build("eavs_tf", SPEC).eval().double()
+    options = {"order": 1.0, "memory": 5}
+    fractional = build("eavs_tf", SPEC, neuron="fspike", neuron_options=options).eval().double()
+    missing, unexpected = fractional.load_state_dict(plain.state_dict(), strict=False)
+    assert not unexpected
+    assert all(name.endswith("order_logit") for name in missing)
+    batch = in_double(random_batch(SPEC, 3, 4))
+    with torch.no_grad():
+        one, other = plain.sequence(batch), fractional.sequence(batch)
+    assert sum(rate.mean() for rate in one.extras["spikes"].values()) > 0.1
+    torch.testing.assert_close(other.logits, one.logits, atol=1e-6, rtol=1e-6)
+    for name, rate in one.extras["spikes"].items():
+        torch.testing.assert_close(other.extras["spikes"][name], rate)
+
+
+def test_an_evaluation_puts_the_twin_beside_it() -> None:
+    cohort = simulate(Settings(people=1, trials_per_emotion=2, trial_s=8.0))
+    windows = cut_windows(cohort.recordings, INFO.recipe, "emotion", modalities=("eda", "bvp"))
+    first = split("within_subject", windows.table)[0]
+
+    def rows(**changes: Any) -> list[tuple[str, str, str]]:
+        tables = {"data": {"name": "simulate"}, "model": {"name": "eavs_tf"}, "compare": {"rows": []}, **changes}
+        return [(p.name, p.title, p.kind) for p in make_plans(windows, experiment_from(tables), first)]
+
+    twin = "Non-spiking twin of the spiking transformer"
+    assert rows() == [
+        ("eavs_tf", "Spiking transformer (EAVS-TF)", "model"), ("eavs_tf_twin", twin, "ablation"),
+    ]  # fmt: skip
+    assert rows(compare={"rows": [], "cores": []}) == rows()[:1]  # --quick
+    assert rows(model={"name": "eavs_tf", "options": {"spiking": False}}) == [("eavs_tf", twin, "model")]
+    gated = rows(model={"name": "udc_snn", "options": {"second": "liquid"}})
+    assert gated == [("udc_snn", "Entropy gate before liquid", "model")]
 
 
 def test_an_absent_modality_is_silent_in_every_layer_of_its_own() -> None:

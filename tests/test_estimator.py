@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from insula.cutting import cut
 from insula.data import info, load
 from insula.errors import DataError, InputError, InsulaError, SchemaError
 from insula.estimator import Estimator, EstimatorConfig
@@ -21,7 +22,7 @@ from insula.experiment import experiment_from
 from insula.scores import ccc
 from insula.train import TrainConfig
 from insula.types import Recording, Trial
-from insula.windows import Windows, cut
+from insula.windows import Windows
 from own_model import MyNet
 from small_cohort import RECIPE, cohort, recording, scored, windows
 
@@ -286,13 +287,13 @@ def test_changed_description_is_noticed(saved: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_of_a_later_insula_is_one_clear_error(saved: Path, tmp_path: Path) -> None:
-    from insula.estimator import _digest
+    from insula.estimator import digest
 
     folder = damaged(saved, tmp_path)
     data = json.loads((folder / "estimator.json").read_text())
     data.pop("sha256")
     data["config"]["train"]["new_key"] = 1
-    (folder / "estimator.json").write_text(json.dumps({**data, "sha256": _digest(data)}))
+    (folder / "estimator.json").write_text(json.dumps({**data, "sha256": digest(data)}))
     with pytest.raises(SchemaError, match=r"new_key.*Train it again"):
         Estimator.load(folder)
 

@@ -13,6 +13,7 @@ import torch
 
 from insula.classical import ClassicalEstimator
 from insula.cli.show import result_table, title
+from insula.cutting import cut
 from insula.data import info, load
 from insula.errors import InputError, ProtocolError
 from insula.evaluate import Evaluation, evaluate
@@ -20,7 +21,7 @@ from insula.experiment import Experiment, experiment_from
 from insula.plans import make_plans, require_names
 from insula.protocols import PROTOCOLS, split
 from insula.report import write
-from insula.windows import Windows, cut
+from insula.windows import Windows
 from own_model import MyNet
 from small_cohort import RECIPE, cohort, recording, scored, windows
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from insula.cutting import cut
 from insula.estimator import Estimator, EstimatorConfig
 from insula.evaluate import Evaluation, evaluate
 from insula.experiment import experiment_from
@@ -20,7 +21,6 @@ from insula.explain.time_constants import _groups, liquid_layers, shuffled_time_
 from insula.protocols import split
 from insula.results import Result
 from insula.train import TrainConfig
-from insula.windows import cut
 from own_model import MyNet
 from small_cohort import RECIPE, cohort, scored, windows
 

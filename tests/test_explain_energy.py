@@ -14,6 +14,7 @@ from torch import nn
 import insula.explain.energy as explain_energy
 from fake_result import stress
 from insula import plots
+from insula.cutting import cut
 from insula.energy import EnergySheet, Latency, shared_basis, sheet
 from insula.errors import InputError
 from insula.estimator import Estimator, EstimatorConfig
@@ -30,7 +31,7 @@ from insula.report.page import render
 from insula.spikes import spike_sheet
 from insula.train import Feed
 from insula.types import Batch, InputSpec, ModelOutput, Recording, Signal
-from insula.windows import Windows, cut
+from insula.windows import Windows
 from own_model import MyNet
 from small_cohort import cohort, scored, windows
 

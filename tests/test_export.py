@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
+from insula.cutting import cut
 from insula.errors import DataError, InputError, InsulaError
 from insula.estimator import Estimator, EstimatorConfig
 from insula.types import Batch, InputSpec, ModelOutput
-from insula.windows import Windows, cut
+from insula.windows import Windows
 from small_cohort import cohort, scored, windows
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'insula[onnx]'")

@@ -136,3 +136,18 @@ def test_unknown_size_and_core_name_what_is_known() -> None:
         build("liquid", SPEC, core="lstm")
     with pytest.raises(InputError, match="liquid"):
         build("liqid", SPEC)
+
+
+def test_a_slow_amplitude_goes_to_the_peripheral_branch() -> None:
+    spec = InputSpec(
+        signals={"emg": (1, 1.0), "eda": (1, 4.0)},
+        features={"emg": 0, "eda": 0},
+        traits=0,
+        outputs=2,
+        continuous=False,
+        window_s=10.0,
+        hop_s=5.0,
+    )
+    model = build("liquid", spec)
+    assert model.fast == []
+    assert model.slow == ["emg", "eda"]

@@ -73,19 +73,21 @@ def test_a_personal_protocol_leaves_a_model_a_person_and_no_old_ones(root: Path,
     assert sorted(p.name for p in (out / "model").iterdir()) == ["ann", "bob", "cyd"]
     assert Estimator.load(out / "model" / "bob").config.normaliser == "person_trials"
     run_experiment(experiment(root), out, analyses=False)
-    assert sorted(p.name for p in (out / "model").iterdir()) == ["estimator.json", "weights-0.safetensors"]
+    assert sorted(p.name for p in (out / "model").iterdir()) == [
+        "estimator.json", "training.json", "weights-0.safetensors",
+    ]  # fmt: skip
 
 
 def test_names_of_people_cannot_leave_the_folder(tmp_path: Path) -> None:
-    from insula.pipeline import _file_name
+    from insula.names import person_folder
 
     names = ["ann", "..", "../../etc", "a/b", "a_b", "a\\b", ".hidden", "Zoë", "p.01", ""]
-    found = [_file_name(name) for name in names]
+    found = [person_folder(name) for name in names]
     assert len(set(found)) == len(names)
     for name in found:
         path = (tmp_path / name).resolve()
         assert path.parent == tmp_path.resolve()
-    assert _file_name("p.01") == "p.01"
+    assert person_folder("p.01") == "p.01"
 
 
 @pytest.mark.usefixtures("no_page")

@@ -45,6 +45,9 @@ def _examples() -> Iterator[tuple[str, Callable[..., str], tuple, dict]]:
     yield "energy", plots.energy, (costs, 0.5), words
     curve = [plots.GatePoint(woken, 1e-6 + woken * 1e-5, 0.5 + woken / 5) for woken in (0.0, 0.4, 1.0)]
     yield "gate", plots.gate, (curve, plots.GatePoint(1.0, 1e-5, 0.68), 0.5), words
+    bills = [plots.SpikeBill("spiking", 1e-7, 2e-7, 3e-6), plots.SpikeBill("non-spiking twin", 0.0, 1e-7, 6e-6)]
+    rates = [("eeg · input", 0.2), ("hidden", 0.0), ("last", 0.004)]
+    yield "spikes", plots.spikes, (rates, bills), {"joules": words["joules"]}
     share = rng.dirichlet(np.ones(4), 4)
     maps = [plots.ElectrodeMap("model", share), plots.ElectrodeMap("shuffled", share[::-1])]
     places = np.array([[-0.4, 0.5], [0.4, 0.5], [-0.4, -0.5], [0.4, -0.5]])
@@ -71,6 +74,17 @@ def _examples() -> Iterator[tuple[str, Callable[..., str], tuple, dict]]:
     yield "constants", plots.time_constants, (taus, taus[:10], {"fast": [0, 1], "slow": [2, 99]}), {}
     kept = {"1 s": [0.2, 0.9], "one window": [0.1, 0.5]}
     yield "retention", plots.retention, (kept, 0.5, 0.1, [0.4, 0.6]), {}
+    strips = [
+        plots.Strips("eda", ("flat", "gap"), ("0", "3 %"), np.array([[0, 0, 0.01], [0.6, np.nan, 0.2]])),
+        plots.Strips("hr", ("gap",), ("100 %",), np.ones((1, 3))),
+    ]
+    yield "quality", plots.quality, (strips, ("S1", "a person with a long name", "S3")), {}
+    yield (
+        "quality of many",
+        plots.quality,
+        ([plots.Strips("eda", ("gap",), ("1 %",), rng.random((1, 90)))], ["S"] * 90),
+        {},
+    )
     labels = [EMOTIONS[i % 7] for i in range(40)]
     yield "latent", plots.latent, (rng.normal(size=(40, 2)), labels, [f"S{i % 9}" for i in range(40)], EMOTIONS), {}
 
@@ -183,6 +197,15 @@ def test_names_are_cut_to_what_fits(text: str, letters: int) -> None:
 )
 def test_seconds_in_the_unit_people_say(value: float, text: str) -> None:
     assert plots.seconds(value) == text
+
+
+def test_a_gate_that_does_nothing_looks_flat() -> None:
+    curve = [plots.GatePoint(w, 1e-6 + w * 1e-5, 0.5 + 0.002 * (i % 2)) for i, w in enumerate(np.linspace(0, 1, 9))]
+    options = {"axis": "x", "tick": lambda v: f"{v:.4f}", "joules": percent, "name": "g", "alt": "g"}
+    svg = plots.gate(curve, plots.GatePoint(1.0, 1e-5, 0.5), 0.5, **options)
+    texts = [e.text or "" for e in ET.fromstring(svg).iter() if e.tag.endswith("text")]
+    levels = [float(t) for t in texts if re.fullmatch(r"0\.\d{4}", t)]
+    assert max(levels) - min(levels) >= 0.08  # ticks of an axis of at least ten points
 
 
 def test_drawing_leaves_no_trace_in_matplotlib() -> None:

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from insula.errors import DataError, InputError, SchemaError
+from insula.nulls import null_test
 from insula.results import Result, System
-from insula.scores import null_test
 from windows_double import make_table, predictions
 
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from insula.cutting import cut
 from insula.scale import SignalScaler
 from insula.types import Recording, Trial
-from insula.windows import TrialKey, Windows, cut
+from insula.windows import TrialKey, Windows
 from small_cohort import RECIPE, cohort, recording, scored, windows
 
 KINDS = ("population", "opening", "person_trials", "running", "whole_session")

@@ -11,6 +11,7 @@ from sklearn import metrics as oracle
 
 from insula import scores
 from insula.errors import InputError
+from insula.nulls import null_test
 from windows_double import make_table, predictions
 
 SOME = np.array([0, 0, 0, 1, 1, 2])
@@ -146,22 +147,22 @@ def test_paired_with_few_people_says_its_floor():
 
 def test_null_test():
     rng = np.random.default_rng(0)
-    clean = scores.null_test(0.8, rng.normal(0.5, 0.05, 39), chance=0.5, labellings=10**6)
+    clean = null_test(0.8, rng.normal(0.5, 0.05, 39), chance=0.5, labellings=10**6)
     assert clean.p == clean.floor == 1 / 40
     assert clean.at_chance
     assert "floor 0.025" in clean.text
     assert "two-sided" in clean.text
-    leaky = scores.null_test(0.9, rng.normal(0.85, 0.03, 39), chance=0.5, labellings=10**6)
+    leaky = null_test(0.9, rng.normal(0.85, 0.03, 39), chance=0.5, labellings=10**6)
     assert not leaky.at_chance
-    below = scores.null_test(0.5, rng.normal(0.40, 0.03, 39), chance=0.5, labellings=10**6)
+    below = null_test(0.5, rng.normal(0.40, 0.03, 39), chance=0.5, labellings=10**6)
     assert not below.at_chance, "two-sided"
-    tied = scores.null_test(0.5, [0.5, 0.4, 0.6], chance=0.5, labellings=100)
+    tied = null_test(0.5, [0.5, 0.4, 0.6], chance=0.5, labellings=100)
     assert tied.p == (1 + 2) / (1 + 3)
-    few = scores.null_test(0.8, [0.5] * 3, chance=0.5, labellings=6)
+    few = null_test(0.8, [0.5] * 3, chance=0.5, labellings=6)
     assert not few.enough
     assert np.isnan(few.p)
     assert "too few trials to test" in few.text
-    assert scores.null_test(0.1, [0.5, 0.4], chance=0.5, labellings=99, more_is_better=False).p == 1 / 3
+    assert null_test(0.1, [0.5, 0.4], chance=0.5, labellings=99, more_is_better=False).p == 1 / 3
 
 
 def test_metrics_know_their_target():

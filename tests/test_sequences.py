@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from insula.cutting import cut
 from insula.normalise import Normaliser
 from insula.scale import SignalScaler
 from insula.sequences import Prepared, batches, input_spec, spec_of, without
-from insula.windows import Windows, cut
+from insula.windows import Windows
 from small_cohort import RECIPE, recording, scored, windows
 
 

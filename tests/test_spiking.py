@@ -87,6 +87,39 @@ def test_kernel_equals_reference(batch: int, steps: int, units: int, seed: int) 
     assert torch.equal(found[0][0], found[1][0])
 
 
+def test_gradients_twice_are_refused_by_the_kernel_and_served_by_the_reference() -> None:
+    current, layer = sequence(2, 5, 3).requires_grad_(), LIF(3)
+    with pytest.raises(InputError, match="create_graph=True"):
+        torch.autograd.grad(layer(current)[0].sum(), current, create_graph=True)
+    with reference_only():
+        (slope,) = torch.autograd.grad(layer(current)[0].sum(), current, create_graph=True)
+        assert slope.requires_grad
+        (again,) = torch.autograd.grad(slope.sum(), current)
+    assert torch.isfinite(again).all()
+
+
+@pytest.mark.parametrize(("decay", "threshold"), [(0.5, 1.0), (0.9, 0.4), (0.2, 2.0)])
+def test_learned_decays_and_thresholds_have_snntorchs_gradients(decay: float, threshold: float) -> None:
+    snntorch = pytest.importorskip("snntorch", reason="snntorch is not installed (pip install insula[bench])")
+    current = sequence(3, 1, 4).clamp(max=0.9 * threshold) + 0.5 * threshold
+    ours = LIF(4, decay=decay, threshold=threshold)
+    other = snntorch.Leaky(
+        torch.full((4,), decay), learn_beta=True, threshold=torch.full((4,), threshold), learn_threshold=True,
+        spike_grad=snntorch.surrogate.atan(alpha=2.0 / threshold), reset_delay=False,
+    )  # fmt: skip
+    before = torch.rand(3, 4) * 0.3 * threshold
+    with reference_only():
+        fired, _ = ours(current, before)
+    told, _ = other(current[:, 0], before)
+    torch.testing.assert_close(fired[:, 0], told, atol=0, rtol=0)
+    weights = torch.randn(3, 4)
+    for output in ((fired[:, 0] * weights).sum(), (told * weights).sum()):
+        output.backward()
+    # by the chain rule: decay = sigmoid(logit), threshold = exp(log)
+    torch.testing.assert_close(ours.decay_logit.grad, other.beta.grad * decay * (1 - decay), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(ours.log_threshold.grad, other.threshold.grad * threshold, atol=1e-5, rtol=1e-4)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 19))
 def test_any_chunking_gives_the_same_spikes(cut: int) -> None:

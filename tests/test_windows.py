@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from insula.cutting import cut
 from insula.errors import DataError, InputError, SchemaError
 from insula.recipe import Recipe
 from insula.signals import clean_trial
 from insula.types import Recording, Signal, Trial
-from insula.windows import cut, label_text
+from insula.windows import label_text
 from small_cohort import RECIPE, cohort, recording, trial, windows
 
 

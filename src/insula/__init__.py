@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from insula import data, errors
     from insula.audit import audit
     from insula.classical import CLASSICAL, ClassicalEstimator
+    from insula.cutting import cut
     from insula.data import READERS, describe, info, load
     from insula.data.simulate import simulate
     from insula.estimator import Estimator, EstimatorConfig
@@ -24,24 +25,26 @@ if TYPE_CHECKING:
     from insula.protocols import PROTOCOLS, split
     from insula.recipe import Recipe, SignalRecipe
     from insula.results import Result
+    from insula.store import Store
     from insula.targets import Target
     from insula.train import TrainConfig
     from insula.types import Batch, InputSpec, ModelOutput, Recording, Signal, Trial
-    from insula.windows import Windows, cut
+    from insula.windows import Windows
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CLASSICAL", "MODELS", "PROTOCOLS", "READERS", "Batch", "ClassicalEstimator", "DataPart", "Estimator",
     "EstimatorConfig", "Experiment", "InputSpec", "ModelOutput", "Recipe", "Recording", "Result", "Signal",
-    "SignalRecipe", "Target", "TrainConfig", "Trial", "Windows", "audit", "build", "cut", "data", "describe", "errors",
-    "evaluate", "experiment_from", "info", "load", "read_experiment", "run_experiment", "simulate", "split",
+    "SignalRecipe", "Store", "Target", "TrainConfig", "Trial", "Windows", "audit", "build", "cut", "data", "describe",
+    "errors", "evaluate", "experiment_from", "info", "load", "read_experiment", "run_experiment", "simulate", "split",
 ]  # fmt: skip
 
 _MODULES = ("data", "errors")
 _HOMES = {
     "audit": ("audit",),
     "classical": ("CLASSICAL", "ClassicalEstimator"),
+    "cutting": ("cut",),
     "data": ("READERS", "describe", "info", "load"),
     "data.simulate": ("simulate",),
     "estimator": ("Estimator", "EstimatorConfig"),
@@ -52,10 +55,11 @@ _HOMES = {
     "protocols": ("PROTOCOLS", "split"),
     "recipe": ("Recipe", "SignalRecipe"),
     "results": ("Result",),
+    "store": ("Store",),
     "targets": ("Target",),
     "train": ("TrainConfig",),
     "types": ("Batch", "InputSpec", "ModelOutput", "Recording", "Signal", "Trial"),
-    "windows": ("Windows", "cut"),
+    "windows": ("Windows",),
 }
 """Module -> the public names that live in it."""
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -106,12 +106,7 @@ def branch_answers(
 
     ``counted`` windows are counted operation by operation, since the work of spiking branches follows the data.
     """
-    network = estimator.networks[0] if estimator.networks else None
-    if not isinstance(network, Cascade):
-        raise KindError(
-            f"an Estimator of {type(network).__name__}; expected a fitted one of model udc_snn. "
-            'Set model = "udc_snn" and name any registered model as its first or second branch.'
-        )
+    network = _cascades(estimator)[0]
     if network.spec.continuous:
         raise InputError("a cascade with a continuous target; expected classes: only they have an entropy.")
     price = costs or Costs()
@@ -137,6 +132,41 @@ def branch_answers(
     subjects = windows.table["subject"].to_numpy()[order]
     y: IntArray = windows.y[order].astype(np.int64)
     return BranchAnswers(first, second, y, tuple(map(str, subjects)), *spent, network.beta)
+
+
+def set_threshold(estimator: Estimator, share: float) -> None:
+    """Have a fitted cascade wake its second branch above this share of the maximum entropy, from now on."""
+    for network in _cascades(estimator):
+        network.threshold = share
+
+
+def woken_share(estimator: Estimator, windows: Windows) -> float:
+    """Share of windows that wake the second branch at the threshold in force (mean over networks)."""
+    shares = []
+    prepared = Feed(estimator.prepare(windows), "window")
+    for network in _cascades(estimator):
+        if network.spec.continuous:
+            return 1.0
+        network.eval()
+        woken = 0
+        with torch.no_grad():
+            for part in prepared.each(2):
+                cheap = narrowed(to_device(part, estimator.device).batch, network.cheap)
+                entropy = entropy_share(torch.log_softmax(network.first(cheap).logits, -1))
+                woken += int((entropy > network.threshold).sum())
+        shares.append(woken / max(1, len(windows)))
+    return float(np.mean(shares))
+
+
+def _cascades(estimator: Estimator) -> list[Cascade]:
+    found = [n for n in estimator.networks if isinstance(n, Cascade)]
+    if not found or len(found) < len(estimator.networks):
+        kind = type(estimator.networks[0]).__name__ if estimator.networks else type(None).__name__
+        raise KindError(
+            f"an Estimator of {kind}; expected a fitted one of model udc_snn. "
+            'Set model = "udc_snn" and name any registered model as its first or second branch.'
+        )
+    return found
 
 
 def cascade_curve(answers: BranchAnswers, thresholds: Sequence[float] | None = None) -> CascadeCurve:

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from insula.classical_models import CLOCKS, build_row
 from insula.errors import InputError, unknown_name
 from insula.grouping import inner_split
 from insula.normalise import Normaliser, Reader, running_mean, stacked
+from insula.own_median import decided
 from insula.riemann import TangentReader
 from insula.scores import balanced_accuracy, ccc
 from insula.types import BoolArray, DoubleArray
+from insula.weighing import Quality, require_quality, trained_on, weights
 
 if TYPE_CHECKING:
     from insula.windows import Windows
 
 Inputs = Literal["none", "clock", "elapsed", "features", "covariance"]
 Context = Literal["trial", "session"]
-_CLOCKS: Mapping[str, list[str]] = {"clock": ["elapsed_s", "trial_index"], "elapsed": ["elapsed_s"]}
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,8 @@ class ClassicalEstimator:
     options : changes to the row's options.
     tune : values to try by option; the best on inner groups of the training windows is used.
     group : columns that the inner split keeps whole, as `Split.group`; needed by ``tune``.
+    quality, quality_share : what becomes of spoiled training windows, as in `TrainConfig`; majority and prior do not
+        weigh.
     """
 
     def __init__(
@@ -162,6 +166,8 @@ class ClassicalEstimator:
         options: Mapping[str, float] | None = None,
         tune: Mapping[str, Sequence[float]] | None = None,
         group: Sequence[str] | None = None,
+        quality: Quality = "keep",
+        quality_share: float = 0.5,
     ) -> None:
         if name not in CLASSICAL:
             raise unknown_name("classical row", name, CLASSICAL)
@@ -175,6 +181,8 @@ class ClassicalEstimator:
             raise InputError(
                 f"tune of {name} without group; expected the split's group columns. Pass group=split.group."
             )
+        require_quality(quality, quality_share)
+        self.quality, self.quality_share = quality, quality_share
         self.seed = seed
         self.context: Context | None = "trial" if context is True else context or None
         self.kind = normaliser
@@ -189,16 +197,17 @@ class ClassicalEstimator:
         """How far the row looks back: ``none``, ``window``, ``trial`` or ``session``."""
         if self.info.inputs == "none":
             return "none"
-        if self.info.inputs in _CLOCKS or self.context == "session" or Normaliser(self.kind).scope == "session":
+        if self.info.inputs in CLOCKS or self.context == "session" or Normaliser(self.kind).scope == "session":
             return "session"
         return "trial" if self.context else "window"
 
     def fit(self, windows: Windows) -> ClassicalEstimator:
-        """Train on the scored rows of these windows."""
+        """Train on the scored rows of these windows, without or with less of those that ``quality`` is about."""
         rows = np.flatnonzero(windows.table["role"].to_numpy() == "scored")
         if not rows.size:
             raise InputError(f"{self.info.name} without scored training windows; expected some. Check the split.")
-        training = windows if rows.size == len(windows) else windows.take(rows)
+        training = decided(windows if rows.size == len(windows) else windows.take(rows))
+        training = trained_on(training, self.quality, self.quality_share)
         self._require(training)
         self.schema = training.schema
         if self.tune:
@@ -214,9 +223,9 @@ class ClassicalEstimator:
             self.share = one_hot if self.info.name == "majority" else share
         self.model: Any = None
         if self.info.inputs != "none" and (self.schema.continuous or self.classes.size > 1):
-            self.model = _build(self.info.name, self.options, self.schema.continuous, self.seed, len(y))
+            self.model = build_row(self.info.name, self.options, self.schema.continuous, self.seed, len(y))
             with one_thread():
-                self.model.fit(x, y)
+                self.model.fit(x, y, sample_weight=weights(training) if self.quality == "weigh" else None)
         self._fitted = True
         return self
 
@@ -274,8 +283,8 @@ class ClassicalEstimator:
         return np.asarray((np.where(np.isfinite(raw), raw, self.median) - self.centre) / self.spread)
 
     def _raw(self, windows: Windows) -> DoubleArray:
-        if self.info.inputs in _CLOCKS:
-            return windows.table[_CLOCKS[self.info.inputs]].to_numpy(np.float64)
+        if self.info.inputs in CLOCKS:
+            return windows.table[CLOCKS[self.info.inputs]].to_numpy(np.float64)
         if self.normaliser is None:
             return np.empty((len(windows), 0))
         parts = [self.normaliser.features(windows).astype(np.float64)]
@@ -312,6 +321,7 @@ class ClassicalEstimator:
                 row = ClassicalEstimator(
                     self.info.name, seed=self.seed, context=self.context or False, normaliser=self.kind,
                     traits=self.traits, options={**self.options, **candidate},
+                    quality=self.quality, quality_share=self.quality_share,
                 ).fit(training.take(chosen))  # fmt: skip
                 totals[i] += _score(validation, row.predict(validation))
         return {**self.options, **candidates[int(totals.argmax())]}
@@ -353,47 +363,3 @@ def _softmax(decision: DoubleArray) -> DoubleArray:
     scores = np.column_stack([-decision, decision]) if decision.ndim == 1 else decision
     shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
-
-
-def _build(name: str, options: Mapping[str, float], continuous: bool, seed: int, rows: int) -> Any:
-    """Make the scikit-learn model of a row for standardised columns without gaps."""
-    leaf = int(min(options.get("leaf", 20), max(1, rows // 20)))
-    if name in ("logistic_regression", "tangent_space", "augmented_covariance"):
-        from sklearn.linear_model import LogisticRegression
-
-        return LogisticRegression(C=options["C"], class_weight="balanced", max_iter=5000, random_state=seed)
-    if name == "ridge":
-        from sklearn.linear_model import Ridge
-
-        return Ridge(alpha=options["alpha"])
-    if name in ("random_forest", *_CLOCKS):
-        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-
-        shape: dict[str, Any] = {
-            "n_estimators": int(options["trees"]),
-            "min_samples_leaf": leaf,
-            "max_features": None if name in _CLOCKS else "sqrt",
-            "random_state": seed,
-            "n_jobs": 1,
-        }
-        return (
-            RandomForestRegressor(**shape) if continuous else RandomForestClassifier(class_weight="balanced", **shape)
-        )
-    if name == "svm":
-        from sklearn.svm import SVC, SVR
-
-        return SVR(C=options["C"]) if continuous else SVC(C=options["C"], class_weight="balanced")
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
-    growth: dict[str, Any] = {
-        "max_iter": int(options["rounds"]),
-        "learning_rate": options["rate"],
-        "max_leaf_nodes": int(options["leaves"]),
-        "min_samples_leaf": leaf,
-        "l2_regularization": 1.0,
-        "early_stopping": False,
-        "random_state": seed,
-    }
-    if continuous:
-        return HistGradientBoostingRegressor(**growth)
-    return HistGradientBoostingClassifier(class_weight="balanced", **growth)

@@ -9,7 +9,8 @@ import pandas as pd
 
 from insula.errors import InputError
 from insula.grouping import exchangeable_labellings, is_continuous, permute_labels, scored_rows
-from insula.scores import FEW_LABELLINGS, FEW_PEOPLE, classes_of
+from insula.nulls import FEW_LABELLINGS
+from insula.scores import FEW_PEOPLE, classes_of
 from insula.types import DoubleArray, IntArray
 
 _SHARED = 0.25

@@ -18,12 +18,14 @@ from insula.errors import DataError, InputError, InsulaError, ProtocolError, Sch
 from insula.folders import replacing, require_folder
 from insula.models import build, model_class
 from insula.normalise import Normaliser
+from insula.own_median import decided
 from insula.protocols import inner_split
 from insula.recipe import Recipe
 from insula.scale import SignalScaler
 from insula.sequences import Prepared, input_spec, spec_of, to_device, without
 from insula.train import Feed, History, TrainConfig, fit, run
 from insula.types import ChannelSpec, DoubleArray, FloatArray, InputSpec, ModelOutput, Schema
+from insula.weighing import trained_on, weights
 from insula.windows import Windows
 
 SCOPES = ("window", "trial", "session")
@@ -85,8 +87,8 @@ class Estimator:
             seed = cfg.seed + 1000 * member
             network = self._build(seed)
             chosen, held_out = self._inner(windows, seed)
-            training = Feed(self.prepare(windows.take(chosen)), self.scope)
-            validation = Feed(self.prepare(windows.take(held_out)), self.scope) if len(held_out) else None
+            training = self._feed(windows.take(chosen))
+            validation = self._feed(windows.take(held_out)) if len(held_out) else None
             report = None if progress is None else _shifted(progress, member, cfg.members)
             self.histories.append(
                 fit(
@@ -112,14 +114,15 @@ class Estimator:
         return self
 
     def _prepare(self, windows: Windows) -> Windows:
-        """Learn scales from the scored windows and return them."""
-        windows = windows.take((windows.table["role"] == "scored").to_numpy())
+        """Learn scales from the scored windows that training keeps and return them."""
+        windows = decided(windows.take((windows.table["role"] == "scored").to_numpy()))
         labelled = windows.y >= 0 if windows.schema.classes else np.isfinite(windows.y)
         if not len(windows) or not labelled.all():
             raise InputError(
                 f"{len(windows)} scored windows, {int(labelled.sum())} with a label; expected some, all with one. "
                 "Name a target when the windows are cut."
             )
+        windows = trained_on(windows, self.config.train.quality, self.config.train.quality_share)
         self.networks = []
         self.schema, self.recipe = windows.schema, windows.recipe
         self.spec = input_spec(windows)
@@ -164,13 +167,18 @@ class Estimator:
             streaming = hasattr(self.factory(self.spec), "sequence") if self.factory else streams(self.config.model)
         return self.config.scope if streaming else "window"
 
-    def prepare(self, windows: Windows) -> Prepared:
+    def prepare(self, windows: Windows, weight: FloatArray | None = None) -> Prepared:
         """Scale signals and features of windows for the networks; targets of a continuous task are standardised."""
         self.schema.require(windows.schema, "the model", "the data")
         if self.schema.continuous:
             y = (windows.y.astype(np.float64) - self.target_scale[0]) / self.target_scale[1]
             windows = windows.with_y(y)
-        return Prepared(windows, self.scaler, self.normaliser, self.trait_scale)
+        return Prepared(windows, self.scaler, self.normaliser, self.trait_scale, weights=weight)
+
+    def _feed(self, windows: Windows) -> Feed:
+        """Serve windows to training, weighed by their quality if so configured."""
+        weight = weights(windows) if self.config.train.quality == "weigh" else None
+        return Feed(self.prepare(windows, weight), self.scope)
 
     def outputs(self, windows: Windows, collect: Sequence[str] = ()) -> dict[str, FloatArray]:
         """Gather ``logits``, ``embedding`` or ``attention:NAME`` of the first network, a row a window."""
@@ -217,7 +225,8 @@ class Estimator:
             raise unknown_name("modality", absent, modalities)
         out: dict[str, FloatArray] = {}
         with torch.no_grad():
-            for part in Feed(prepared, self.scope).each(32):
+            feed = Feed(prepared, self.scope)
+            for part in feed.each(feed.fitting(32)):
                 if absent is not None:
                     part = replace(part, batch=without(part.batch, absent, modalities.index(absent)))
                 found = run(network, to_device(part, self.device), self.scope)
@@ -255,7 +264,7 @@ class Estimator:
                 save_file(tensors, file)
                 hashes.append(hashlib.sha256(file.read_bytes()).hexdigest())
             description = {**self._description(), "weights_sha256": hashes}
-            text = json.dumps({**description, "sha256": _digest(description)}, indent=1)
+            text = json.dumps({**description, "sha256": digest(description)}, indent=1)
             (work / "estimator.json").write_text(text, encoding="utf-8")
             if provenance is not None:
                 story = json.dumps(provenance, indent=1, default=str)
@@ -294,7 +303,7 @@ class Estimator:
             ) from None
         if found != FORMAT:
             raise SchemaError(f"model format {found!r} in {path}; expected {FORMAT}. Train it again.")
-        if stored != _digest(data):
+        if stored != digest(data):
             raise DataError(f"{path} was changed since it was saved; expected it as it was. Train it again.")
         try:
             return cls._restored(data, path.parent, device)
@@ -341,7 +350,7 @@ def _shifted(progress: Callable[[int, int], None], member: int, members: int) ->
     return lambda done, total: progress(member * total + done, members * total)
 
 
-def _digest(description: Mapping[str, Any]) -> str:
+def digest(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
 
 

@@ -16,10 +16,12 @@ import pandas as pd
 from insula.classical import ClassicalEstimator
 from insula.estimator import Estimator, ModelFactory
 from insula.experiment import Experiment
+from insula.nulls import null_test
+from insula.own_median import decided, for_fold, split_windows
 from insula.plans import Plan, make_plans, require_names
-from insula.protocols import Split, exchangeable_labellings, permute_labels, split
+from insula.protocols import Split, exchangeable_labellings, permute_labels
 from insula.results import Result, System
-from insula.scores import mean_over_people, metrics_for, null_test
+from insula.scores import mean_over_people, metrics_for
 from insula.train import one_thread
 from insula.tuning import choose
 from insula.windows import Windows, label_text
@@ -86,7 +88,7 @@ def evaluate(
     """
     started = time.perf_counter()
     require_names(experiment, device)
-    splits = split(experiment.protocol.name, windows.table, folds=experiment.protocol.folds, seed=experiment.seed)
+    splits = split_windows(windows, experiment.protocol.name, folds=experiment.protocol.folds, seed=experiment.seed)
     plans = make_plans(windows, experiment, splits[0], device, factory, force)
     windows.features()
     windows.present()
@@ -140,7 +142,7 @@ def run_null(
     for _ in range(experiment.protocol.null):
         shuffles.append(windows.with_y(permute_labels(windows.table, rng)))
     parts = [
-        split(experiment.protocol.name, s.table, folds=experiment.protocol.folds, seed=experiment.seed)
+        split_windows(s, experiment.protocol.name, folds=experiment.protocol.folds, seed=experiment.seed)
         for s in shuffles
     ]
     tasks = [(s, p, i, plan) for s, ps in zip(shuffles, parts, strict=True) for i, p in enumerate(ps)]
@@ -155,7 +157,7 @@ def run_null(
         mean_over_people(own, metric).mean,
         scores,
         chance=0.0 if schema.continuous else 1 / len(schema.classes),
-        labellings=exchangeable_labellings(windows.table),
+        labellings=exchangeable_labellings(decided(windows).table),
     )
     return {**asdict(found), "scores": scores, "text": found.text}
 
@@ -184,6 +186,7 @@ def run_tasks(tasks: Sequence[Task], seed: int, jobs: int, done: Callable[[int, 
 def run_fold(windows: Windows, part: Split, index: int, plan: Plan, seed: int) -> Fold:
     """Fit one row on one fold and predict its test windows, on one thread."""
     started = time.perf_counter()
+    windows = for_fold(windows, part)
     training, test = windows.take(part.train), windows.take(part.test)
     chosen: int | None = None
     if plan.network is not None:
@@ -195,8 +198,9 @@ def run_fold(windows: Windows, part: Split, index: int, plan: Plan, seed: int) -
     else:
         normaliser = "population" if plan.normaliser == "none" else plan.normaliser
         model = ClassicalEstimator(
-            plan.classical or "", seed=seed, context=plan.context or False, normaliser=normaliser
-        ).fit(training)
+            plan.classical or "", seed=seed, context=plan.context or False, normaliser=normaliser,
+            quality=plan.quality, quality_share=plan.quality_share,
+        ).fit(training)  # fmt: skip
         parameters = None
     answer = model.predict(test) if windows.schema.continuous else model.predict_proba(test)
     kept = model if plan.kind == "model" and isinstance(model, Estimator) else None
@@ -205,6 +209,7 @@ def run_fold(windows: Windows, part: Split, index: int, plan: Plan, seed: int) -
 
 def prediction_table(windows: Windows, part: Split, system: str, answer: Any) -> pd.DataFrame:
     """Name every single prediction of one fold."""
+    windows = for_fold(windows, part)
     rows = windows.table.iloc[part.test].reset_index(drop=True)
     columns = ["subject", "session", "trial", "stimulus", "trial_index", "start_s", "stop_s", "elapsed_s"]
     table = rows[columns].copy()

@@ -16,6 +16,7 @@ import torch
 from insula.errors import InputError, InsulaError, MissingDependencyError
 from insula.estimator import Estimator
 from insula.folders import replacing, require_folder
+from insula.own_median import decided
 from insula.scores import balanced_accuracy, ccc
 from insula.step_description import describe, file_facts, step_seconds
 from insula.step_graph import StepGraph, answers, blank_batch, named, write_graph
@@ -186,7 +187,7 @@ def predict(model: StepModel, estimator: Estimator, windows: Windows) -> DoubleA
 
 def loss_on_windows(estimator: Estimator, folder: Path, windows: Windows) -> dict[str, Any]:
     """Score of both variants on labelled windows (balanced accuracy over all of them, or concordance) and the loss."""
-    windows = windows.take(np.flatnonzero((windows.table["role"] == "scored").to_numpy()))
+    windows = decided(windows.take(np.flatnonzero((windows.table["role"] == "scored").to_numpy())))
     exact, coarse = (predict(StepModel(folder, variant), estimator, windows) for variant in FILES)
     score: dict[str, float]
     if estimator.schema.continuous:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +26,18 @@ KINDS: Mapping[str, str] = {
 _PSEUDO_WINDOWS = 10.0
 """How many windows the training people's deviation counts for when it is mixed with a person's own."""
 _CLIP = 8.0
+_ROWS = 1 << 14
+"""Rows taken to float64 at a time."""
 
-Reader = Callable[["Windows"], DoubleArray]
+Values = FloatArray | DoubleArray
+Reader = Callable[["Windows"], Values]
 """Reads a matrix (windows, F) from windows, NaN where a value is not valid."""
 
 
-def stacked(windows: Windows) -> DoubleArray:
+def stacked(windows: Windows) -> Values:
     """All hand-made features side by side, (windows, F), modalities in the schema's order."""
     found = windows.features()
-    parts = [np.asarray(found[name], np.float64) for name in windows.schema.modalities if name in found]
+    parts = [found[name] for name in windows.schema.modalities if name in found]
     return np.hstack(parts) if parts else np.empty((len(windows), 0))
 
 
@@ -45,6 +48,14 @@ class _Level:
     mean: DoubleArray
     variance: DoubleArray
     count: DoubleArray
+
+
+@dataclass(frozen=True)
+class _Own:
+    """The level of each row's person: that of its unit."""
+
+    level: _Level
+    unit: IntArray
 
 
 class Normaliser:
@@ -82,12 +93,13 @@ class Normaliser:
             scored = np.ones(len(windows), bool)
         one = np.zeros(len(values), np.int64)
         sessions = _units(windows, ("subject", "session"))
-        self.mean = _filled(_level(values, one, 1, scored).mean[0], 0.0)
+        whole = _level(values, one, 1, scored)
+        self.mean = _filled(whole.mean[0], 0.0)
         per_session = _level(values, sessions, int(sessions.max(initial=0)) + 1, scored)
         weight = per_session.count
         within = np.nansum(np.nan_to_num(per_session.variance) * weight, axis=0) / np.maximum(weight.sum(axis=0), 1)
-        whole = _filled(_level(values, one, 1, scored).variance[0], 1.0)
-        self.within = np.sqrt(np.where(within > 1e-12, within, np.where(whole > 1e-12, whole, 1.0)))
+        spread = _filled(whole.variance[0], 1.0)
+        self.within = np.sqrt(np.where(within > 1e-12, within, np.where(spread > 1e-12, spread, 1.0)))
         self.people: dict[str, tuple[DoubleArray, DoubleArray, DoubleArray]] = {}
         if self.kind == "person_trials":
             people = windows.table["subject"].astype(str).to_numpy()
@@ -95,8 +107,8 @@ class Normaliser:
             own = _level(values, unit.astype(np.int64), names.size, scored)
             self.people = {str(n): (own.mean[i], own.variance[i], own.count[i]) for i, n in enumerate(names)}
         self._fitted = True
-        relative = self._relative(windows, values)[scored]
-        last = _level(relative, np.zeros(len(relative), np.int64), 1, np.ones(len(relative), bool))
+        levels = self._own(windows, values)
+        last = _level(values, one, 1, scored, lambda part: self._relative(values, levels, part))
         self.centre = _filled(last.mean[0], 0.0)
         spread = np.sqrt(_filled(last.variance[0], 1.0))
         self.spread = np.where(spread > 1e-6, spread, 1.0)
@@ -111,13 +123,29 @@ class Normaliser:
             raise InputError(
                 f"{values.shape[1]} feature columns; expected {self.mean.size} as in training. Use the same recipe."
             )
-        z = (self._relative(windows, values) - self.centre) / self.spread
-        return np.clip(z, -_CLIP, _CLIP).astype(np.float32)
+        own, out = self._own(windows, values), np.empty(values.shape, np.float32)
+        for part in _parts(len(values)):
+            z = (self._relative(values, own, part) - self.centre) / self.spread
+            out[part] = np.clip(z, -_CLIP, _CLIP)
+        return out
 
-    def _relative(self, windows: Windows, values: DoubleArray) -> DoubleArray:
-        """Values relative to the person's own level, (windows, F)."""
+    def _relative(self, values: Values, own: _Own | None, part: slice) -> DoubleArray:
+        """Some rows relative to their person's own level, (rows, F)."""
+        block = np.asarray(values[part], np.float64)
+        if own is None:
+            return block
+        mean, variance, count = (
+            table[own.unit[part]] for table in (own.level.mean, own.level.variance, own.level.count)
+        )
+        share = count / (count + _PSEUDO_WINDOWS)
+        mean = np.where(count > 0, mean, self.mean)
+        variance = share * np.nan_to_num(variance) + (1 - share) * self.within**2
+        return np.asarray((block - mean) / np.sqrt(variance))
+
+    def _own(self, windows: Windows, values: Values) -> _Own | None:
+        """Level of each row's person from the rows that the kind allows; None where there is none by design."""
         if self.kind == "population":
-            return values
+            return None
         if self.kind == "person_trials":
             subjects = windows.table["subject"].astype(str).to_numpy()
             empty = (np.full(self.mean.size, np.nan), np.full(self.mean.size, np.nan), np.zeros(self.mean.size))
@@ -125,16 +153,11 @@ class Normaliser:
             self._note([f"{name}: no training windows of this person" for name in unknown])
             names, unit = np.unique(subjects, return_inverse=True)
             own = [self.people.get(str(name), empty) for name in names]
-            level = _Level(*(np.stack([o[i] for o in own])[unit] for i in range(3)))
-        else:
-            level = self._session_level(windows, values)
-        share = level.count / (level.count + _PSEUDO_WINDOWS)
-        mean = np.where(level.count > 0, level.mean, self.mean)
-        variance = share * np.nan_to_num(level.variance) + (1 - share) * self.within**2
-        return np.asarray((values - mean) / np.sqrt(variance))
+            return _Own(_Level(*(np.stack([o[i] for o in own]) for i in range(3))), unit.astype(np.int64))
+        return self._session_level(windows, values)
 
-    def _session_level(self, windows: Windows, values: DoubleArray) -> _Level:
-        """Level of each window's session, (windows, F), from the rows that the kind allows."""
+    def _session_level(self, windows: Windows, values: Values) -> _Own:
+        """Level of each window's session from the rows that the kind allows."""
         everything = windows.everything()
         keys = list(zip(windows.table["subject"], windows.table["session"], strict=True))
         mine = set(keys)
@@ -153,11 +176,12 @@ class Normaliser:
         near_unit = np.fromiter((names[k] for k in near), np.int64, len(around))
         if self.kind == "running":
             stop = around.table["stop_s"].to_numpy(np.float64)
-            return _past(surrounding, near_unit, stop, unit, windows.table["stop_s"].to_numpy(np.float64))
+            past = _past(surrounding, near_unit, stop, unit, windows.table["stop_s"].to_numpy(np.float64))
+            return _Own(past, np.arange(len(windows)))
         level = _level(surrounding, near_unit, len(names), np.ones(len(around), bool))
         bare = sorted("/".join(map(str, k)) for k, i in names.items() if not (near_unit == i).any())
         self._note([f"{name}: no reference windows, the training population stands in" for name in bare])
-        return _Level(level.mean[unit], level.variance[unit], level.count[unit])
+        return _Own(level, unit)
 
     def _note(self, notes: list[str]) -> None:
         self.notes = tuple(dict.fromkeys((*self.notes, *notes)))
@@ -188,21 +212,38 @@ def running_mean(values: DoubleArray, unit: IntArray, stop_s: DoubleArray) -> Do
     return np.where(level.count > 0, level.mean, np.nan)
 
 
-def _level(values: DoubleArray, unit: IntArray, n_units: int, use: BoolArray) -> _Level:
-    valid = np.isfinite(values) & use[:, None]
+def _parts(rows: int) -> Iterator[slice]:
+    for first in range(0, rows, _ROWS):
+        yield slice(first, first + _ROWS)
+
+
+def _level(
+    values: Values,
+    unit: IntArray,
+    n_units: int,
+    use: BoolArray,
+    read: Callable[[slice], DoubleArray] | None = None,
+) -> _Level:
+    """Level of the used rows of each unit; ``read`` gives a part of the rows, itself by default."""
+
+    def valid_part(part: slice) -> tuple[DoubleArray, BoolArray]:
+        block = np.asarray(values[part], np.float64) if read is None else read(part)
+        return block, np.isfinite(block) & use[part, None]
+
     count = np.zeros((n_units, values.shape[1]))
-    np.add.at(count, unit, valid)
-    total = np.zeros_like(count)
-    np.add.at(total, unit, np.where(valid, values, 0.0))
+    total, square = np.zeros_like(count), np.zeros_like(count)
+    for part in _parts(len(values)):
+        block, valid = valid_part(part)
+        np.add.at(count, unit[part], valid)
+        np.add.at(total, unit[part], np.where(valid, block, 0.0))
     mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-    square = np.zeros_like(count)
-    np.add.at(square, unit, np.where(valid, values - mean[unit], 0.0) ** 2)
+    for part in _parts(len(values)):
+        block, valid = valid_part(part)
+        np.add.at(square, unit[part], np.where(valid, block - mean[unit[part]], 0.0) ** 2)
     return _Level(mean, np.divide(square, count, out=np.full_like(square, np.nan), where=count > 0), count)
 
 
-def _past(
-    values: DoubleArray, unit: IntArray, stop_s: DoubleArray, ask_unit: IntArray, ask_stop_s: DoubleArray
-) -> _Level:
+def _past(values: Values, unit: IntArray, stop_s: DoubleArray, ask_unit: IntArray, ask_stop_s: DoubleArray) -> _Level:
     """Level of the rows of ``ask_unit`` that stop no later than ``ask_stop_s``, (asked, F)."""
     shape = (ask_unit.size, values.shape[1])
     mean, variance, count = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape)
@@ -210,7 +251,7 @@ def _past(
         asked = np.flatnonzero(ask_unit == one)
         rows = np.flatnonzero(unit == one)
         rows = rows[np.argsort(stop_s[rows], kind="stable")]
-        part = values[rows]
+        part = np.asarray(values[rows], np.float64)
         valid = np.isfinite(part)
         seen = np.vstack([np.zeros(shape[1]), valid.cumsum(axis=0)])  # (rows + 1, F)
         first = np.take_along_axis(part, valid.argmax(axis=0)[None], axis=0) if len(part) else np.zeros((1, shape[1]))

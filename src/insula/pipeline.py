@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from insula.cutting import cut
 from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
 from insula.estimator import Estimator
@@ -17,13 +17,18 @@ from insula.evaluate import Evaluation, evaluate
 from insula.experiment import Experiment, apply_recipe
 from insula.explain import explain
 from insula.folders import replacing, require_folder
+from insula.names import person_folder
+from insula.own_median import decided
 from insula.plans import default_normaliser, model_config, require_names
 from insula.protocols import PROTOCOLS
+from insula.recipe import Recipe
 from insula.report import write
 from insula.results import Result
+from insula.store import Held, Store
+from insula.store.arrays import StoredTrial, TrialKey
 from insula.train import one_thread
 from insula.types import Recording
-from insula.windows import Windows, cut
+from insula.windows import Windows
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total)."""
@@ -46,16 +51,53 @@ def read_recordings(
     if progress is not None:
         progress("reading recordings", 0, 1)
     found = load(data.name, data.root, subjects=data.subjects, problems=problems, **dict(data.options))
-    if not found:
-        why = "; ".join(f"{p.file}: {p.what}" for p in (problems or [])[:3])
-        raise DataError(f"no recording of {data.name} in {data.root}; expected at least one. {why}")
+    _require_some(experiment, found, problems or [])
     if progress is not None:
         progress("reading recordings", 1, 1)
     return found
 
 
-def cut_windows(experiment: Experiment, recordings: tuple[Recording, ...], progress: Progress | None = None) -> Windows:
-    """Cut the experiment's recordings by its data set's recipe and the experiment's changes to it."""
+def _require_some(experiment: Experiment, found: Sequence[Recording], problems: Sequence[Problem]) -> None:
+    if not found:
+        why = "; ".join(f"{p.file}: {p.what}" for p in problems[:3])
+        where = f"{experiment.data.name} in {experiment.data.root}"
+        raise DataError(f"no recording of {where}; expected at least one. {why}")
+
+
+def hold_recordings(
+    experiment: Experiment,
+    recipe: Recipe,
+    store: Store,
+    problems: list[Problem],
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Held:
+    """Give the experiment's recordings from a store, in which people who are missing are put first, cleaned."""
+    data = experiment.data
+    held = store.hold(
+        data.name,
+        data.root,
+        recipe,
+        subjects=data.subjects,
+        options=data.options,
+        problems=problems,
+        jobs=jobs,
+        progress=_named(progress, "cleaning people"),
+    )
+    _require_some(experiment, held.recordings, problems)
+    return held
+
+
+def cut_windows(
+    experiment: Experiment,
+    recordings: tuple[Recording, ...],
+    progress: Progress | None = None,
+    clean: Mapping[TrialKey, StoredTrial] | None = None,
+) -> Windows:
+    """Cut the experiment's recordings by its data set's recipe and the experiment's changes to it.
+
+    ``clean`` are the trials of a store, if the recordings come from one.
+    """
     data = experiment.data
     known = info(data.name)
     labels = sorted({name for r in recordings for t in r.trials for name in t.labels})
@@ -72,6 +114,7 @@ def cut_windows(experiment: Experiment, recordings: tuple[Recording, ...], progr
         modalities=data.modalities,
         traits=data.traits,
         progress=_named(progress, "cleaning trials"),
+        clean=clean,
     )
 
 
@@ -86,15 +129,16 @@ def run_experiment(
     keep_model: bool = True,
     command: str = "",
     progress: Progress | None = None,
+    store: Store | None = None,
 ) -> Run:
     """Evaluate an experiment and write ``result.json``, ``predictions.parquet``, ``report.html`` and ``model/``.
 
     Nothing is written before the evaluation is complete. An existing folder is taken only if it holds an earlier
-    result or is empty.
+    result or is empty. With a ``store``, cleaned trials come from it and stay on disk (see `insula.store`).
     """
     folder = Path(out)
     require_folder(folder, "result.json", "result")
-    windows = _read_and_cut(experiment, device, progress)
+    windows = _read_and_cut(experiment, device, progress, store, jobs)
     done = evaluate(
         windows,
         experiment,
@@ -113,12 +157,18 @@ def run_experiment(
     return Run(result, folder, write(result, folder / "report.html"))
 
 
-def _read_and_cut(experiment: Experiment, device: str, progress: Progress | None) -> Windows:
+def _read_and_cut(
+    experiment: Experiment, device: str, progress: Progress | None, store: Store | None = None, jobs: int = 1
+) -> Windows:
     """Check every name, then read and cut; what was damaged is in the windows' notes."""
     require_names(experiment, device)
-    apply_recipe(info(experiment.data.name).recipe, experiment.recipe)
+    recipe = apply_recipe(info(experiment.data.name).recipe, experiment.recipe)
     problems: list[Problem] = []
-    windows = cut_windows(experiment, read_recordings(experiment, problems, progress), progress)
+    if store is None:
+        windows = cut_windows(experiment, read_recordings(experiment, problems, progress), progress)
+    else:
+        held = hold_recordings(experiment, recipe, store, problems, jobs, progress)
+        windows = cut_windows(experiment, held.recordings, progress, held.clean)
     windows.note([f"{p.file}: {p.what}" for p in problems])
     return windows
 
@@ -132,27 +182,34 @@ def save_models(
     """
     config = done.models[0].model.config
     scored = windows.take((windows.table["role"] == "scored").to_numpy())
+    data_hash = str(done.result.provenance["data_hash"])
     if not PROTOCOLS[experiment.protocol.name].personal:
         model = Estimator(config).fit(scored)
         with replacing(folder) as work:
-            model.save(work)
+            model.save(work, _story(experiment, scored, data_hash))
         return
     people = sorted(scored.table["subject"].unique())
     with replacing(folder) as work:
         for i, person in enumerate(people):
-            own = scored.take((scored.table["subject"] == person).to_numpy())
+            own = decided(scored.take((scored.table["subject"] == person).to_numpy()))
             if own.schema.continuous or len(set(own.y.tolist())) > 1:
-                Estimator(config).fit(own).save(work / _file_name(person))
+                Estimator(config).fit(own).save(work / person_folder(person), _story(experiment, own, data_hash))
             if progress is not None:
                 progress("personal models", i + 1, len(people))
 
 
 def train_model(
-    experiment: Experiment, out: str | Path, *, device: str = "cpu", progress: Progress | None = None
+    experiment: Experiment,
+    out: str | Path,
+    *,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    store: Store | None = None,
+    jobs: int = 1,
 ) -> tuple[Estimator, Windows]:
-    """Train one model on all labelled windows of an experiment and save it."""
+    """Train one model on all labelled windows of an experiment and save it; ``store`` as in `run_experiment`."""
     require_folder(Path(out), "estimator.json", "model")
-    windows = _read_and_cut(experiment, device, progress)
+    windows = _read_and_cut(experiment, device, progress, store, jobs)
     scored = windows.take((windows.table["role"] == "scored").to_numpy())
     people = scored.table["subject"].nunique()
     group = ("subject",) if people > 2 else ("subject", "session", "trial")
@@ -161,15 +218,27 @@ def train_model(
     config = model_config(experiment, normaliser, group, device)
     with one_thread():
         estimator = Estimator(config).fit(scored, _named(progress, "training"))
-    provenance = {"experiment": experiment.to_dict(), "data_hash": windows.fingerprint(), "people": int(people)}
-    estimator.save(out, provenance)
+    estimator.save(out, _story(experiment, scored, windows.fingerprint()))
     return estimator, scored
 
 
-def predict_windows(model: Estimator, experiment: Experiment, progress: Progress | None = None) -> Windows:
-    """Cut recordings as a saved model expects them; labels are not needed."""
+def _story(experiment: Experiment, trained: Windows, data_hash: str) -> dict[str, Any]:
+    """What goes beside a model: what it was trained on and on whom, so that `insula forget` can tell."""
+    subjects = sorted(map(str, trained.table["subject"].unique()))
+    return {"experiment": experiment.to_dict(), "data_hash": data_hash, "people": len(subjects), "subjects": subjects}
+
+
+def predict_windows(
+    model: Estimator, experiment: Experiment, progress: Progress | None = None, store: Store | None = None
+) -> Windows:
+    """Cut recordings as a saved model expects them; labels are not needed. ``store`` as in `run_experiment`."""
     problems: list[Problem] = []
-    recordings = read_recordings(experiment, problems, progress)
+    clean = None
+    if store is None:
+        recordings = read_recordings(experiment, problems, progress)
+    else:
+        held = hold_recordings(experiment, model.recipe, store, problems, progress=progress)
+        recordings, clean = held.recordings, held.clean
     windows = cut(
         recordings,
         model.recipe,
@@ -177,15 +246,10 @@ def predict_windows(model: Estimator, experiment: Experiment, progress: Progress
         traits=bool(model.schema.traits),
         schema=model.schema,
         progress=_named(progress, "cleaning trials"),
+        clean=clean,
     )
     windows.note([f"{p.file}: {p.what}" for p in problems])
     return windows
-
-
-def _file_name(person: str) -> str:
-    """Turn a person's name into that of a folder of its own, the same for the same name."""
-    plain = re.sub(r"[^\w.-]|^\.", "_", person) or "_"
-    return plain if plain == person else f"{plain}-{zlib.crc32(person.encode()):08x}"
 
 
 def _named(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from insula.classical import CLASSICAL, ClassicalEstimator
 from insula.contrast import fixed_order, shares_schedule
@@ -15,6 +16,7 @@ from insula.protocols import PROTOCOLS, Split
 from insula.sequences import input_spec
 from insula.train import TrainConfig
 from insula.tuning import with_candidate
+from insula.weighing import Quality
 from insula.windows import Windows
 
 
@@ -32,6 +34,8 @@ class Plan:
     context: Literal["trial", "session"] | None = None
     tune: Tune | None = None
     factory: ModelFactory | None = None
+    quality: Quality = "keep"
+    quality_share: float = 0.5
 
 
 def require_names(experiment: Experiment, device: str = "cpu") -> None:
@@ -61,12 +65,16 @@ def model_config(
         scope=model.scope,
         normaliser=normaliser,
         group=group,
-        train=TrainConfig(**checked("[train] key", TrainConfig, experiment.train)),
+        train=_train_config(experiment),
         options=model.options,
         members=model.members,
         seed=experiment.seed,
         device=device,
     )
+
+
+def _train_config(experiment: Experiment) -> TrainConfig:
+    return TrainConfig(**checked("[train] key", TrainConfig, experiment.train))
 
 
 def make_plans(
@@ -95,7 +103,7 @@ def make_plans(
         if not alone:
             kind = "a continuous target" if windows.schema.continuous else "classes"
             raise InputError(f"{model.name} for {kind}; expected a row that serves it. Choose another row.")
-        return alone + others
+        return _judged(alone + others, experiment)
     config = model_config(experiment, normaliser, first.group, device)
     tune = experiment.tune if experiment.tune.candidates else None
     name = model.name if factory is None else getattr(factory, "__name__", "model")
@@ -105,18 +113,29 @@ def make_plans(
         scope = "session"
     if not force:
         require_scope(scope, experiment.protocol.name, windows)
-    plans = [Plan(name, _title(name), "model", scope, normaliser, config, tune=tune, factory=factory)]
+    title = title_of(name, model.options if factory is None else None)
+    plans = [Plan(name, title, "model", scope, normaliser, config, tune=tune, factory=factory)]
     if streaming and scope != "session" and _wants_session(experiment, force):
         carried = replace(config, scope="session")
         plans.append(
-            Plan(f"{name}_session", f"{_title(name)}, state carried across the session", "model", "session",
+            Plan(f"{name}_session", f"{title}, state carried across the session", "model", "session",
                  normaliser, carried, tune=tune, factory=factory)
         )  # fmt: skip
+    if name == "eavs_tf" and factory is None and model.options.get("spiking", True) and experiment.compare.cores:
+        other = replace(config, options={**dict(model.options), "spiking": False})
+        twin = title_of(name, other.options)
+        plans.append(Plan("eavs_tf_twin", twin, "ablation", scope, normaliser, other, tune=tune))
     if name == "liquid" and factory is None:
         for options, (twin, title) in _ablations(experiment.compare):
             other = replace(config, options={**dict(model.options), **options})
             plans.append(Plan(f"liquid_{twin}", title, "ablation", scope, normaliser, other, tune=tune))
-    return plans + others
+    return _judged(plans + others, experiment)
+
+
+def _judged(plans: list[Plan], experiment: Experiment) -> list[Plan]:
+    """Give every row the experiment's rule for spoiled training windows."""
+    train = _train_config(experiment)
+    return [replace(plan, quality=train.quality, quality_share=train.quality_share) for plan in plans]
 
 
 def default_normaliser(windows: Windows, protocol: str) -> str:
@@ -179,10 +198,20 @@ def _classical_plans(name: str, normaliser: str, context: bool, windows: Windows
     return plans
 
 
-def _title(name: str) -> str:
+def title_of(name: str, options: Mapping[str, Any] | None = None) -> str:
+    """A network's title in tables; its own name where it has none."""
+    options = options or {}
+    if name == "eavs_tf" and not options.get("spiking", True):
+        return "Non-spiking twin of the spiking transformer"
+    if name == "eavs_tf" and options.get("readout") == "liquid":
+        return "Spiking transformer with a liquid readout"
+    if name == "udc_snn" and options.get("second", "eavs_tf") != "eavs_tf":
+        return f"Entropy gate before {options['second']}"
     return {
         "liquid": "Liquid fusion network",
         "rbtransformer": "RBTransformer",
         "eegnet": "EEGNet",
         "tcn": "Temporal convolution",
+        "eavs_tf": "Spiking transformer (EAVS-TF)",
+        "udc_snn": "Entropy-gated cascade (UDC-SNN)",
     }.get(name, name)

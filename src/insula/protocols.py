@@ -52,12 +52,7 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
     for info in (
         ProtocolInfo("within_subject", False, "a model a person, whole trials held out", ("trial",), True, TRIAL, True),
         ProtocolInfo(
-            "cross_session",
-            False,
-            "a model a person, whole sessions held out",
-            _ANY,
-            True,
-            ("subject", "session"),
+            "cross_session", False, "a model a person, whole sessions held out", _ANY, True, ("subject", "session"),
             False,
         ),
         ProtocolInfo("leave_one_subject_out", False, "one person held out at a time", _ANY, False, ("subject",), False),
@@ -68,7 +63,7 @@ PROTOCOLS: dict[str, ProtocolInfo] = {
         ),
         ProtocolInfo("within_trial", True, "LEAKY: each trial cut into time folds", ("trial",), True, (), True),
     )
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from insula.types import BoolArray, DoubleArray, IntArray
+from insula.types import BoolArray, DoubleArray, FloatArray, IntArray
 
 FLAGS = ("flat", "clipped", "gap", "line noise", "motion")
 """What may be wrong with a stretch of one modality."""
@@ -23,6 +23,36 @@ DEAD_RATIO, ALIVE_RATIO = 1 / 50, 1 / 25
 """A channel is flat below this fraction of the median deviation, and good again above the second."""
 FURTHEST = math.log(1000.0)
 """Log deviations are clipped here, so that a channel that recovers is soon believed."""
+
+
+def window_shares(seconds: FloatArray, first_s: DoubleArray, window_s: float) -> FloatArray:
+    """Average the shares of seconds (flags, S) over windows that begin ``first_s`` (N,) seconds into the trial.
+
+    Seconds that a window holds in part count in part; seconds without a verdict (NaN) do not count.
+
+    Returns
+    -------
+    shares (N, flags) float32 in 0..1; NaN where no second of the window was judged.
+    """
+    judged = np.isfinite(seconds)
+    marked = _integral(np.where(judged, seconds, 0.0), first_s, window_s)  # (N, flags) in seconds
+    known = _integral(judged.astype(np.float64), first_s, window_s)
+    share = np.divide(marked, known, out=np.full(marked.shape, np.nan), where=known > 1e-6)
+    return np.asarray(np.clip(share, 0.0, 1.0), np.float32)
+
+
+def _integral(seconds: DoubleArray, first_s: DoubleArray, window_s: float) -> DoubleArray:
+    """Integrate a curve of steps of one second (flags, S) over windows, (N, flags)."""
+    total = np.concatenate([np.zeros((len(seconds), 1)), np.cumsum(seconds, axis=1, dtype=np.float64)], axis=1)
+
+    def up_to(at: DoubleArray) -> DoubleArray:
+        inside = np.clip(at, 0.0, seconds.shape[1])
+        whole = np.minimum(inside.astype(np.int64), max(0, seconds.shape[1] - 1))
+        after = np.minimum(whole + 1, seconds.shape[1])
+        return np.asarray(total[:, whole] + (total[:, after] - total[:, whole]) * (inside - whole))
+
+    begin = np.asarray(first_s, np.float64)
+    return np.asarray((up_to(begin + window_s) - up_to(begin)).T)
 
 
 class Judge(NamedTuple):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from insula.types import FloatArray
-from insula.windows import TrialKey, Windows, by_trial
+from insula.signals import CleanTrial
+from insula.store.arrays import StoredTrial, TrialKey
+from insula.types import BoolArray, FloatArray
+from insula.windows import Windows, by_trial
 
 Level = tuple[FloatArray, FloatArray]
 """Mean and variance of each channel (C,)."""
 
+KEEP_BYTES = 512 << 20
+"""Scaled signals of up to this size stay in memory."""
+_PICTURES = ("video",)
+"""Modalities whose channels share one scale: a dark corner must not have its noise blown up."""
 _CLIP = 8.0
 _PERSONAL = 0.5
 """Share of a person's own variance in the variance that divides; the rest is the training people's."""
@@ -50,26 +56,23 @@ class SignalScaler:
             self.people = {key[0]: _moments(windows, rows) for key, rows in _groups(windows, ["subject"])}
         return self
 
-    def apply(self, windows: Windows, keys: Iterable[TrialKey]) -> dict[TrialKey, dict[str, FloatArray]]:
-        """Return the scaled signals (C, T) of trials; unobserved samples are zero."""
-        wanted = list(dict.fromkeys(keys))
-        own = {session: self._own(windows, session) for session in dict.fromkeys(key[:2] for key in wanted)}
-        return {key: self._scaled(windows, key, own[key[:2]]) for key in wanted}
+    def apply(self, windows: Windows, keys: Iterable[TrialKey]) -> ScaledSignals:
+        """Scale the signals of trials; unobserved samples are zero."""
+        trials = {key: windows.clean[key] for key in keys}
+        sessions = dict.fromkeys(key[:2] for key in trials)
+        return ScaledSignals(
+            self, list(windows.schema.modalities), trials, {s: self._own(windows, s) for s in sessions}
+        )
 
-    def _scaled(self, windows: Windows, key: TrialKey, own: dict[str, Level]) -> dict[str, FloatArray]:
-        trial = windows.clean[key]
-        out: dict[str, FloatArray] = {}
-        for name in windows.schema.modalities:
-            if name not in trial.signals or name not in self.centre:
-                continue
-            centre, scale = self.centre[name], self.spread[name]
-            if name in own:
-                centre = own[name][0]
-                scale = np.sqrt(_PERSONAL * own[name][1] + (1 - _PERSONAL) * self.within[name] ** 2)
-            values = (trial.signals[name] - centre[:, None]) / np.maximum(scale, 1e-6)[:, None]
-            values[:, ~trial.observed[name]] = 0.0
-            out[name] = np.clip(values, -_CLIP, _CLIP).astype(np.float32)
-        return out
+    def scaled(self, name: str, values: FloatArray, observed: BoolArray, own: Mapping[str, Level]) -> FloatArray:
+        """Scale samples (C, T) of one modality; ``own`` is the person's level where there is one."""
+        centre, scale = self.centre[name], self.spread[name]
+        if name in own:
+            centre = own[name][0]
+            scale = np.sqrt(_PERSONAL * own[name][1] + (1 - _PERSONAL) * self.within[name] ** 2)
+        out = (values - centre[:, None]) / np.maximum(scale, 1e-6)[:, None]
+        out[:, ~observed] = 0.0
+        return np.clip(out, -_CLIP, _CLIP).astype(np.float32)
 
     def _own(self, windows: Windows, session: tuple[str, str]) -> dict[str, Level]:
         """A person's own level in a session; empty where the training people stand in."""
@@ -103,6 +106,69 @@ class SignalScaler:
         return scaler
 
 
+class ScaledSignals(Mapping[TrialKey, Mapping[str, FloatArray]]):
+    """Scaled samples of trials: kept while all of them are small, else read and scaled when asked for.
+
+    ``kept`` says which; `hold` takes some trials whole into memory and lets go of those before.
+    """
+
+    def __init__(
+        self,
+        scaler: SignalScaler,
+        modalities: Sequence[str],
+        trials: Mapping[TrialKey, CleanTrial | StoredTrial],
+        own: Mapping[tuple[str, ...], Mapping[str, Level]],
+    ) -> None:
+        self._scaler, self._trials, self._own = scaler, trials, own
+        self._modalities = [name for name in modalities if name in scaler.centre]
+        self._held: dict[TrialKey, dict[str, tuple[FloatArray, BoolArray]]] = {}
+        self.kept = sum(map(self.size_bytes, trials)) <= KEEP_BYTES
+        if self.kept:
+            self.hold(trials)
+
+    def size_bytes(self, key: TrialKey) -> int:
+        """Memory of one trial's scaled samples and masks."""
+        trial = self._trials[key]
+        specs = [spec for name, spec in trial.specs.items() if name in self._modalities]
+        return round(sum((trial.stop_s - trial.start_s) * s.rate_hz * (4 * len(s.channels) + 1) for s in specs))
+
+    def hold(self, keys: Iterable[TrialKey]) -> None:
+        """Keep these trials in memory, and no others."""
+        self._held = {key: self._whole(key) for key in keys}
+
+    def piece(self, key: TrialKey, name: str, first: int, length: int) -> tuple[FloatArray, BoolArray] | None:
+        """Scaled samples (C, length) from ``first`` on and their mask; None where the trial lacks the modality."""
+        if key in self._held:
+            if name not in self._held[key]:
+                return None
+            values, observed = self._held[key][name]
+            return values[:, first : first + length], observed[first : first + length]
+        trial = self._trials[key]
+        if name not in trial.specs or name not in self._modalities:
+            return None
+        values, observed = trial.piece(name, first, length)
+        return self._scaler.scaled(name, values, observed, self._own[key[:2]]), observed
+
+    def _whole(self, key: TrialKey) -> dict[str, tuple[FloatArray, BoolArray]]:
+        trial, own = self._trials[key], self._own[key[:2]]
+        out = {}
+        for name in self._modalities:
+            if name in trial.specs:
+                values, observed = trial.signals[name], trial.observed[name]
+                out[name] = (self._scaler.scaled(name, values, observed, own), observed)
+        return out
+
+    def __getitem__(self, key: TrialKey) -> Mapping[str, FloatArray]:
+        found = self._held[key] if key in self._held else self._whole(key)
+        return {name: values for name, (values, _) in found.items()}
+
+    def __iter__(self) -> Iterator[TrialKey]:
+        return iter(self._trials)
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+
 def _groups(windows: Windows, columns: list[str]) -> list[tuple[tuple[str, ...], Any]]:
     grouped = windows.table.groupby(columns, sort=True).indices
     return [(k if isinstance(k, tuple) else (k,), rows) for k, rows in grouped.items()]
@@ -115,7 +181,7 @@ def _moments(windows: Windows, rows: Any) -> dict[str, Level]:
     for key, group in by_trial(table):
         trial = windows.clean[key]
         for name, spec in windows.schema.modalities.items():
-            if name not in trial.signals:
+            if name not in trial.specs:
                 continue
             first = round((group["start_s"].min() - trial.start_s) * spec.rate_hz)
             last = round((group["stop_s"].max() - trial.start_s) * spec.rate_hz)
@@ -128,5 +194,7 @@ def _moments(windows: Windows, rows: Any) -> dict[str, Level]:
         n = sum(p[0] for p in parts)
         mean = sum(p[1] for p in parts) / n
         variance = np.maximum(sum(p[2] for p in parts) / n - mean**2, 0)
+        if name in _PICTURES:
+            variance = np.full_like(variance, variance.mean())
         out[name] = (mean.astype(np.float32), variance.astype(np.float32))
     return out

@@ -13,8 +13,9 @@ from torch import Tensor
 from insula.normalise import Normaliser
 from insula.recipe import Recipe
 from insula.scale import SignalScaler
+from insula.store.arrays import TrialKey
 from insula.types import Batch, BoolArray, FloatArray, InputSpec, Schema
-from insula.windows import TrialKey, Windows
+from insula.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Item:
 class LabelledBatch:
     """A Batch of B stretches of N hops (or B single windows, N = 1) with targets.
 
-    y (B, N), weight (B, N) zero where there is no label, row (B, N) row of the asked windows or -1.
+    y (B, N), weight (B, N) in the loss, zero where there is no label, row (B, N) row of the asked windows or -1.
     """
 
     batch: Batch
@@ -70,11 +71,17 @@ class Prepared:
     """Windows made ready for a network once: scaled signals by trial, normalised features and traits by row.
 
     All windows of the trials concerned are kept, since state passes through them; only ``windows``' own rows carry
-    labels.
+    labels, with ``weights`` (windows,) in the loss. Signals that would fill the memory are read when a batch needs
+    them (see `insula.scale.ScaledSignals`).
     """
 
     def __init__(
-        self, windows: Windows, scaler: SignalScaler, normaliser: Normaliser, traits: tuple[FloatArray, FloatArray]
+        self,
+        windows: Windows,
+        scaler: SignalScaler,
+        normaliser: Normaliser,
+        traits: tuple[FloatArray, FloatArray],
+        weights: FloatArray | None = None,
     ) -> None:
         everything = windows.everything()
         keys = _keys(windows)
@@ -83,6 +90,7 @@ class Prepared:
         self.windows = everything.take(np.flatnonzero(inside))
         position = {int(row): i for i, row in enumerate(windows.rows)}
         self.asked = np.asarray([position.get(int(row), -1) for row in self.windows.rows])
+        self.weights = np.ones(len(windows), np.float32) if weights is None else weights
         self.y = np.zeros(len(self.windows))
         self.y[self.asked >= 0] = windows.y[self.asked[self.asked >= 0]]
         joined = normaliser.features(self.windows)
@@ -123,6 +131,27 @@ class Prepared:
         joined = np.concatenate(rows)
         labelled = (joined >= 0) & (self.asked[joined] >= 0)
         return Item(tuple(k for k, _ in trials), tuple(hops), tuple(gaps), joined, labelled)
+
+    def blocks(
+        self, rows: NDArray[np.int64], limit_bytes: int, rng: np.random.Generator | None
+    ) -> Iterator[tuple[list[TrialKey], NDArray[np.int64]]]:
+        """Group rows into blocks of whole trials of at most so many bytes, trials in random order with a generator."""
+        keys = _keys(self.windows)
+        by_trial: dict[TrialKey, list[int]] = {}
+        for row in rows.tolist():
+            by_trial.setdefault(keys[row], []).append(row)
+        trials = list(by_trial)
+        order = np.arange(len(trials)) if rng is None else rng.permutation(len(trials))
+        block: list[TrialKey] = []
+        size = 0
+        for key in (trials[i] for i in order):
+            if block and size + self.signals.size_bytes(key) > limit_bytes:
+                yield block, np.asarray([row for k in block for row in by_trial[k]])
+                block, size = [], 0
+            block.append(key)
+            size += self.signals.size_bytes(key)
+        if block:
+            yield block, np.asarray([row for k in block for row in by_trial[k]])
 
     # -- batches ------------------------------------------------------------------------------------------------
 
@@ -169,11 +198,10 @@ class Prepared:
             seen = np.zeros((len(rows), length), bool)
             for i, row in enumerate(rows):
                 key, hop = places[row][:3], places[row][3]
-                if m not in self.signals[key]:
-                    continue
                 first = round(recipe.guard_s * spec.rate_hz) + (hop + 1 - per_window) * per_hop
-                values[i] = self.signals[key][m][:, first : first + length]
-                seen[i] = self.windows.clean[key].observed[m][first : first + length]
+                piece = self.signals.piece(key, m, first, length)
+                if piece is not None:
+                    values[i], seen[i] = piece
             signals[m], observed[m] = torch.from_numpy(values), torch.from_numpy(seen)
             elapsed[m] = torch.full((len(rows), length, 1), 1 / spec.rate_hz)
         features = {m: torch.from_numpy(matrix[rows]) for m, matrix in self.features.items()}
@@ -201,15 +229,16 @@ class Prepared:
         for key, hops, gap_s in zip(item.trials, item.hops, item.gaps_s, strict=True):
             length = hops * per_hop
             since[place] += gap_s
-            if modality in self.signals[key]:
-                values[:, place : place + length] = self.signals[key][modality][:, guard : guard + length]
-                seen[place : place + length] = self.windows.clean[key].observed[modality][guard : guard + length]
+            piece = self.signals.piece(key, modality, guard, length)
+            if piece is not None:
+                values[:, place : place + length], seen[place : place + length] = piece
             place += length
 
     def _label(self, batch: Batch, rows: NDArray[np.int64], labelled: BoolArray) -> LabelledBatch:
         y = torch.from_numpy(self.y[rows])
         asked = np.where(labelled, self.asked[rows], -1)
-        return LabelledBatch(batch, y, torch.from_numpy(labelled.astype(np.float32)), torch.from_numpy(asked))
+        weight = np.where(labelled, self.weights[asked], np.float32(0))
+        return LabelledBatch(batch, y, torch.from_numpy(weight), torch.from_numpy(asked))
 
 
 def batches(items: Sequence[Item], size: int, order: NDArray[np.int64]) -> Iterator[list[Item]]:

@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import signal as sps
 
 from insula.errors import InputError
+from insula.flags import mark, movement
 from insula.quality import Judge, flat_or_clipped, judge_channels, new_judge
 from insula.recipe import Recipe, SignalRecipe
 from insula.resampling import evaluate, kaiser_phases, on_trial_grid
@@ -281,6 +282,10 @@ class CleanTrial:
     specs: Mapping[str, ChannelSpec]
     quality: Mapping[str, FloatArray] = field(default_factory=dict)
 
+    def piece(self, name: str, first: int, length: int) -> tuple[FloatArray, BoolArray]:
+        """Samples of one modality from ``first`` on: (C, length) and their mask (length,)."""
+        return self.signals[name][:, first : first + length], self.observed[name][first : first + length]
+
 
 def clean_trial(trial: Trial, recipe: Recipe) -> CleanTrial:
     """Clean the recipe's modalities that a trial has; nothing before the trial's start is used."""
@@ -288,6 +293,8 @@ def clean_trial(trial: Trial, recipe: Recipe) -> CleanTrial:
     observed: dict[str, BoolArray] = {}
     bad: dict[str, tuple[str, ...]] = {}
     specs: dict[str, ChannelSpec] = {}
+    flags: dict[str, FloatArray] = {}
+    moved = movement(trial)
     for name, rule in recipe.signals.items():
         if name not in trial.signals:
             continue
@@ -302,7 +309,8 @@ def clean_trial(trial: Trial, recipe: Recipe) -> CleanTrial:
         left_out = judge.bad_blocks * 2 > judge.blocks
         bad[name] = tuple(c for c, out in zip(signal.channels, left_out, strict=True) if out)
         specs[name] = cleaner.spec
-    return CleanTrial(trial.key, trial.start_s, trial.stop_s, signals, observed, bad, specs)
+        flags[name] = mark(name, signal, values, rate_hz, rule, moved)
+    return CleanTrial(trial.key, trial.start_s, trial.stop_s, signals, observed, bad, specs, flags)
 
 
 def _in_chunks(cleaner: Cleaner, values: FloatArray) -> tuple[FloatArray, BoolArray, CleanerState]:

@@ -15,8 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from insula.errors import InputError
+from insula.prefetch import prefetched
 from insula.sequences import Item, LabelledBatch, Prepared, batches, to_device, without
 from insula.types import ModelOutput
+from insula.weighing import Quality, require_quality
+
+BUFFER_BYTES = 256 << 20
+"""Size of the buffer in which single windows are shuffled when signals do not stay in memory."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,9 @@ class TrainConfig:
     validation loss end the training; ``average`` keeps an exponential average of the weights and uses it
     (0: off); ``validation_fraction`` of the groups is held out to stop by, where there are ``validation_groups`` or
     more of them (with fewer, a held-out loss is too noisy to stop by, see docs/log.md); ``modality_dropout`` is the
-    chance that a stretch loses one of its modalities in training.
+    chance that a stretch loses one of its modalities in training. ``quality`` says whether training windows that
+    `insula.flags` marks are kept, dropped (see `insula.weighing.good_rows`; a modality is bad when a flag marks more
+    than ``quality_share`` of the window) or weighed by what is good of them.
     """
 
     epochs: int = 15
@@ -43,6 +50,8 @@ class TrainConfig:
     average: float = 0.9
     validation_fraction: float = 0.2
     validation_groups: int = 30
+    quality: Quality = "keep"
+    quality_share: float = 0.5
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_trials < 1 or not self.learning_rate > 0:
@@ -58,6 +67,7 @@ class TrainConfig:
                 f"patience {self.patience}, weight_decay {self.weight_decay}, gradient_clip {self.gradient_clip}; "
                 "expected 1 or more, 0 or more and above 0."
             )
+        require_quality(self.quality, self.quality_share)
 
 
 @dataclass
@@ -70,7 +80,11 @@ class History:
 
 
 class Feed:
-    """Serves the labelled windows of a set in batches, as stretches or as single windows."""
+    """Serves the labelled windows of a set in batches, as stretches or as single windows.
+
+    Signals that are not kept in memory are read ahead in a thread. Single windows are then shuffled inside blocks of
+    whole trials of at most `BUFFER_BYTES`, the trials in random order.
+    """
 
     def __init__(self, prepared: Prepared, scope: str) -> None:
         self.prepared, self.scope = prepared, scope
@@ -83,20 +97,46 @@ class Feed:
         """Count the batches of one pass."""
         return -(-len(self) // (16 * size)) if self.scope == "window" else -(-len(self.items) // size)
 
+    def fitting(self, size: int) -> int:
+        """At most ``size`` stretches: as many of the longest as `BUFFER_BYTES` hold, where signals are not kept."""
+        signals = self.prepared.signals
+        if signals.kept or not self.items:
+            return size
+        longest = max(sum(map(signals.size_bytes, item.trials)) for item in self.items)
+        return max(1, min(size, BUFFER_BYTES // max(1, longest)))
+
     def each(self, size: int, rng: np.random.Generator | None = None) -> Iterator[LabelledBatch]:
         """Yield batches, shuffled when a generator is given."""
-        if self.scope == "window":
-            rows = np.flatnonzero(self.prepared.asked >= 0)
-            rows = rows if rng is None else rng.permutation(rows)
-            for i in range(0, len(rows), 16 * size):
-                yield self.prepared.singles(rows[i : i + 16 * size])
-            return
+        made = self._singles(16 * size, rng) if self.scope == "window" else self._stretches(size, rng)
+        return made if self.prepared.signals.kept else prefetched(made)
+
+    def _stretches(self, size: int, rng: np.random.Generator | None) -> Iterator[LabelledBatch]:
         items = self.items
         if rng is not None and self.scope == "session":
             items = [_late_start(item, rng) for item in items]
         order = np.arange(len(items)) if rng is None else rng.permutation(len(items))
         for group in batches(items, size, order):
             yield self.prepared.stretches(group)
+
+    def _singles(self, size: int, rng: np.random.Generator | None) -> Iterator[LabelledBatch]:
+        rows = np.flatnonzero(self.prepared.asked >= 0)
+        if self.prepared.signals.kept:
+            yield from self._cut(rows if rng is None else rng.permutation(rows), size)
+            return
+        own = None if rng is None else np.random.default_rng(int(rng.integers(2**63)))  # used in another thread
+        left = rows[:0]  # of the block before, too few for a batch
+        for keys, block in self.prepared.blocks(rows, BUFFER_BYTES, own):
+            self.prepared.signals.hold(keys)
+            mixed = np.concatenate([left, block if own is None else own.permutation(block)])
+            whole = len(mixed) // size * size
+            yield from self._cut(mixed[:whole], size)
+            left = mixed[whole:]
+        self.prepared.signals.hold(())
+        yield from self._cut(left, size)
+
+    def _cut(self, rows: NDArray[np.int64], size: int) -> Iterator[LabelledBatch]:
+        for i in range(0, len(rows), size):
+            yield self.prepared.singles(rows[i : i + size])
 
 
 @contextmanager
@@ -123,7 +163,8 @@ def fit(
 ) -> History:
     """Train a model in place and leave the best weights by validation loss in it (the last ones without validation).
 
-    ``classes`` is 0 for a continuous target. Class weights are the inverse of the training windows' class counts.
+    ``classes`` is 0 for a continuous target. Class weights are the inverse of the training windows' class counts, a
+    window counting by its own weight.
     A model with ``swa`` True keeps the equal mean of its weights at the ends of the epochs from ``swa_start`` on, with
     the learning rate held there (stochastic weight averaging); it is trained through all epochs.
     """
@@ -195,21 +236,34 @@ def run(model: nn.Module, part: LabelledBatch, scope: str) -> ModelOutput:
 
 
 def _loss(model: nn.Module, part: LabelledBatch, weights: Tensor | None, smoothing: float, scope: str) -> Tensor:
+    """Mean loss of the labelled windows, each with its own weight times that of its class."""
     output = run(model, part, scope)
     keep = part.weight > 0
-    logits = output.logits[keep]
+    logits, weight = output.logits[keep], part.weight[keep]
     y = part.y[keep].to(logits.dtype if weights is None else torch.int64)
+    even = bool((weight == 1).all())
     own = getattr(model, "loss", None)
     if own is not None:
+        if not even:
+            raise InputError(
+                "quality weigh for a model with a loss of its own; expected keep or drop. Use --quality drop."
+            )
         return torch.as_tensor(own(ModelOutput(logits, output.embedding[keep], extras=output.extras), y))
     if weights is None:
-        loss = F.smooth_l1_loss(logits[:, 0], y)
-    else:
+        loss = _mean(F.smooth_l1_loss(logits[:, 0], y, reduction="none"), weight, even)
+    elif even:
         loss = F.cross_entropy(logits, y, weights, label_smoothing=smoothing)
+    else:
+        each = F.cross_entropy(logits, y, weights, label_smoothing=smoothing, reduction="none")
+        loss = (weight * each).sum() / (weight * weights[y]).sum()
     penalty = output.extras.get("penalty")
     if isinstance(penalty, Tensor):
-        loss = loss + (penalty[keep].mean() if penalty.shape == keep.shape else penalty.mean())
+        loss = loss + (_mean(penalty[keep], weight, even) if penalty.shape == keep.shape else penalty.mean())
     return loss
+
+
+def _mean(values: Tensor, weight: Tensor, even: bool) -> Tensor:
+    return values.mean() if even else (weight * values).sum() / weight.sum()
 
 
 def _validate(model: nn.Module, feed: Feed, weights: Tensor | None, config: TrainConfig, device: torch.device) -> float:
@@ -218,7 +272,7 @@ def _validate(model: nn.Module, feed: Feed, weights: Tensor | None, config: Trai
     with torch.no_grad():
         for part in feed.each(4 * config.batch_trials):
             part = to_device(part, device)
-            size = float((part.weight > 0).sum())
+            size = float(part.weight.sum())
             if size:
                 total += size * float(_loss(model, part, weights, 0.0, feed.scope))
                 count += size
@@ -228,8 +282,10 @@ def _validate(model: nn.Module, feed: Feed, weights: Tensor | None, config: Trai
 def _class_weights(feed: Feed, classes: int, device: torch.device) -> Tensor | None:
     if not classes:
         return None
-    codes: NDArray[np.int64] = feed.prepared.y[feed.prepared.asked >= 0].astype(np.int64)
-    counts = np.bincount(codes, minlength=classes).astype(np.float64)
+    asked = feed.prepared.asked >= 0
+    codes: NDArray[np.int64] = feed.prepared.y[asked].astype(np.int64)
+    weight = feed.prepared.weights[feed.prepared.asked[asked]].astype(np.float64)
+    counts = np.bincount(codes, weight, minlength=classes)
     weights = np.where(counts > 0, counts.sum() / np.maximum(counts, 1) / max((counts > 0).sum(), 1), 0.0)
     return torch.as_tensor(weights, dtype=torch.float32, device=device)
 

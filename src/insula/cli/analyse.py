@@ -87,6 +87,7 @@ def audit(
 
 def analysis_rows(result: object) -> list[tuple[str, str]]:
     """Say each analysis in a line or two."""
+    from insula.energy import joules_text
     from insula.results import Result
 
     assert isinstance(result, Result)
@@ -118,6 +119,17 @@ def analysis_rows(result: object) -> list[tuple[str, str]]:
         rows.append(("latent silhouette", f"{latent['silhouette']:.3f} (shuffled labels {shuffled:.3f})"))
     for row in found.get("modalities", {}).get("rows", []):
         rows.append((row["name"], _interval(row)))
+    for point in found.get("cascade", {}).get("points", [])[::5]:
+        text = f"balanced accuracy {point['balanced_accuracy']:.3f} for {joules_text(point['joules'])} a decision"
+        rows.append((f"gate, {point['woken']:.0%} woken, threshold {point['threshold']:.3f}", text))
+    quality = found.get("quality", {})
+    for name, one in quality.get("modalities", {}).items():
+        marked = ", ".join(f"{flag} {share:.1%}" for flag, share in one["time"].items() if share)
+        rows.append((f"quality, {name}", f"{marked} of the time" if marked else "no flag"))
+    if quality:
+        made = quality["training"]
+        text = f"{made['dropped']} of {quality['windows']} windows bad, mean weight {made['mean_weight']:.2f}"
+        rows.append(("quality, training", f"{made['how']}; {text}"))
     return rows
 
 

@@ -67,6 +67,38 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command()
+def store(
+    where: Annotated[str, typer.Argument(help="Folder or URL of a store, as --store takes it.")],
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Delete samples that writers who died left; none may be writing now.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Tell what a store of cleaned trials holds: sets, people, trials, size."""
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from insula.errors import InputError
+    from insula.store import Store, is_store
+
+    if not is_store(where):
+        raise InputError(f"{where} is no store; expected a folder that --store has filled. Give its path.")
+    found = Store(where)
+    swept = found.sweep(0.0) if sweep else 0
+    sets = found.sets()
+    if as_json:
+        print(json.dumps({"swept": swept, "sets": [asdict(one) for one in sets]}, indent=1))
+        return
+    table = Table("set", "data", "made by insula", "people", "trials", "size MB")
+    for one in sets:
+        table.add_row(one.key, one.reader, one.insula, str(one.people), str(one.trials), f"{one.size_bytes / 1e6:.0f}")
+    show.console().print(table)
+    if sweep:
+        show.console().print(f"swept: {swept} folders of samples without a record")
+
+
 def _print(name: str, found: Description) -> None:
     from rich.table import Table
 
@@ -83,12 +115,21 @@ def _print(name: str, found: Description) -> None:
             ]
         )
     )
-    table = Table("modality", "rate Hz", "channels", "unit", "trials", "minutes", "missing")
+    table = Table("modality", "rate Hz", "channels", "unit", "trials", "minutes", "missing", "time flagged")
     for m in found.modalities:
         rates = ", ".join("irregular" if r == 0 else f"{r:g}" for r in m.rates_hz)
         channels = "; ".join(", ".join(c) for c in m.channels)
+        marked = ", ".join(f"{flag} {share:.1%}" for flag, share in m.flags.items() if share >= 0.0005)
+        marked = marked or ("none" if m.flags else "not judged")
         table.add_row(
-            m.modality, rates, channels, ", ".join(m.units), str(m.trials), f"{m.minutes:.0f}", f"{m.missing:.1%}"
+            m.modality,
+            rates,
+            channels,
+            ", ".join(m.units),
+            str(m.trials),
+            f"{m.minutes:.0f}",
+            f"{m.missing:.1%}",
+            marked,
         )
     console.print(table)
     for target in found.targets:

@@ -95,9 +95,9 @@ def energy(
 
 def _windows(plan: Experiment, trained: Estimator | None) -> Windows:
     """Cut the first person's recordings (all people's if that one lacks a class, or those named)."""
+    from insula.cutting import cut
     from insula.errors import InputError, SchemaError
     from insula.pipeline import cut_windows, read_recordings
-    from insula.windows import cut
 
     with show.progress() as report:
         recordings = read_recordings(plan, [], report)

@@ -60,8 +60,8 @@ def export(
 
 def _labelled(model: Estimator, experiment: Experiment) -> Windows:
     """Cut recordings as the model expects them, with its own target."""
+    from insula.cutting import cut
     from insula.pipeline import read_recordings
-    from insula.windows import cut
 
     problems: list[Problem] = []
     with show.progress() as report:

@@ -9,12 +9,16 @@ import typer
 
 if TYPE_CHECKING:
     from insula.experiment import Experiment
+    from insula.store import Store
 
 DataName = Annotated[str | None, typer.Option("--data", help="Data set: a name of `insula data list`.")]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the data (for manifest also its CSV).")]
 TargetName = Annotated[
     str | None,
-    typer.Option("--target", help="What to recognise: NAME, 'NAME>=5', NAME:classes. Default: the data set's first."),
+    typer.Option(
+        "--target",
+        help="What to recognise: NAME, 'NAME>=5', 'NAME>median', 'A,B>=5', NAME:classes. Default: the first one.",
+    ),
 ]
 Modalities = Annotated[
     str | None, typer.Option("--modalities", help="Comma-separated, e.g. eda,bvp. Default: all that the data have.")
@@ -32,6 +36,13 @@ Guard = Annotated[
     float | None, typer.Option("--guard", help="Seconds dropped at a trial's start. Default: the recipe.")
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Most training epochs. Default: 15.")]
+Quality = Annotated[
+    str | None,
+    typer.Option(
+        "--quality",
+        help="Spoiled training windows (flat, clipped, gap, hum, motion): keep, drop or weigh. Default: keep.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of splits, weights and shuffles.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or mps.")]
 ExperimentFile = Annotated[
@@ -41,6 +52,24 @@ ExperimentFile = Annotated[
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Any key, e.g. --set train.learning_rate=0.001. May be repeated.")
 ]
+
+
+StoreFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        help="Folder or URL that keeps cleaned trials, made once, read the next time; for data larger than memory.",
+    ),
+]
+
+
+def store(where: str | None) -> Store | None:
+    """Open the store that an option names."""
+    if where is None:
+        return None
+    from insula.store import Store
+
+    return Store(where)
 
 
 def make_experiment(file: Path | None, tables: dict[str, dict[str, Any]], settings: list[str] | None) -> Experiment:

@@ -75,6 +75,7 @@ def evaluate(
     hop: o.Hop = None,
     guard: o.Guard = None,
     epochs: o.Epochs = None,
+    quality: o.Quality = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed. Default: 0.")] = None,
     experiment: o.ExperimentFile = None,
     settings: o.Set = None,
@@ -84,6 +85,7 @@ def evaluate(
     force: Annotated[
         bool, typer.Option("--force", help="Allow session scope where it can read the clock (marked).")
     ] = False,
+    store: o.StoreFolder = None,
     jobs: Jobs = 2,
     device: o.Device = "cpu",
 ) -> None:
@@ -105,7 +107,7 @@ def evaluate(
         "model": {"name": model, "size": size, "scope": scope, "normaliser": normaliser},
         "protocol": {"name": protocol, "folds": folds, "null": null},
         "recipe": {"window_s": window, "hop_s": hop, "guard_s": guard},
-        "train": {"epochs": epochs},
+        "train": {"epochs": epochs, "quality": quality},
         "": {"seed": seed},
     }
     if quick:
@@ -113,7 +115,15 @@ def evaluate(
     plan = o.make_experiment(experiment, tables, settings)
     with show.progress() as report:
         done = run_experiment(
-            plan, out, jobs=jobs, device=device, force=force, analyses=not quick, command=_command(), progress=report
+            plan,
+            out,
+            jobs=jobs,
+            device=device,
+            force=force,
+            analyses=not quick,
+            command=_command(),
+            progress=report,
+            store=o.store(store),
         )
     _finish(done)
 
@@ -131,9 +141,12 @@ def train(
     window: o.Window = None,
     hop: o.Hop = None,
     epochs: o.Epochs = None,
+    quality: o.Quality = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed. Default: 0.")] = None,
     experiment: o.ExperimentFile = None,
     settings: o.Set = None,
+    store: o.StoreFolder = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="People cleaned at a time into the --store.")] = 2,
     device: o.Device = "cpu",
 ) -> None:
     """Train one model on all labelled windows (one person's with --subjects) and save it."""
@@ -149,12 +162,12 @@ def train(
         },
         "model": {"name": model, "size": size, "normaliser": normaliser},
         "recipe": {"window_s": window, "hop_s": hop},
-        "train": {"epochs": epochs},
+        "train": {"epochs": epochs, "quality": quality},
         "": {"seed": seed},
     }
     plan = o.make_experiment(experiment, tables, settings)
     with show.progress() as report:
-        estimator, windows = train_model(plan, out, device=device, progress=report)
+        estimator, windows = train_model(plan, out, device=device, progress=report, store=o.store(store), jobs=jobs)
     _warn(windows.notes)
     history = estimator.histories[0]
     show.console().print(
@@ -175,12 +188,21 @@ def predict(
     root: o.Root = None,
     subjects: o.Subjects = None,
     out: Annotated[Path | None, typer.Option("--out", help="CSV to write. Default: print a summary only.")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold", help="udc_snn: uncertainty (0 to 1) that wakes the second branch. Default: as trained."
+        ),
+    ] = None,
     settings: o.Set = None,
+    store: o.StoreFolder = None,
     device: o.Device = "cpu",
 ) -> None:
     """Predict every window of recordings with a saved model; labels are not needed."""
+    from insula.cascade import set_threshold, woken_share
     from insula.errors import InputError
     from insula.estimator import Estimator
+    from insula.forget import retraining_note
     from insula.pipeline import predict_table, predict_windows
 
     tables = {
@@ -191,8 +213,11 @@ def predict(
     plan = o.make_experiment(None, tables, settings)
     with show.progress() as report:
         estimator = Estimator.load(model, device)
-        windows = predict_windows(estimator, plan, report)
-    _warn(windows.notes)
+        if threshold is not None:
+            set_threshold(estimator, threshold)
+        windows = predict_windows(estimator, plan, report, o.store(store))
+    again = retraining_note(model)
+    _warn([*([f"this model must be trained again: {again}"] if again else []), *windows.notes])
     table = predict_table(estimator, windows)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +228,8 @@ def predict(
     else:
         shares = table["prediction"].value_counts(normalize=True)
         rows += [(str(name), f"{share:.1%} of windows") for name, share in shares.items()]
+    if threshold is not None:
+        rows.append(("second branch", f"woken by {woken_share(estimator, windows):.1%} of windows"))
     if out is not None:
         rows.append(("written", str(out)))
     show.console().print(show.facts(rows))

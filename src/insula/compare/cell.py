@@ -9,7 +9,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NO_DATA = "data not available"
 _KEPT = 3
-_RUNS, _WARM_UP = 30, 5
+_RUNS = 30
 
 State = Literal["done", "failed", "over limit"]
 
@@ -104,7 +104,7 @@ def evaluate_cell(
     if began is not None:
         began()
     done = evaluate(windows, experiment, data_hash=fingerprint, command="insula compare")
-    return done.result.with_analyses(energy=_costs(experiment, windows, done)), read_s
+    return done.result.with_analyses(energy=_costs(windows, done)), read_s
 
 
 def run_cell(
@@ -157,36 +157,12 @@ def _to_disk(path: Path) -> None:
         os.close(handle)
 
 
-def _costs(experiment: Experiment, windows: Windows, done: Any) -> dict[str, Any]:
-    """Energy sheet of the cell's first row: counted operations, their price and latency on this machine."""
-    from insula.classical import CLASSICAL, ClassicalEstimator
-    from insula.energy import classical_sheet, sheet
-    from insula.protocols import split
-    from insula.train import Feed
+def _costs(windows: Windows, done: Any) -> dict[str, Any]:
+    """Energy sheet of each of the cell's rows: counted operations, their price and latency on this machine."""
+    from insula.explain.energy import energy_of_systems
 
-    first = done.result.systems[0]
-    recipe = windows.recipe
-    if done.models:
-        model = done.models[0].model
-        batch = next(iter(Feed(model.prepare(windows.take(done.models[0].split.test[:1])), "window").each(1))).batch
-        made = sheet(first.title, model.networks[0], batch, model.spec, runs=_RUNS, warm_up=_WARM_UP)
-        members = len(model.networks)
-        if members > 1:
-            made = replace(made, basis=(*made.basis, f"one of {members} members; a decision asks all of them"))
-        return {first.name: made.to_dict()}
-    info = CLASSICAL.get(first.name)
-    if info is None or info.inputs == "none":
-        return {}
-    part = split(
-        experiment.protocol.name, windows.table, folds=experiment.protocol.folds, seed=experiment.seed
-    )[0]  # fmt: skip
-    normaliser = "population" if first.normaliser == "none" else first.normaliser
-    row = ClassicalEstimator(first.name, seed=experiment.seed, normaliser=normaliser).fit(windows.take(part.train))
-    if row.model is None:
-        return {}
-    columns = row.columns(windows.take(part.test))
-    made = classical_sheet(first.title, row.model, columns, recipe.hop_s, runs=_RUNS, warm_up=_WARM_UP)
-    return {first.name: made.to_dict()}
+    found = energy_of_systems(done.result, windows, done.models, runs=_RUNS)
+    return {row["system"]: row for row in found["rows"]} if found is not None else {}
 
 
 def _name(values: Mapping[str, Any]) -> str:

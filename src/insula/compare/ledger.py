@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,6 @@ from insula.compare.claims import CLAIMS, Claim, claims_for
 from insula.compare.grid import Cell, Grid
 from insula.compare.run import outcomes
 from insula.compare.statistics import Pair, Ranks
-from insula.contrast import Contrast
 from insula.errors import InputError
 from insula.protocols import PROTOCOLS
 from insula.results import Result, System
@@ -28,11 +28,21 @@ RANDOM_LABELS = "pseudo_trials"
 
 
 @dataclass(frozen=True)
+class Span:
+    """A number with its interval."""
+
+    mean: float
+    lo: float
+    hi: float
+
+
+@dataclass(frozen=True)
 class Entry:
     """One system under one protocol; ``why`` says why there is no score.
 
     ``baseline`` and ``classical`` are the best baseline without a clock and the best classical row there, as (title,
-    score); ``behind`` names what this system does not beat in the mean.
+    score); ``behind`` names what this system does not beat in the mean, ``over`` holds its difference from the best
+    ``baseline``, the best ``classical`` row and the ``clock``, person by person, under the first clean protocol.
     """
 
     protocol: str
@@ -47,7 +57,8 @@ class Entry:
     baseline: tuple[str, float] | None = None
     classical: tuple[str, float] | None = None
     clock: float = float("nan")
-    contrast: Contrast | None = None
+    over: Mapping[str, Paired] = field(default_factory=dict)
+    contrast: Span | None = None
     null_p: float = float("nan")
 
 
@@ -159,7 +170,8 @@ def merged(results: Sequence[Loaded]) -> Result:
         old = cell.experiment.model.name
         for system in result.systems:
             name = cell.system + system.name.removeprefix(old)
-            title = system.title if cell.system == old else f"{system.title} ({cell.system})"
+            title = system.title if system.title != system.name else _title(old, [cell])
+            title = title if cell.system == old else f"{title} ({cell.system})"
             before = systems.get(name)
             seconds = system.seconds + (before.seconds if before else 0.0)
             systems[name] = replace(system, name=name, title=title, seconds=seconds)
@@ -194,7 +206,7 @@ def _section(
     clean = tuple(p for p in protocols if not PROTOCOLS[p].leaky)
     together = {p: merged(found) for p in protocols if (found := [(c, r) for c, r in loaded if c.protocol == p])}
     tables = {p: {s.name: r.of(s.name) for s in r.systems} for p, r in together.items()}
-    entries = {p: _entries(p, r) for p, r in together.items()}
+    entries = {p: _entries(p, r, tables[p] if p in clean[:1] else {}) for p, r in together.items()}
     systems: dict[str, System] = {s.name: s for r in together.values() for s in r.systems}
     names = _names(cells, systems)
     costs = _costs(loaded)
@@ -203,12 +215,12 @@ def _section(
     rows = []
     for name in names:
         own = {p: entries.get(p, {}).get(name) or Entry(p, why=_why(name, p, cells, known)) for p in protocols}
-        parameters, joules, latency = costs.get(name, (None, None, None))
+        parameters, joules, latency = _cost_of(name, costs)
         one = systems.get(name)
         rows.append(
             Row(
                 system=name,
-                title=one.title if one else name,
+                title=one.title if one else _title(name, cells),
                 kind=one.kind if one else _kind(name, cells),
                 marks=one.marks.replace("leaky", "").strip(", ") if one and one.kind != "baseline" else "",
                 claims=() if continuous or data == SIMULATED else tuple(claims_for(name, data, target)),
@@ -246,6 +258,18 @@ def _names(cells: Sequence[Cell], systems: Mapping[str, System]) -> list[str]:
     return names
 
 
+def _title(name: str, cells: Sequence[Cell]) -> str:
+    """Title of a row that has not run, or was written before its network had one."""
+    from insula.classical import CLASSICAL
+    from insula.plans import title_of
+
+    model = next((c.experiment.model for c in cells if name in (c.system, c.experiment.model.name)), None)
+    if model is None:
+        return name
+    title = CLASSICAL[model.name].title if model.name in CLASSICAL else title_of(model.name, model.options)
+    return title if name == model.name else f"{title} ({name})"
+
+
 def _kind(name: str, cells: Sequence[Cell]) -> str:
     from insula.classical import CLASSICAL
 
@@ -267,10 +291,12 @@ def _why(name: str, protocol: str, cells: Sequence[Cell], known: Mapping[str, Ou
     return f"not run: {outcome.why.split(';')[0]}"
 
 
-def _entries(protocol: str, result: Result) -> dict[str, Entry]:
+def _entries(protocol: str, result: Result, tables: Mapping[str, pd.DataFrame]) -> dict[str, Entry]:
+    """Entries of all systems under one protocol; ``tables`` of predictions where they are compared person by person."""
     rows = {str(row["name"]): row for row in result.table().to_dict("records")}
     main = result.main_metric
     best: dict[str, tuple[str, float]] = {}
+    against: dict[str, str] = {}
     for kind, names in (
         ("baseline", [s.name for s in result.systems if s.name in ("majority", "prior")]),
         ("classical", [s.name for s in result.systems if s.kind == "classical"]),
@@ -278,7 +304,9 @@ def _entries(protocol: str, result: Result) -> dict[str, Entry]:
         if names:
             top = max(names, key=lambda n: float(rows[n][main]))
             best[kind] = (str(rows[top]["title"]), float(rows[top][main]))
+            against[kind] = top
     has_clock = any(s.name == "clock" for s in result.systems)
+    against |= {"clock": "clock"} if has_clock else {}
     clock = float(per_person(result.of("clock"), main).mean()) if has_clock else float("nan")
     found = {}
     for system in result.systems:
@@ -302,7 +330,12 @@ def _entries(protocol: str, result: Result) -> dict[str, Entry]:
             baseline=best.get("baseline"),
             classical=best.get("classical"),
             clock=clock,
-            contrast=result.contrast(system.name) if result.shared_schedule else None,
+            over={
+                kind: statistics.difference(tables[system.name], tables[other], main)
+                for kind, other in against.items()
+                if tables and other != system.name
+            },
+            contrast=Span(*(float(row[f"contrast{end}"]) for end in ("", "_lo", "_hi"))),
             null_p=float(row["null_p"]),
         )
     return found
@@ -324,7 +357,7 @@ def _comparison(protocol: str, result: Result, tables: Mapping[str, pd.DataFrame
     against = max(rows, key=lambda n: float(scores[n].mean()))
     titles = {s.name: s.title for s in result.systems}
     found: tuple[Pair, ...] = ()
-    if len(tables) > 1:
+    if len(tables) > 1 and len(scores) > 1:
         found = tuple(
             replace(p, a=titles[p.a], b=titles[p.b]) for p in statistics.pairs(tables, against, result.main_metric)
         )
@@ -339,6 +372,13 @@ def _costs(loaded: Sequence[Loaded]) -> dict[str, tuple[int | None, float | None
     """Parameters, joules a decision and median latency in ms of each row, from the first of its cells."""
     found: dict[str, tuple[int | None, float | None, float | None]] = {}
     for cell, result in loaded:
-        for sheet in (result.analyses.get("energy") or {}).values():
-            found.setdefault(cell.system, (sheet["parameters"], sheet["joules_decision"], sheet["latency"]["p50_ms"]))
+        for system, sheet in (result.analyses.get("energy") or {}).items():
+            name = cell.system + system.removeprefix(cell.experiment.model.name)
+            found.setdefault(name, (sheet["parameters"], sheet["joules_decision"], sheet["latency"]["p50_ms"]))
     return found
+
+
+def _cost_of(name: str, costs: Mapping[str, tuple[int | None, float | None, float | None]]) -> Any:
+    """Costs of a row; time constants that are frozen or equal cost what the model costs."""
+    like = name.removesuffix("_frozen").removesuffix("_equal")
+    return costs.get(name) or costs.get(like) or (None, None, None)

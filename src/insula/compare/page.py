@@ -14,17 +14,22 @@ from markupsafe import Markup
 
 from insula.compare.cell import NO_DATA
 from insula.compare.claims import Claim
-from insula.compare.ledger import Comparison, Entry, Ledger, Row, Section
+from insula.compare.ledger import Comparison, Entry, Ledger, Row, Section, Span
 from insula.compare.statistics import Pair
 from insula.plots import NARROW_PX, WIDE_PX, css_variables
 from insula.plots.ranks import ranks
+from insula.report.page import date
 from insula.results import jsonable
+from insula.scores import Paired
 
+_SPACE = "\u00a0"
+"""Keeps a number and its sign on one line."""
 BUILT_IN = "the drop is built in"
 LEAD = (
     "One row a system. A leaky protocol puts windows of one trial on both sides, as much published work does; a clean "
     "one holds whole trials, sessions or people out. The drop is what the leak is worth. A system that does not beat "
-    "the clock, which sees elapsed time and no signal, or the best classical row, is said so."
+    "the clock, which sees elapsed time and no signal, or the best classical row, is said so. Differences are taken "
+    "person by person, in points."
 )
 _GROUPS = (
     ("real", "Real recordings", ""),
@@ -79,6 +84,8 @@ def render(ledger: Ledger) -> str:
         lines=lines,
         facts=facts,
         pictures=_pictures,
+        nice=nice,
+        until=date(ledger.provenance.get("until", "")),
         pair=pair_text,
         claim=lambda one: claim_line(ledger, one),
         variables=Markup(css_variables()),
@@ -91,7 +98,7 @@ def markdown(ledger: Ledger) -> str:
     """Return the ledger as Markdown."""
     out = [f"# {ledger.title}", "", LEAD, ""]
     if ledger.provenance.get("until"):
-        out += [f"Last cell finished {ledger.provenance['until']}.", ""]
+        out += [f"Last cell finished {date(ledger.provenance['until'])}.", ""]
     for name, title, text in _GROUPS:
         found = group(ledger, name)
         if not found:
@@ -144,32 +151,53 @@ def _group_of(section: Section) -> str:
     return "simulated" if section.simulated else "random" if section.random_labels else "real"
 
 
+def nice(protocol: str) -> str:
+    """A protocol's name in words."""
+    return protocol.replace("_", " ")
+
+
 def facts(section: Section) -> str:
-    """Say in a line what a section's scores are."""
+    """Say in a few sentences what a section's scores are and what they are measured against."""
     if section.empty:
         return "No cell has run."
     people = f"{section.people} {'person' if section.people == 1 else 'people'}"
     chance = f", chance {_score(section, section.chance)}" if section.metric == "balanced_accuracy" else ""
     seeds = f", {section.seeds} seeds together" if section.seeds > 1 else ""
+    entries = [e for r in section.rows for e in r.entries.values() if math.isfinite(e.mean)]
+    few = " Intervals draw trials, there being few people." if any(e.unit != "people" for e in entries) else ""
+    null = "" if _has_null(section) else " Null test: not run."
     return (
-        f"{section.metric.replace('_', ' ').capitalize()}, mean over {people} with 95 % interval"
-        f"{chance}; {section.windows:,} windows{seeds}."
+        f"{section.metric.replace('_', ' ').capitalize()}, mean over {people} with 95{_SPACE}% interval"
+        f"{chance}; {section.windows:,} windows{seeds}.{few}{_references(section)}{null}"
     )
+
+
+def _references(section: Section) -> str:
+    """Name what the rows are compared with under the first clean protocol."""
+    main = next((e for p in section.clean[:1] for r in section.rows if math.isfinite((e := r.entries[p]).mean)), None)
+    if main is None:
+        return ""
+    parts = []
+    for what, found in (("baseline", main.baseline), ("classical row", main.classical)):
+        if found is not None:
+            parts.append(f"best {what} {_score(section, found[1])} ({found[0]})")
+    if math.isfinite(main.clock):
+        parts.append(f"clock {_score(section, main.clock)}")
+    return f" To beat under {nice(main.protocol)}: {', '.join(parts)}." if parts else ""
 
 
 def heads(section: Section) -> list[tuple[str, bool]]:
     """Column names of a section's table, and whether their cells are numbers."""
-    main = f" ({section.clean[0]})" if section.clean else ""
     columns = [("system", False)]
     if _has_claims(section):
         columns.append(("published", True))
-    columns += [(f"{p} (leaky)", True) for p in section.leaky]
+    columns += [(f"{nice(p)} (leaky)", True) for p in section.leaky]
     if section.leaky and section.clean:
-        columns.append((f"drop to {section.clean[0]}", True))
-    columns += [(p, True) for p in section.clean]
-    columns += [(f"best baseline{main}", True), (f"best classical row{main}", True), (f"clock{main}", True)]
-    columns += [(f"contrast{main}", True), ("parameters", True), ("energy a decision", True), ("latency", True)]
-    return columns
+        columns.append((f"drop to {nice(section.clean[0])}", True))
+    columns += [(nice(p), True) for p in section.clean]
+    columns += [("over best baseline", True), ("over best classical row", True), ("over the clock", True)]
+    columns += [("contrast", True)] + ([("null test", True)] if _has_null(section) else [])
+    return [*columns, ("parameters", True), ("energy a decision", True), ("latency", True)]
 
 
 def lines(section: Section) -> list[Line]:
@@ -183,54 +211,54 @@ def _line(section: Section, row: Row) -> Line:
         cells.append(_published(row.claims))
     cells += [_entry(section, row.entries[p]) for p in section.leaky]
     if section.leaky and section.clean:
-        cells.append(_drop(section, row))
+        cells.append(_difference(section, row.drop))
     cells += [_entry(section, row.entries[p]) for p in section.clean]
     main = row.entries[section.clean[0]] if section.clean else None
-    cells += [_beside(section, main, "baseline"), _beside(section, main, "classical")]
-    clock = main.clock if main is not None else math.nan
-    cells.append(TableCell(_score(section, clock), value=_finite(clock)))
-    contrast = main.contrast if main is not None else None
-    if contrast is None:
-        cells.append(TableCell("–"))
-    else:
-        span = f"{_points(section, contrast.lo)} to {_points(section, contrast.hi)}"
-        cells.append(TableCell(_points(section, contrast.mean), span, contrast.mean, contrast.includes_zero))
+    for what in ("baseline", "classical", "clock"):
+        cells.append(_difference(section, None if main is None else main.over.get(what)))
+    cells.append(_difference(section, main.contrast if main is not None else None))
+    if _has_null(section):
+        p = main.null_p if main is not None else math.nan
+        cells.append(TableCell(f"p = {p:.2g}", value=p) if math.isfinite(p) else TableCell("not run"))
     cells.append(TableCell("–" if row.parameters is None else f"{row.parameters:,}", value=row.parameters))
     cells.append(TableCell("–" if row.joules is None else _joules(row.joules), value=row.joules))
-    cells.append(TableCell("–" if row.p50_ms is None else f"{row.p50_ms:.3g} ms", value=row.p50_ms))
-    small = tuple(dict.fromkeys(t for p in section.clean for t in _said(row.entries[p], row.kind)))
-    return Line(
-        row.title, row.kind if row.system != "clock" else "clock", (*small, *filter(None, [row.marks])), tuple(cells)
-    )
+    cells.append(TableCell("–" if row.p50_ms is None else f"{row.p50_ms:.2g} ms", value=row.p50_ms))
+    small = (*_said(section, row), *filter(None, [row.marks]))
+    return Line(row.title, row.kind if row.system != "clock" else "clock", small, tuple(cells))
 
 
-def _said(entry: Entry, kind: str) -> list[str]:
-    """What must be said of a row under a clean protocol."""
-    if kind == "baseline" or not math.isfinite(entry.mean):
-        return []
-    said = [f"{entry.protocol}: {entry.verdict}"] if entry.verdict.startswith("not shown") else []
-    return said + ([f"{entry.protocol}: does not beat {' or '.join(entry.behind)}"] if entry.behind else [])
+def _said(section: Section, row: Row) -> tuple[str, ...]:
+    """What must be said of a row under the clean protocols, each thing once."""
+    said: dict[str, list[str]] = {}
+    for protocol in section.clean if row.kind != "baseline" else ():
+        entry = row.entries[protocol]
+        if not math.isfinite(entry.mean):
+            continue
+        text = entry.verdict if entry.verdict.startswith("not shown") else ""
+        behind = ["the clock" if b == "the clock" else "the best classical row" for b in entry.behind]
+        behind = [b for b in behind if not text.endswith(f"not above {b}")]
+        text = "; ".join(filter(None, [text, f"does not beat {' or '.join(behind)}" if behind else ""]))
+        if text:
+            said.setdefault(text, []).append(nice(protocol))
+    if len(section.clean) == 1:
+        return tuple(said)
+    return tuple(f"{', '.join(where)}: {text}" for text, where in said.items())
 
 
 def _entry(section: Section, entry: Entry) -> TableCell:
     if not math.isfinite(entry.mean):
         return TableCell(entry.why or "–", bad=bool(entry.why))
-    few = "" if entry.unit == "people" else " (trials drawn)"
-    span = f"{_score(section, entry.lo)} to {_score(section, entry.hi)}{few}"
-    null = f", null p = {entry.null_p:.2g}" if math.isfinite(entry.null_p) else ""
-    return TableCell(_score(section, entry.mean), span + null, entry.mean)
+    low = _score(section, entry.lo).removesuffix(f"{_SPACE}%")
+    return TableCell(_score(section, entry.mean), f"{low} to {_score(section, entry.hi)}", entry.mean)
 
 
-def _drop(section: Section, row: Row) -> TableCell:
-    if row.drop is None:
+def _difference(section: Section, found: Paired | Span | None) -> TableCell:
+    """A difference with its interval; one that is not above 0 is no warning in itself."""
+    if found is None or not math.isfinite(found.mean):
         return TableCell("–")
-    span = f"{_points(section, row.drop.lo)} to {_points(section, row.drop.hi)}"
-    return TableCell(_points(section, row.drop.mean), span, row.drop.mean)
-
-
-def _beside(section: Section, entry: Entry | None, which: str) -> TableCell:
-    found = getattr(entry, which) if entry is not None else None
-    return TableCell("–") if found is None else TableCell(_score(section, found[1]), found[0], found[1])
+    return TableCell(
+        _points(section, found.mean), f"{_points(section, found.lo)} to {_points(section, found.hi)}", found.mean
+    )
 
 
 def _published(claims: Sequence[Claim]) -> TableCell:
@@ -258,10 +286,10 @@ def claim_line(ledger: Ledger, claim: Claim) -> list[str]:
 
 
 def pair_text(section: Section, pair: Pair) -> list[str]:
-    """One comparison: the pair, its difference with interval, effect size, p and Holm's p."""
+    """One comparison: the system, its difference with interval, effect size, p and Holm's p."""
     found = pair.found
     return [
-        f"{pair.a} − {pair.b}",
+        pair.a,
         _points(section, found.mean),
         f"{_points(section, found.lo)} to {_points(section, found.hi)}",
         f"{found.effect:+.2f}".replace("-", "−"),
@@ -270,15 +298,16 @@ def pair_text(section: Section, pair: Pair) -> list[str]:
     ]
 
 
-def _pictures(comparison: Comparison, number: int) -> tuple[str, str] | None:
+def _pictures(section: Section, comparison: Comparison, number: int) -> tuple[str, str] | None:
     found = comparison.ranks
     if found is None:
         return None
+    inks = {row.title: "clock" if row.system == "clock" else row.kind for row in section.rows}
     alt = "; ".join(f"{s} mean rank {r:.2f}" for s, r in zip(found.systems, found.mean_rank, strict=True))
     made = [
         ranks(
             found.systems, found.mean_rank, found.cliques, found.critical, name=f"ranks-{number}-{w}", alt=alt,
-            width_px=w,
+            width_px=w, inks=[inks[s] for s in found.systems],
         )
         for w in (WIDE_PX, NARROW_PX)
     ]  # fmt: skip
@@ -286,9 +315,11 @@ def _pictures(comparison: Comparison, number: int) -> tuple[str, str] | None:
 
 
 def _comparison(section: Section, comparison: Comparison) -> list[str]:
-    out = [f"Against {comparison.against} under {comparison.protocol}, person by person (Wilcoxon signed-rank):", ""]
+    out = []
+    if comparison.pairs:
+        out += [f"Minus {comparison.against} under {nice(comparison.protocol)}, person by person (Wilcoxon):", ""]
     rows = [pair_text(section, p) for p in comparison.pairs]
-    out += _table(["pair", "difference", "95 % interval", "effect", "p", "p (Holm)"], rows)
+    out += _table(["system", "difference", "95 % interval", "effect", "p", "p (Holm)"], rows)
     if comparison.ranks is not None:
         found = comparison.ranks
         listed = ", ".join(f"{s} {r:.2f}" for s, r in zip(found.systems, found.mean_rank, strict=True))
@@ -298,7 +329,7 @@ def _comparison(section: Section, comparison: Comparison) -> list[str]:
             "",
         ]
     elif comparison.why:
-        out += [f"No ranks: {comparison.why}.", ""]
+        out += [f"Under {nice(comparison.protocol)} no {comparison.why}.", ""]
     return out
 
 
@@ -314,6 +345,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(r)} |" for r in escaped), ""]
 
 
+def _has_null(section: Section) -> bool:
+    return any(math.isfinite(row.entries[p].null_p) for row in section.rows for p in section.clean[:1])
+
+
 def _has_claims(section: Section) -> bool:
     return any(row.claims for row in section.rows)
 
@@ -321,22 +356,18 @@ def _has_claims(section: Section) -> bool:
 def _score(section: Section, value: float) -> str:
     if not math.isfinite(value):
         return "–"
-    return f"{100 * value:.1f} %" if section.metric == "balanced_accuracy" else f"{value:.2f}".replace("-", "−")
+    return f"{100 * value:.1f}{_SPACE}%" if section.metric == "balanced_accuracy" else f"{value:.2f}".replace("-", "−")
 
 
 def _points(section: Section, value: float) -> str:
     if not math.isfinite(value):
         return "–"
     text = f"{100 * value:+.1f}" if section.metric == "balanced_accuracy" else f"{value:+.2f}"
-    return text.replace("-", "−")
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
 
 
 def _p(value: float) -> str:
     return "–" if not math.isfinite(value) else "< .001" if value < 0.001 else f"{value:.3f}"
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _joules(value: float) -> str:

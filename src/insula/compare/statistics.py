@@ -104,7 +104,8 @@ def ranks(scores: pd.DataFrame, level: float = 0.05) -> Ranks:
     whole = scores.dropna()
     people, k = whole.shape
     if k < 3 or people < 5:
-        raise InputError(f"ranks of {k} systems over {people} people; expected 3 systems and 5 people or more.")
+        who = "1 person" if people == 1 else f"{people} people"
+        raise InputError(f"ranks of {k} systems over {who}; expected 3 systems and 5 people or more.")
     values = whole.to_numpy(np.float64)
     within = np.stack([rankdata(-row) for row in values])  # (people, systems)
     mean = within.mean(axis=0)

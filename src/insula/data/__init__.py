@@ -1,4 +1,4 @@
-"""Readers by name, loaded when asked for: `load`, `info`, `describe`."""
+"""Readers by name, loaded when asked for: `load`, `people`, `info`, `describe`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from insula.data.check import Description
     from insula.recipe import Recipe
 
-__all__ = ["READERS", "DataInfo", "FileError", "Problem", "describe", "info", "load"]
+__all__ = ["READERS", "DataInfo", "FileError", "Problem", "describe", "info", "load", "people"]
 
 READERS: dict[str, str] = {
     "bids": "insula.data.bids",
@@ -40,7 +40,7 @@ READERS: dict[str, str] = {
     "stress_predict": "insula.data.stress_predict",
     "wesad": "insula.data.wesad",
 }
-"""Reader name -> module with ``INFO`` and ``read(root, *, subjects, problems, ...)``."""
+"""Reader name -> module with ``INFO``, ``read(root, *, subjects, problems, ...)`` and mostly ``people(root, ...)``."""
 
 
 def info(name: str) -> DataInfo:
@@ -63,14 +63,7 @@ def load(
     out; without, the first damaged file raises DataError. ``options`` are those of the reader's ``read``.
     """
     module = _reader(name)
-    parameters = inspect.signature(module.read).parameters
-    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-        own = [p for p in parameters if p not in ("root", "subjects", "problems")]
-        for option in options:
-            if option not in own:
-                raise unknown_name(f"option of reader {name!r}", option, own)
-    if root is None and parameters["root"].default is inspect.Parameter.empty:
-        raise InputError(f"data {name!r} without a root; expected the folder of the data. Give root (--root DIR).")
+    _require_options(name, module, root, options)
     if isinstance(subjects, str):
         subjects = (subjects,)
     found: Sequence[Recording] = module.read(
@@ -92,6 +85,23 @@ def load(
     return recordings
 
 
+def people(name: str, root: str | Path | None = None, **options: Any) -> tuple[str, ...] | None:
+    """Return the names of all people that `load` would give, sorted, without reading their signals.
+
+    ``load(subjects=[one])`` then reads one person's files. Somebody whose files turn out to be damaged is listed too.
+    None where only reading everything tells (one file that holds everybody). ``options`` are those of the reader's
+    ``read``.
+    """
+    module = _reader(name)
+    _require_options(name, module, root, options)
+    listing = getattr(module, "people", None)
+    if listing is None:
+        return None
+    asked = inspect.signature(listing).parameters
+    kept = {option: value for option, value in options.items() if option in asked}
+    return tuple(sorted(listing(None if root is None else Path(root), **kept)))
+
+
 def describe(
     recordings: Sequence[Recording],
     recipe: Recipe | None = None,
@@ -103,6 +113,18 @@ def describe(
     from insula.data import check
 
     return check.describe(recordings, recipe, problems=problems, allowed=allowed)
+
+
+def _require_options(name: str, module: Any, root: str | Path | None, options: Mapping[str, Any]) -> None:
+    """Raise for an option that the reader's ``read`` does not know, and for a root it needs and does not get."""
+    parameters = inspect.signature(module.read).parameters
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        own = [p for p in parameters if p not in ("root", "subjects", "problems")]
+        for option in options:
+            if option not in own:
+                raise unknown_name(f"option of reader {name!r}", option, own)
+    if root is None and parameters["root"].default is inspect.Parameter.empty:
+        raise InputError(f"data {name!r} without a root; expected the folder of the data. Give root (--root DIR).")
 
 
 def _reader(name: str) -> Any:

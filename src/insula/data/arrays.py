@@ -35,6 +35,27 @@ def finite(values: Any) -> FloatArray:
     return out
 
 
+def require_memory(path: Path, n_bytes: int) -> None:
+    """Raise FileError for more bytes than are free, where the system tells; else it would end the process unasked."""
+    free = free_bytes()
+    if free is not None and n_bytes > free:
+        raise FileError(
+            path,
+            f"{n_bytes / 1e9:.1f} GB of samples as float32; expected at most the {free / 1e9:.1f} GB of memory that is "
+            "free. Cut the file, or list fewer and shorter pieces of it.",
+        )
+
+
+def free_bytes() -> int | None:
+    """Return how much memory can be had without swapping (Linux; None elsewhere)."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            told = dict(line.split(":", 1) for line in file)
+        return int(told["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return None
+
+
 def as_numbers(path: Path, what: str, value: Any) -> DoubleArray:
     """Return a matrix of ``path`` as flat float64; anything but numbers is a FileError that calls it ``what``."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "iufb":

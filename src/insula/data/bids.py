@@ -72,10 +72,7 @@ def read(
     unlabelled trial. Traits are the columns of numbers of participants.tsv. Physiology (``_physio.tsv.gz``) of the
     same run is put on the run's clock by its StartTime.
     """
-    require_folder(root, "participants.tsv and sub-* of a BIDS data set")
-    folders = {d.name[4:]: d for d in root.iterdir() if re.fullmatch(r"sub-[a-zA-Z0-9]+", d.name) and d.is_dir()}
-    if not folders:
-        raise DataError(f"{root} holds no folder sub-01; expected a BIDS data set. Give its top folder.")
+    folders = _folders(root)
     wanted = chosen(subjects, folders)
     traits: dict[str, dict[str, float]] = {}
     with collecting(problems):
@@ -89,6 +86,19 @@ def read(
                 provenance = {"data": INFO.name, "licence": INFO.licence, "files": str(folder)}
                 recordings.append(Recording(subject, session, trials, traits.get(subject, {}), provenance))
     return recordings
+
+
+def people(root: Path) -> list[str]:
+    """Return the names of the people with a folder ``sub-*``."""
+    return list(_folders(root))
+
+
+def _folders(root: Path) -> dict[str, Path]:
+    require_folder(root, "participants.tsv and sub-* of a BIDS data set")
+    folders = {d.name[4:]: d for d in root.iterdir() if re.fullmatch(r"sub-[a-zA-Z0-9]+", d.name) and d.is_dir()}
+    if not folders:
+        raise DataError(f"{root} holds no folder sub-01; expected a BIDS data set. Give its top folder.")
+    return folders
 
 
 def _session(

@@ -16,8 +16,10 @@ from insula.data.faults import Fault, trial_faults
 from insula.data.info import Problem
 from insula.data.schedule import Schedule, schedule
 from insula.errors import InputError
+from insula.flags import of_trial
+from insula.quality import FLAGS
 from insula.recipe import Recipe
-from insula.types import Recording, Trial
+from insula.types import FloatArray, Recording, Trial
 
 Allowed = Callable[[pd.DataFrame], Mapping[str, "str | None"]]
 """A table of windows -> protocol name -> why the data do not allow it, or None (`insula.protocols.allowed`)."""
@@ -25,7 +27,10 @@ Allowed = Callable[[pd.DataFrame], Mapping[str, "str | None"]]
 
 @dataclass(frozen=True)
 class ModalitySummary:
-    """One modality over all trials: rates (0: irregular), channels, units, trials with it, minutes, missing."""
+    """One modality over all trials: rates (0: irregular), channels, units, trials with it, minutes, missing.
+
+    ``flags`` maps each of `insula.quality.FLAGS` that can be judged to the share of time it marks.
+    """
 
     modality: str
     rates_hz: tuple[float, ...]
@@ -34,6 +39,7 @@ class ModalitySummary:
     trials: int
     minutes: float
     missing: float
+    flags: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,7 @@ def describe(
         trials=len(trials),
         trial_seconds=(float(seconds.min()), float(np.median(seconds)), float(seconds.max())),
         traits=tuple(sorted({name for r in recordings for name in r.traits})),
-        modalities=tuple(_modality(name, trials) for name in dict.fromkeys(m for t in trials for m in t.signals)),
+        modalities=_modalities(trials, recipe),
         targets=tuple(_target(name, recordings, recipe, allowed) for name in names),
         gaps=tuple(g for r in recordings for g in _gaps(r)),
         faults=tuple(f for t in trials for f in trial_faults(t)),
@@ -176,10 +182,20 @@ def window_table(recordings: Sequence[Recording], target: str, recipe: Recipe) -
     return pd.concat(kept, ignore_index=True) if kept else parts[0] if parts else pd.DataFrame()
 
 
-def _modality(name: str, trials: Sequence[Trial]) -> ModalitySummary:
+def _modalities(trials: Sequence[Trial], recipe: Recipe) -> tuple[ModalitySummary, ...]:
+    judged = [of_trial(t, recipe) for t in trials]
+    return tuple(
+        _modality(name, trials, [found[name] for found in judged if name in found])
+        for name in dict.fromkeys(m for t in trials for m in t.signals)
+    )
+
+
+def _modality(name: str, trials: Sequence[Trial], judged: Sequence[FloatArray]) -> ModalitySummary:
+    shares = np.concatenate(judged, axis=1) if judged else np.zeros((len(FLAGS), 0), np.float32)  # (flags, seconds)
+    known = np.isfinite(shares)
     signals = [t.signals[name] for t in trials if name in t.signals]
     samples = sum(s.values.size for s in signals)
-    known = sum(int(np.isfinite(s.values).sum()) for s in signals)
+    finite = sum(int(np.isfinite(s.values).sum()) for s in signals)
     return ModalitySummary(
         name,
         tuple(sorted({0.0 if s.timestamps_s is not None else s.rate_hz for s in signals})),
@@ -187,7 +203,8 @@ def _modality(name: str, trials: Sequence[Trial]) -> ModalitySummary:
         tuple(dict.fromkeys(s.unit for s in signals)),
         len(signals),
         sum(s.duration_s for s in signals) / 60,
-        1 - known / samples if samples else 1.0,
+        1 - finite / samples if samples else 1.0,
+        {f: float(shares[i, known[i]].mean(dtype=np.float64)) for i, f in enumerate(FLAGS) if known[i].any()},
     )
 
 

@@ -53,27 +53,38 @@ def read(
     baseline and cognitive_load, ``condition`` on all. ``ppg=True`` adds the Samsung watch where it wrote its green
     PPG: about 25 Hz with packets out of order, sorted and interpolated to 25 Hz here, gaps above .12 s NaN.
     """
+    folders = _folders(root)
+    recordings: list[Recording] = []
+    for subject in chosen(subjects, folders):
+        folder, sessions = folders[subject]
+        for session in sessions or ("only",):
+            with collecting(problems):
+                place = folder / session if sessions else folder
+                recordings.append(_session(subject, session, place, ppg, problems))
+    return recordings
+
+
+def people(root: Path) -> list[str]:
+    """Return the names of the people with a folder in one of the studies."""
+    return list(_folders(root))
+
+
+def _folders(root: Path) -> dict[str, tuple[Path, tuple[str, ...]]]:
+    """Map each person to the folder and the sessions of the study."""
     require_folder(root, "pilot or survey_gamification of CogWear")
-    people = {
+    folders = {
         f"{prefix}{int(folder.name):02d}": (folder, sessions)
         for study, (prefix, sessions) in STUDIES.items()
         if (root / study).is_dir()
         for folder in (root / study).iterdir()
         if folder.is_dir() and folder.name.isdigit()
     }
-    if not people:
+    if not folders:
         raise DataError(
             f"{root} holds no folder of a person; expected pilot/0 or survey_gamification/11 and so on. "
             "Give the folder that holds pilot."
         )
-    recordings: list[Recording] = []
-    for subject in chosen(subjects, people):
-        folder, sessions = people[subject]
-        for session in sessions or ("only",):
-            with collecting(problems):
-                place = folder / session if sessions else folder
-                recordings.append(_session(subject, session, place, ppg, problems))
-    return recordings
+    return folders
 
 
 def _session(subject: str, session: str, folder: Path, ppg: bool, problems: list[Problem] | None) -> Recording:

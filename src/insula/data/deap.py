@@ -87,11 +87,7 @@ def read(
     participant_ratings.csv (in ``root``, or in metadata_csv inside or beside it). Without it trials follow each other
     by video number and elapsed time means nothing, which is noted.
     """
-    require_folder(root, "data_preprocessed_python of DEAP, or its files s01.dat and so on")
-    folder = root / "data_preprocessed_python" if (root / "data_preprocessed_python").is_dir() else root
-    files = {f.stem: f for f in folder.iterdir() if re.fullmatch(r"s\d\d\.dat", f.name)}
-    if not files:
-        raise DataError(f"{folder} holds no s01.dat; expected DEAP's preprocessed Python files. Give their folder.")
+    files = _files(root)
     wanted = chosen(subjects, files)
     shown = pd.DataFrame()
     with collecting(problems):
@@ -103,6 +99,20 @@ def read(
             provenance = {"data": INFO.name, "licence": INFO.licence, "files": str(files[subject])}
             recordings.append(Recording(subject, "only", trials, {}, provenance))
     return recordings
+
+
+def people(root: Path) -> list[str]:
+    """Return the names of the people with a file ``s01.dat`` and so on."""
+    return list(_files(root))
+
+
+def _files(root: Path) -> dict[str, Path]:
+    require_folder(root, "data_preprocessed_python of DEAP, or its files s01.dat and so on")
+    folder = root / "data_preprocessed_python" if (root / "data_preprocessed_python").is_dir() else root
+    files = {f.stem: f for f in folder.iterdir() if re.fullmatch(r"s\d\d\.dat", f.name)}
+    if not files:
+        raise DataError(f"{folder} holds no s01.dat; expected DEAP's preprocessed Python files. Give their folder.")
+    return files
 
 
 def _trials(subject: str, path: Path, shown: pd.DataFrame, problems: list[Problem] | None) -> tuple[Trial, ...]:

@@ -55,6 +55,7 @@ def read(
 
     The neutral clip shown before each clip is a trial of its own, ``c01-baseline``, role baseline. Clips are in the
     file's order; the breaks between them are not in the file, so they follow each other on the session's clock.
+    One file holds everybody: it is read whole whoever is wanted, and nothing lists the people without it.
     """
     path = root / "DREAMER.mat" if root.is_dir() else root
     if not path.exists():

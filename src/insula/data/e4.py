@@ -30,15 +30,7 @@ def read(
     A session is one unlabelled trial; clock 0 is the start of its first file. To add labels, list the files with
     ``rate`` = ``e4`` in a manifest.
     """
-    require_folder(root, "E4 files such as EDA.csv, or one folder of them a person")
-    folders = (
-        {root.resolve().name: root} if _is_session(root) else {d.name: d for d in root.iterdir() if _is_session(d)}
-    )
-    if not folders:
-        raise DataError(
-            f"{root} holds no E4 session; expected {', '.join(k.file for k in E4_KINDS.values())} in it or in its "
-            "folders. Give the folder that the E4's export was unpacked to."
-        )
+    folders = _folders(root)
     recordings: list[Recording] = []
     for subject in chosen(subjects, folders):
         with collecting(problems):
@@ -48,6 +40,24 @@ def read(
             provenance = {"data": INFO.name, "files": str(folders[subject]), "start_unix_s": str(session.start_unix_s)}
             recordings.append(Recording(subject, "only", (trial,), {}, provenance))
     return recordings
+
+
+def people(root: Path) -> list[str]:
+    """Return the names of the people with a session folder."""
+    return list(_folders(root))
+
+
+def _folders(root: Path) -> dict[str, Path]:
+    require_folder(root, "E4 files such as EDA.csv, or one folder of them a person")
+    folders = (
+        {root.resolve().name: root} if _is_session(root) else {d.name: d for d in root.iterdir() if _is_session(d)}
+    )
+    if not folders:
+        raise DataError(
+            f"{root} holds no E4 session; expected {', '.join(k.file for k in E4_KINDS.values())} in it or in its "
+            "folders. Give the folder that the E4's export was unpacked to."
+        )
+    return folders
 
 
 def _is_session(folder: Path) -> bool:

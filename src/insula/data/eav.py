@@ -2,8 +2,11 @@
 
 Licence: as on its Zenodo page (access on request); not redistributed here.
 Get it: https://doi.org/10.5281/zenodo.10205702
-Units: EEG in microvolts, 500 Hz; audio from -1 to 1. Video is not read: its paths are in the recording's provenance.
+Units: EEG in microvolts, 500 Hz; audio from -1 to 1, mean of its channels; video as grey pictures, black 0, white 1.
 Source: Lee et al. 2024, Scientific Data 11:1026, doi:10.1038/s41597-024-03838-4
+Not verified, since the files are given out on request: folders, arrays and names of clips follow the authors' code; the
+order of the electrodes, the unit of the EEG, and that a clip begins with its EEG segment are assumptions. Faces are not
+searched for: a picture is the middle square of the frame.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +24,9 @@ from insula.data.arrays import as_samples, finite
 from insula.data.info import DataInfo, FileError, Problem, collecting, note
 from insula.data.matlab import read_mat, variables
 from insula.data.tables import AGAIN, chosen, require_folder
+from insula.data.video import check_pictures, grey_frames
 from insula.errors import DataError
-from insula.recipe import Recipe
+from insula.recipe import DEFAULT_SIGNALS, Recipe, SignalRecipe
 from insula.types import Label, Recording, Signal, Trial
 
 INFO = DataInfo(
@@ -33,7 +38,16 @@ INFO = DataInfo(
         "emotion": "neutral, sadness, anger, happiness or calmness, the cue of the conversation",
         "task": "listening or speaking",
     },
-    recipe=Recipe(window_s=4.0, hop_s=2.0, guard_s=2.0).only(("eeg",)),
+    recipe=Recipe(
+        {
+            "eeg": DEFAULT_SIGNALS["eeg"],
+            "audio": SignalRecipe(16_000.0),  # as it is: 50 Hz to 8 kHz are the log-mel encoder's business
+            "video": SignalRecipe(6.0),
+        },
+        window_s=4.0,
+        hop_s=2.0,
+        guard_s=2.0,
+    ),
     citation="Lee et al. 2024, Scientific Data 11:1026, doi:10.1038/s41597-024-03838-4",
 )
 
@@ -52,26 +66,43 @@ _CLIP = re.compile(
 )
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What is read beside the EEG."""
+
+    audio: bool
+    video: bool
+    side: int
+    video_hz: float
+
+
 def read(
-    root: Path, *, subjects: Collection[str] | None = None, problems: list[Problem] | None = None, audio: bool = False
+    root: Path,
+    *,
+    subjects: Collection[str] | None = None,
+    problems: list[Problem] | None = None,
+    audio: bool = False,
+    video: bool = False,
+    video_side: int = 16,
+    video_hz: float = 6.0,
 ) -> list[Recording]:
     """Read people ``p01`` to ``p42`` (folders subject1...), one session of 200 segments of 20 s each.
 
-    Listening and answering are segments of their own and share a stimulus (``talk001``: segments 1 and 2). Segments
-    follow each other on the session's clock. ``audio=True`` adds the sound of speaking segments. The label is checked
-    against the names of the audio and video files where they are there.
+    Listening and answering are segments of their own and share a stimulus (``talk001``: segments 1 and 2), so that
+    ``leave_stimulus_out`` keeps a talk on one side. Segments follow each other on the session's clock. ``audio=True``
+    adds the sound of speaking segments, ``video=True`` grey pictures of ``video_side`` x ``video_side`` pixels,
+    ``video_hz`` a second (needs PyAV; decoding takes most of the time). A damaged clip is left out of its segment. A
+    person takes about .4 GB, .24 of it EEG. The label is checked against the names of the audio and video files where
+    they are there.
     """
-    require_folder(root, "subject1 to subject42 of EAV")
-    folders = {
-        f"p{int(d.name[7:]):02d}": d for d in root.iterdir() if re.fullmatch(r"subject\d+", d.name) and d.is_dir()
-    }
-    if not folders:
-        raise DataError(f"{root} holds no folder subject1; expected EAV unpacked. Give the folder that holds it.")
+    check_pictures(video_side, video_hz)
+    wanted = _Wanted(audio, video, video_side, video_hz)
+    folders = _folders(root)
     recordings: list[Recording] = []
     for subject in chosen(subjects, folders):
         folder = folders[subject]
         with collecting(problems):
-            trials = _trials(subject, folder, audio, problems)
+            trials = _trials(subject, folder, wanted, problems)
             provenance = {"data": INFO.name, "licence": INFO.licence, "files": str(folder)}
             if (folder / "Video").is_dir():
                 provenance["video"] = str(folder / "Video")
@@ -79,7 +110,22 @@ def read(
     return recordings
 
 
-def _trials(subject: str, folder: Path, audio: bool, problems: list[Problem] | None) -> tuple[Trial, ...]:
+def people(root: Path) -> list[str]:
+    """Return the names of the people with a folder ``subject1`` and so on."""
+    return list(_folders(root))
+
+
+def _folders(root: Path) -> dict[str, Path]:
+    require_folder(root, "subject1 to subject42 of EAV")
+    folders = {
+        f"p{int(d.name[7:]):02d}": d for d in root.iterdir() if re.fullmatch(r"subject\d+", d.name) and d.is_dir()
+    }
+    if not folders:
+        raise DataError(f"{root} holds no folder subject1; expected EAV unpacked. Give the folder that holds it.")
+    return folders
+
+
+def _trials(subject: str, folder: Path, wanted: _Wanted, problems: list[Problem] | None) -> tuple[Trial, ...]:
     path = folder / "EEG" / f"{folder.name}_eeg.mat"
     label_path = path.with_name(f"{folder.name}_eeg_label.mat")
     data = _segments(path)  # (samples, channels, segments)
@@ -92,12 +138,7 @@ def _trials(subject: str, folder: Path, audio: bool, problems: list[Problem] | N
         values = as_samples(path, f"segment {i + 1}", data[:, :, i], len(CHANNELS), channels_first=False)
         signals = {"eeg": Signal(values, RATE_HZ, CHANNELS, "uV", start_s)}
         labels: dict[str, Label] = {"emotion": EMOTIONS[code // 2], "task": TASKS[code % 2]}
-        sound = clips.get((i + 1, "wav"))
-        if audio and sound is not None:
-            with collecting(problems):
-                signals["audio"] = _audio(sound, start_s).crop(start_s, start_s + length_s)
-        elif audio and labels["task"] == "speaking":
-            note(problems, folder / "Audio", f"no .wav of segment {i + 1}; it is read without audio")
+        signals |= _clip_signals(folder, clips, i, labels["task"] == "speaking", length_s, wanted, problems)
         trials.append(
             Trial(
                 subject,
@@ -111,6 +152,32 @@ def _trials(subject: str, folder: Path, audio: bool, problems: list[Problem] | N
             )
         )
     return tuple(trials)
+
+
+def _clip_signals(
+    folder: Path,
+    clips: Mapping[tuple[int, str], Path],
+    i: int,
+    speaking: bool,
+    length_s: float,
+    wanted: _Wanted,
+    problems: list[Problem] | None,
+) -> dict[str, Signal]:
+    """Read sound and pictures of segment i, where they are wanted and there."""
+    found: dict[str, Signal] = {}
+    start_s = i * length_s
+    for modality, suffix, asked in (("audio", "wav", wanted.audio), ("video", "mp4", wanted.video)):
+        clip = clips.get((i + 1, suffix))
+        if asked and clip is None and (speaking or modality == "video"):
+            note(problems, folder / modality.title(), f"no .{suffix} of segment {i + 1}; it is read without {modality}")
+        if not asked or clip is None:
+            continue
+        with collecting(problems):
+            if modality == "audio":
+                found[modality] = _audio(clip, start_s).crop(start_s, start_s + length_s)
+            else:
+                found[modality] = grey_frames(clip, start_s, length_s, wanted.side, wanted.video_hz)
+    return found
 
 
 def _segments(path: Path) -> np.ndarray[Any, Any]:
@@ -167,8 +234,12 @@ def _audio(path: Path, start_s: float) -> Signal:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # scipy's on chunks it skips
             rate, samples = wavfile.read(path)
-        full = float(np.iinfo(samples.dtype).max) + 1 if samples.dtype.kind == "i" else 1.0
-        mono = samples.astype(np.float64).reshape(len(samples), -1).mean(axis=1)  # (T,) or (T, C) -> (T,)
-        return Signal(finite(mono[None, :] / full), float(rate), ("mono",), "a.u.", start_s)
+        if not len(samples):
+            raise ValueError("no samples")
+        kind = samples.dtype.kind
+        full = 1.0 if kind == "f" else 2.0 ** (8 * samples.dtype.itemsize - 1)
+        mono = samples.reshape(len(samples), -1).mean(axis=1, dtype=np.float64)  # (T,) or (T, C) -> (T,)
+        silence = full if kind == "u" else 0.0  # 8-bit sound is unsigned
+        return Signal(finite((mono[None, :] - silence) / full), float(rate), ("mono",), "a.u.", start_s)
     except Exception as error:  # scipy fails in many ways on damaged files
         raise FileError(path, f"not a .wav file scipy can read ({str(error)[:100]}). {AGAIN}") from None

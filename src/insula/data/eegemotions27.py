@@ -55,6 +55,22 @@ def read(
     not in the files, so elapsed time means nothing. Columns may be separated by commas, tabs or blanks, with or
     without a line of names; other columns than the 14 electrodes are left out by name.
     """
+    folder, files = _files(root)
+    recordings: list[Recording] = []
+    for subject in chosen(subjects, files):
+        with collecting(problems):
+            trials = _trials(subject, folder, files[subject], problems)
+            provenance = {"data": INFO.name, "licence": INFO.licence, "files": str(folder)}
+            recordings.append(Recording(subject, "only", trials, {}, provenance))
+    return recordings
+
+
+def people(root: Path) -> list[str]:
+    """Return the names of the people with a file ``1_1.0.txt`` and so on."""
+    return list(_files(root)[1])
+
+
+def _files(root: Path) -> tuple[Path, dict[str, dict[int, Path]]]:
     require_folder(root, "eeg_raw of EEGEmotions-27")
     folder = root / "eeg_raw" if (root / "eeg_raw").is_dir() else root
     files: dict[str, dict[int, Path]] = {}
@@ -63,13 +79,7 @@ def read(
             files.setdefault(f"p{int(match['person']):02d}", {})[int(match["emotion"])] = file
     if not files:
         raise DataError(f"{folder} holds no 1_1.0.txt; expected EEGEmotions-27's eeg_raw. Give its folder.")
-    recordings: list[Recording] = []
-    for subject in chosen(subjects, files):
-        with collecting(problems):
-            trials = _trials(subject, folder, files[subject], problems)
-            provenance = {"data": INFO.name, "licence": INFO.licence, "files": str(folder)}
-            recordings.append(Recording(subject, "only", trials, {}, provenance))
-    return recordings
+    return folder, files
 
 
 def _trials(subject: str, folder: Path, files: dict[int, Path], problems: list[Problem] | None) -> tuple[Trial, ...]:

@@ -93,25 +93,10 @@ def read(
     other on the session's clock; the minutes between them are not in the files. A player without a sensor, or with
     one that stopped, is read without it (``eeg_power``, band powers a second, is not part of the default recipe).
     """
-    require_folder(root, "matches of eSports Sensors")
-    require_folder(root / "matches", "a folder a match, match_0 and so on")
+    players = _players(root, problems)
     recordings: list[Recording] = []
-    matches: list[tuple[Path, Mapping[str, Any]]] = []
-    for folder in sorted((root / "matches").iterdir()):
-        if re.fullmatch(r"match_\d+", folder.name) and folder.is_dir():
-            with collecting(problems):
-                matches.append((folder, _meta(folder / "meta_info.json")))
-    if not matches:
-        raise DataError(f"{root / 'matches'} holds no match that can be read; expected match_0. {AGAIN}")
-    people: dict[str, dict[str, list[tuple[Path, Mapping[str, Any]]]]] = {}
-    for folder, meta in sorted(matches, key=lambda m: (m[1]["team"], m[1]["day_num"], m[1]["day_match_num"])):
-        for place in sorted(folder.iterdir()):
-            if re.fullmatch(r"player_\d+", place.name) and place.is_dir():
-                subject = f"{meta['team']}-{place.name[7:]}"
-                days = people.setdefault(subject, {})
-                days.setdefault(f"day{meta['day_num']:.0f}", []).append((place, meta))
-    for subject in chosen(subjects, people):
-        for session, played in people[subject].items():
+    for subject in chosen(subjects, players):
+        for session, played in players[subject].items():
             with collecting(problems):
                 trials = _trials(subject, session, played, problems)
                 provenance = {"data": INFO.name, "licence": INFO.licence, "files": "; ".join(str(p) for p, _ in played)}
@@ -119,9 +104,37 @@ def read(
     return recordings
 
 
-def _trials(
-    subject: str, session: str, played: list[tuple[Path, Mapping[str, Any]]], problems: list[Problem] | None
-) -> tuple[Trial, ...]:
+def people(root: Path) -> list[str]:
+    """Return the names of the people who played a match."""
+    return list(_players(root, None))
+
+
+_Played = list[tuple[Path, Mapping[str, Any]]]
+"""Folder of a player in a match, and what is known about the match."""
+
+
+def _players(root: Path, problems: list[Problem] | None) -> dict[str, dict[str, _Played]]:
+    """Map each person to the matches of each day, in the order they were played."""
+    require_folder(root, "matches of eSports Sensors")
+    require_folder(root / "matches", "a folder a match, match_0 and so on")
+    matches: _Played = []
+    for folder in sorted((root / "matches").iterdir()):
+        if re.fullmatch(r"match_\d+", folder.name) and folder.is_dir():
+            with collecting(problems):
+                matches.append((folder, _meta(folder / "meta_info.json")))
+    if not matches:
+        raise DataError(f"{root / 'matches'} holds no match that can be read; expected match_0. {AGAIN}")
+    players: dict[str, dict[str, _Played]] = {}
+    for folder, meta in sorted(matches, key=lambda m: (m[1]["team"], m[1]["day_num"], m[1]["day_match_num"])):
+        for place in sorted(folder.iterdir()):
+            if re.fullmatch(r"player_\d+", place.name) and place.is_dir():
+                subject = f"{meta['team']}-{place.name[7:]}"
+                days = players.setdefault(subject, {})
+                days.setdefault(f"day{meta['day_num']:.0f}", []).append((place, meta))
+    return players
+
+
+def _trials(subject: str, session: str, played: _Played, problems: list[Problem] | None) -> tuple[Trial, ...]:
     trials: list[Trial] = []
     clock_s = 0.0
     for folder, meta in played:

@@ -58,32 +58,51 @@ def read(
     our choice: samples with equal integers count as one person, so that leaving a person out leaves all of them out.
     Traits are ``trait_1`` to ``trait_5``, or the names in the table's header. Only ``train`` has labels.
     """
-    require_folder(root, "train_labels.csv and train of KERC 2021")
+    samples = _samples(root, parts, problems)
+    wanted = set(chosen(subjects, {_person(traits, sample) for found in samples.values() for sample, traits in found}))
     recordings: list[Recording] = []
+    for part, found in samples.items():
+        with collecting(problems):
+            recordings += _read_part(root, part, found, wanted, problems)
+    return recordings
+
+
+def people(root: Path, *, parts: Sequence[str] = ("train",)) -> list[str]:
+    """Return the names made of the personality scores of the samples."""
+    samples = _samples(root, parts, None)
+    return list({_person(traits, sample) for found in samples.values() for sample, traits in found})
+
+
+_Samples = list[tuple[str, dict[str, float]]]
+"""Identity and traits of the samples of one part."""
+
+
+def _samples(root: Path, parts: Sequence[str], problems: list[Problem] | None) -> dict[str, _Samples]:
+    require_folder(root, "train_labels.csv and train of KERC 2021")
+    out: dict[str, _Samples] = {}
     for part in parts:
         if part not in PARTS:
             raise unknown_name("part", part, PARTS)
         with collecting(problems):
-            recordings += _read_part(root, part, subjects, problems)
-    return recordings
+            if not (root / part).is_dir():
+                raise FileError(root / part, f"no such folder; expected a folder a sample in it. {AGAIN}")
+            traits = _read_traits(root / f"{PARTS[part]}_personality.csv", problems)
+            ids = sorted(d.name for d in (root / part).iterdir() if d.is_dir())
+            out[part] = [(sample, traits.get(sample, {})) for sample in ids]
+    return out
 
 
 def _read_part(
-    root: Path, part: str, subjects: Collection[str] | None, problems: list[Problem] | None
+    root: Path, part: str, samples: _Samples, wanted: Collection[str], problems: list[Problem] | None
 ) -> list[Recording]:
     folder = root / part
-    if not folder.is_dir():
-        raise FileError(folder, f"no such folder; expected a folder a sample in it. {AGAIN}")
-    traits = _read_traits(root / f"{PARTS[part]}_personality.csv", problems)
     quadrants = _read_labels(root / "train_labels.csv") if part == "train" else {}
-    ids = sorted(d.name for d in folder.iterdir() if d.is_dir())
-    for missing in sorted(set(quadrants) - set(ids)):
+    for missing in sorted(set(quadrants) - {sample for sample, _ in samples}):
         note(problems, folder / missing, "labelled in train_labels.csv but no such folder; the sample is missing")
-    people = {sample: _person(traits.get(sample, {}), sample) for sample in ids}
-    wanted = set(chosen(subjects, set(people.values())))
     recordings: list[Recording] = []
-    for sample in ids:
-        if people[sample] not in wanted:
+    for sample, traits in samples:
+        subject = _person(traits, sample)
+        if subject not in wanted:
             continue
         with collecting(problems):
             labels = _labels(quadrants.get(sample))
@@ -93,9 +112,9 @@ def _read_part(
             stop_s = max(s.duration_s for s in signals.values())
             if abs(stop_s - SAMPLE_S) > 1:
                 note(problems, folder / sample, f"lasts {stop_s:.1f} s; expected {SAMPLE_S:.0f} s")
-            trial = Trial(people[sample], sample, sample, 0.0, stop_s, signals, labels)
+            trial = Trial(subject, sample, sample, 0.0, stop_s, signals, labels)
             provenance = {"data": INFO.name, "licence": INFO.licence, "files": str(folder / sample)}
-            recordings.append(Recording(people[sample], sample, (trial,), traits.get(sample, {}), provenance))
+            recordings.append(Recording(subject, sample, (trial,), traits, provenance))
     return recordings
 
 

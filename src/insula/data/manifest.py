@@ -76,12 +76,7 @@ def read(
     follow each other in the manifest's order. EEG, EOG, ECG and EMG are in microvolts. The people table (``people``,
     else people.csv beside the manifest) has a column ``subject`` and one column of numbers a trait.
     """
-    path = root / "manifest.csv" if root.is_dir() else root
-    if not path.exists():
-        raise DataError(
-            f"manifest {path} does not exist; expected a CSV with columns {', '.join(REQUIRED)} and labels. "
-            "Give its path, or the folder it is in as manifest.csv."
-        )
+    path = _manifest(root)
     recordings: list[Recording] = []
     with collecting(problems):
         table = read_table(path, REQUIRED)
@@ -99,6 +94,22 @@ def read(
                 with collecting(problems):
                     recordings.append(_recording(path, subject, session, group, traits.get(subject, {}), problems))
     return recordings
+
+
+def people(root: Path) -> list[str]:
+    """Return the names in the column ``subject``."""
+    path = _manifest(root)
+    return list(read_table(path, REQUIRED)["subject"].str.strip().unique())
+
+
+def _manifest(root: Path) -> Path:
+    path = root / "manifest.csv" if root.is_dir() else root
+    if not path.exists():
+        raise DataError(
+            f"manifest {path} does not exist; expected a CSV with columns {', '.join(REQUIRED)} and labels. "
+            "Give its path, or the folder it is in as manifest.csv."
+        )
+    return path
 
 
 def _rows(path: Path, table: pd.DataFrame) -> list[_Row]:

@@ -74,13 +74,7 @@ def read(
     EEG and E4 start together; E4 files hold bare samples, with or without a header line or the E4's own two lines;
     traits are the number columns of ``personality`` (else the first CSV in Personality with a column ``subject``).
     """
-    require_folder(root, "Emotiv, E4 and Personality of PhyMER")
-    path = root / "labels.csv" if labels is None else Path(labels)
-    if not path.exists():
-        raise DataError(
-            f"labels table {path} does not exist; expected {LABELS_HELP}. PhyMER's own label files have no public "
-            "layout: write this table from them and give its path (labels=PATH)."
-        )
+    path = _labels_file(root, labels)
     recordings: list[Recording] = []
     with collecting(problems):
         table = _read_table(path)
@@ -96,6 +90,22 @@ def read(
                     provenance = {"data": INFO.name, "licence": INFO.licence, "files": f"{root}; {path}"}
                     recordings.append(Recording(subject, session, trials, traits.get(subject, {}), provenance))
     return recordings
+
+
+def people(root: Path, *, labels: str | Path | None = None) -> list[str]:
+    """Return the names of the people in the labels table."""
+    return list(_read_table(_labels_file(root, labels))["subject"].unique())
+
+
+def _labels_file(root: Path, labels: str | Path | None) -> Path:
+    require_folder(root, "Emotiv, E4 and Personality of PhyMER")
+    path = root / "labels.csv" if labels is None else Path(labels)
+    if not path.exists():
+        raise DataError(
+            f"labels table {path} does not exist; expected {LABELS_HELP}. PhyMER's own label files have no public "
+            "layout: write this table from them and give its path (labels=PATH)."
+        )
+    return path
 
 
 def _read_table(path: Path) -> pd.DataFrame:

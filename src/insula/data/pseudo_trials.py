@@ -48,10 +48,9 @@ def read(
     """
     if trials < 4 or trials % 2:
         raise InputError(f"trials {trials}; expected an even number, 4 or more.")
-    if root.is_dir():
-        raise FileError(root, "a folder; expected one recording, e.g. FILE.set. Give the file as --root.")
-    if subjects is not None and root.stem not in subjects:
-        raise InputError(f"subjects {', '.join(subjects)}; expected {root.stem}, the only one. Leave subjects out.")
+    (name,) = people(root)
+    if subjects is not None and name not in subjects:
+        raise InputError(f"subjects {', '.join(subjects)}; expected {name}, the only one. Leave subjects out.")
     whole = OpenFiles(problems).piece(Request(root, modality, tuple(channels)), 0.0, None)
     labels = np.random.default_rng(seed).permutation(np.arange(trials) % 2)
     length_s = whole.duration_s / trials
@@ -70,3 +69,10 @@ def read(
             )
         )
     return [Recording(root.stem, "only", tuple(pieces), {}, {"data": INFO.name, "file": root.name})]
+
+
+def people(root: Path) -> list[str]:
+    """Return the one name there is: that of the file."""
+    if root.is_dir():
+        raise FileError(root, "a folder; expected one recording, e.g. FILE.set. Give the file as --root.")
+    return [root.stem]

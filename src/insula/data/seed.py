@@ -44,11 +44,7 @@ def read(
 
     Trials ``t01``... show the same clips in all sessions: stimuli ``clip01``.... Labels come from label.mat.
     """
-    require_folder(root, "Preprocessed_EEG of SEED")
-    folder = root / "Preprocessed_EEG" if (root / "Preprocessed_EEG").is_dir() else root
-    files = session_files(folder)
-    if not files:
-        raise DataError(f"{folder} holds no 1_20131027.mat; expected SEED's Preprocessed_EEG. Give its folder.")
+    folder, files = _files(root)
     wanted = chosen(subjects, files)
     recordings: list[Recording] = []
     with collecting(problems):
@@ -65,6 +61,20 @@ def read(
                     provenance = {"data": INFO.name, "licence": INFO.licence, "files": str(path)}
                     recordings.append(Recording(subject, str(number), trials, {}, provenance))
     return recordings
+
+
+def people(root: Path) -> list[str]:
+    """Return the names of the people with a session file."""
+    return list(_files(root)[1])
+
+
+def _files(root: Path) -> tuple[Path, dict[str, list[Path]]]:
+    require_folder(root, "Preprocessed_EEG of SEED")
+    folder = root / "Preprocessed_EEG" if (root / "Preprocessed_EEG").is_dir() else root
+    files = session_files(folder)
+    if not files:
+        raise DataError(f"{folder} holds no 1_20131027.mat; expected SEED's Preprocessed_EEG. Give its folder.")
+    return folder, files
 
 
 def _read_labels(path: Path) -> list[str]:

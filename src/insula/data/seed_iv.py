@@ -45,14 +45,9 @@ def read(
 
     Every session has 24 clips of its own: stimuli ``1-clip01``....
     """
-    require_folder(root, "eeg_raw_data of SEED-IV")
-    folder = root / "eeg_raw_data" if (root / "eeg_raw_data").is_dir() else root
-    files = {session: session_files(folder / session) for session in LABELS if (folder / session).is_dir()}
-    people = {subject for found in files.values() for subject in found}
-    if not people:
-        raise DataError(f"{folder} holds no 1/1_20160518.mat; expected SEED-IV's eeg_raw_data. Give its folder.")
+    folder, files = _files(root)
     recordings: list[Recording] = []
-    for subject in chosen(subjects, people):
+    for subject in chosen(subjects, {subject for found in files.values() for subject in found}):
         for session, numbers in LABELS.items():
             found = files.get(session, {}).get(subject, [])
             if len(found) != 1:
@@ -65,3 +60,18 @@ def read(
                     provenance = {"data": INFO.name, "licence": INFO.licence, "files": str(path)}
                     recordings.append(Recording(subject, session, trials, {}, provenance))
     return recordings
+
+
+def people(root: Path) -> list[str]:
+    """Return the names of the people with a session file."""
+    return list({subject for found in _files(root)[1].values() for subject in found})
+
+
+def _files(root: Path) -> tuple[Path, dict[str, dict[str, list[Path]]]]:
+    """Return the folder of the sessions, and each session's files a person."""
+    require_folder(root, "eeg_raw_data of SEED-IV")
+    folder = root / "eeg_raw_data" if (root / "eeg_raw_data").is_dir() else root
+    files = {session: session_files(folder / session) for session in LABELS if (folder / session).is_dir()}
+    if not any(files.values()):
+        raise DataError(f"{folder} holds no 1/1_20160518.mat; expected SEED-IV's eeg_raw_data. Give its folder.")
+    return folder, files

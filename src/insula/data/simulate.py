@@ -172,10 +172,19 @@ def read(
     return list(simulate(settings, subjects).recordings)
 
 
+def people(root: Path | None = None, *, people: int = 6) -> list[str]:  # noqa: ARG001
+    """Return the names of the people of a cohort of ``people``."""
+    return _names(Settings(people))
+
+
+def _names(settings: Settings) -> list[str]:
+    return [f"p{i + 1:02d}" for i in range(settings.people)]
+
+
 def simulate(settings: Settings | None = None, subjects: Collection[str] | None = None) -> Cohort:
     """Simulate a cohort and keep its truth; equal settings give equal values, whoever is picked."""
     settings = settings or Settings()
-    names = [f"p{i + 1:02d}" for i in range(settings.people)]
+    names = _names(settings)
     for name in subjects or ():
         if name not in names:
             raise unknown_name("subject", name, names)

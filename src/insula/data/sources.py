@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from insula.data.arrays import finite
+from insula.data.arrays import finite, require_memory
 from insula.data.empatica import E4_KINDS, read_series
 from insula.data.info import FileError, Problem, note
 from insula.data.matlab import require_sound
@@ -91,7 +91,10 @@ class OpenFiles:
     _open: dict[Any, Any] = field(default_factory=dict)
 
     def piece(self, request: Request, start_s: float, stop_s: float | None) -> Signal:
-        """Return the signal between two times of the file (0 = its first sample; None = its end), on that clock."""
+        """Return the signal between two times of the file (0 = its first sample; None = its end), on that clock.
+
+        What MNE reads is read in blocks and held once, as float32; a piece larger than the free memory is a FileError.
+        """
         suffix = request.path.suffix.lower()
         kind = request.format or FORMAT_SUFFIXES.get(suffix)
         if kind is None and suffix in MNE_SUFFIXES:
@@ -133,6 +136,7 @@ class OpenFiles:
         stop = raw.n_times if stop_s is None else min(raw.n_times, int(np.ceil(stop_s * rate - 1e-6)))
         if stop <= first:
             raise FileError(request.path, f"no sample from {start_s:g} s on; expected some. Correct start and stop.")
+        require_memory(request.path, 4 * len(names) * (stop - first))
         kinds = raw.get_channel_types(picks=list(names))
         scaled = ("gsr",) if request.modality == "eda" else VOLTAGES if request.modality in VOLTAGES else ()
         factors = np.array([1e6 if kind in scaled else 1.0 for kind in kinds])[:, None]  # MNE gives volts

@@ -44,12 +44,8 @@ def read(
     and ``stai_before``, the published questionnaire totals from before the session (those from after it are not known
     when a prediction is made). A person without labels (S01) keeps one unlabelled trial.
     """
-    require_folder(root, "Raw_data/S02 and Processed_data of Stress-Predict")
-    require_folder(root / "Raw_data", "a folder a person, S01 and so on")
-    folders = {d.name: d for d in (root / "Raw_data").iterdir() if d.is_dir() and d.name[1:].isdigit()}
+    folders = _folders(root)
     wanted = chosen(subjects, folders)
-    if not wanted:
-        raise FileError(root / "Raw_data", "no folder of a person; expected S01, S02 and so on. Unpack the data again.")
     labels: dict[str, pd.DataFrame] = {}
     traits: Mapping[str, Mapping[str, float]] = {}
     with collecting(problems):
@@ -69,6 +65,20 @@ def read(
             }
             recordings.append(Recording(subject, "only", trials, traits.get(subject, {}), provenance))
     return recordings
+
+
+def people(root: Path) -> list[str]:
+    """Return the names of the people with a folder ``S01`` and so on."""
+    return list(_folders(root))
+
+
+def _folders(root: Path) -> dict[str, Path]:
+    require_folder(root, "Raw_data/S02 and Processed_data of Stress-Predict")
+    require_folder(root / "Raw_data", "a folder a person, S01 and so on")
+    folders = {d.name: d for d in (root / "Raw_data").iterdir() if d.is_dir() and d.name[1:].isdigit()}
+    if not folders:
+        raise FileError(root / "Raw_data", "no folder of a person; expected S01, S02 and so on. Unpack the data again.")
+    return folders
 
 
 def _read_labels(path: Path, problems: list[Problem] | None) -> dict[str, pd.DataFrame]:

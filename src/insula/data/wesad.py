@@ -91,10 +91,7 @@ def read(
     """
     if device not in ("both", "chest", "wrist"):
         raise unknown_name("device", device, ("both", "chest", "wrist"))
-    require_folder(root, "S2 to S17 of WESAD")
-    folders = {d.name: d for d in root.iterdir() if re.fullmatch(r"S\d+", d.name) and (d / f"{d.name}.pkl").exists()}
-    if not folders:
-        raise DataError(f"{root} holds no S2/S2.pkl; expected the unpacked WESAD. Give the folder that holds S2.")
+    folders = _folders(root)
     recordings: list[Recording] = []
     for subject in chosen(subjects, folders):
         path = folders[subject] / f"{subject}.pkl"
@@ -103,6 +100,19 @@ def read(
             provenance = {"data": INFO.name, "licence": INFO.licence, "files": str(path), "device": device}
             recordings.append(Recording(subject, "only", trials, {}, provenance))
     return recordings
+
+
+def people(root: Path) -> list[str]:
+    """Return the names of the people with a file ``S2/S2.pkl`` and so on."""
+    return list(_folders(root))
+
+
+def _folders(root: Path) -> dict[str, Path]:
+    require_folder(root, "S2 to S17 of WESAD")
+    folders = {d.name: d for d in root.iterdir() if re.fullmatch(r"S\d+", d.name) and (d / f"{d.name}.pkl").exists()}
+    if not folders:
+        raise DataError(f"{root} holds no S2/S2.pkl; expected the unpacked WESAD. Give the folder that holds S2.")
+    return folders
 
 
 def _trials(subject: str, path: Path, device: Device, problems: list[Problem] | None) -> tuple[Trial, ...]:

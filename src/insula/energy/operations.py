@@ -97,7 +97,7 @@ def joules_text(joules: float | None) -> str:
     if joules is None:
         return "not measured"
     for scale, unit in ((1.0, "J"), (1e-3, "mJ"), (1e-6, "uJ"), (1e-9, "nJ")):
-        if abs(joules) >= scale:
+        if abs(joules) >= 0.9995 * scale:
             return f"{joules / scale:.3g} {unit}"
     return f"{joules / 1e-12:.3g} pJ"
 

@@ -17,14 +17,17 @@ from insula.explain.electrodes import electrode_attention
 from insula.explain.energy import energy_of_systems
 from insula.explain.gate import gate_curve
 from insula.explain.latent import latent_space
+from insula.explain.quality import signal_quality
+from insula.explain.spikes import spike_costs
 from insula.explain.time_constants import liquid_layers, shuffled_time_constants, time_constants
+from insula.own_median import for_fold
 from insula.results import Result
 from insula.scores import Paired, mean_over_people, paired
 from insula.windows import Windows
 
 ANALYSES = (
-    "pairs", "attention", "electrodes", "time_constants", "controls", "latent", "modalities", "cascade", "energy",
-    "data",
+    "pairs", "attention", "electrodes", "time_constants", "controls", "latent", "modalities", "cascade", "spikes",
+    "energy", "data",
 )  # fmt: skip
 _SEEDS = 3
 
@@ -38,11 +41,12 @@ def explain(
     """Add the analyses to a result.
 
     ``models`` are the fold models of the result's first system, as `evaluate` kept them. What a model does not have
-    (attention, liquid layers, a gate) is left out; without fold models only pairs, data and energy are added.
+    (attention, liquid layers, a gate) is left out; without fold models only pairs, data, quality and energy are added.
     """
     main = result.systems[0].name
     found: dict[str, Any] = {"pairs": pairs(result), "data": data_summary(windows)}
-    fitted = [(m.model, windows.take(m.split.test)) for m in models]
+    found["quality"] = signal_quality(result, windows)
+    fitted = [(m.model, for_fold(windows, m.split).take(m.split.test)) for m in models]
     steps: list[tuple[str, Callable[[], Any]]] = [
         ("attention", lambda: temporal_attention(fitted)),
         ("electrodes", lambda: electrode_attention(fitted)),
@@ -51,6 +55,7 @@ def explain(
         ("latent", lambda: latent_space(fitted)),
         ("modalities", lambda: _modalities(result, windows, models)),
         ("cascade", lambda: gate_curve(fitted)),
+        ("spikes", lambda: spike_costs(fitted)),
     ]
     steps = steps if models else []
     steps.append(("energy", lambda: energy_of_systems(result, windows, models)))
@@ -101,7 +106,11 @@ def _time_constants(
     first = models[0]
     if not liquid_layers(first.model.networks[0]):
         return None
-    training, config, factory = windows.take(first.split.train), first.model.config, first.model.factory
+    training, config, factory = (
+        for_fold(windows, first.split).take(first.split.train),
+        first.model.config,
+        first.model.factory,
+    )
     untrained = Estimator(config, factory).initialise(training)
     seeds = [
         Estimator(replace(config, seed=config.seed + k, members=1), factory).fit(training) for k in range(1, _SEEDS)

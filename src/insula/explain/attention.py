@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from insula.estimator import Estimator
+from insula.store.arrays import TrialKey
 from insula.types import DoubleArray
-from insula.windows import TrialKey, Windows, by_trial
+from insula.windows import Windows, by_trial
 
 _SHUFFLES = 500
 _RESAMPLES = 300

@@ -20,8 +20,9 @@ from insula.evaluate import FoldModel
 from insula.experiment import experiment_from
 from insula.models import MODELS
 from insula.models.udc_snn import Cascade
+from insula.own_median import split_windows
 from insula.plans import Plan, make_plans
-from insula.protocols import Split, split
+from insula.protocols import Split
 from insula.results import Result
 from insula.train import Feed
 from insula.types import Batch, InputSpec, ModelOutput
@@ -75,7 +76,7 @@ def energy_of_systems(
     first = (
         models[0].split
         if models
-        else split(protocol.name, windows.table, folds=protocol.folds, seed=experiment.seed)[0]
+        else split_windows(windows, protocol.name, folds=protocol.folds, seed=experiment.seed)[0]
     )
     factory = models[0].model.factory if models else None
     here = {s.name for s in result.systems}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from insula.errors import InputError
-from insula.features import eda, eeg, level, pulse
+from insula.features import eda, eeg, level, picture, pulse
 from insula.features.column import MIN_OBSERVED, FeatureColumn
 from insula.types import BoolArray, ChannelSpec, FloatArray, IntArray
 
@@ -44,6 +44,7 @@ FAMILIES: Mapping[str, Family] = {
     "bvp": _PULSE,
     "ppg": _PULSE,
     "ecg": Family(pulse.ecg_columns, pulse.ecg_compute),
+    "video": Family(picture.columns, picture.compute),
 }
 """Feature family a modality; every other modality has mean, deviation and slope of each channel."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from insula.kernels.compiling import kernel, shard_rows
+from insula.kernels.compiling import kernel, refuse_second_derivatives, shard_rows
 from insula.kernels.threads import run_shards
 
 ZERO = np.float32(0)
@@ -86,8 +86,8 @@ class Integrate(torch.autograd.Function):
         return spikes, membranes, after
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_spikes: Tensor, d_membranes: Tensor, d_after: Tensor) -> tuple[Tensor | None, ...]:
+        refuse_second_derivatives()
         decay, threshold, state, spikes, membranes = ctx.saved_tensors
         batch, units = state.shape
         rows, shards = shard_rows(batch, 1)

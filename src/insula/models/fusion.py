@@ -27,6 +27,8 @@ from insula.types import Batch, InputSpec, ModelOutput
 
 FAST = ("eeg", "emg", "audio")
 """Modalities of the fast branch, read through their spectrum; all others go to the peripheral branch."""
+FAST_RATE_HZ = 32.0
+"""A slower one (an amplitude a second, say) does not oscillate and goes to the peripheral branch."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,9 @@ class LiquidFusion(nn.Module):
         self.reconstruction, self.ridge, self.deep_gain = reconstruction, ridge, deep_gain
         self.grid_hz, self.per_token = _grid(spec)
         self.fast_hz = max(self.size.fast_hz, self.grid_hz)
-        self.fast = [m for m in spec.signals if m in FAST and use_raw]
-        self.slow = [m for m in spec.signals if m not in FAST and use_raw]
+        fast = [m for m, (_, rate_hz) in spec.signals.items() if m in FAST and rate_hz >= FAST_RATE_HZ]
+        self.fast = [m for m in fast if use_raw]
+        self.slow = [m for m in spec.signals if m not in fast and use_raw]
         self.columns = {m: n for m, n in spec.features.items() if n and use_features}
         self.dropout = nn.Dropout(dropout)
         widths: dict[str, int] = {}
@@ -124,7 +127,7 @@ class LiquidFusion(nn.Module):
         self.token_parts: dict[str, int] = {}
         for m in (*self.fast, *self.slow):
             channels, rate_hz = spec.signals[m]
-            if m in FAST:
+            if m in self.fast:
                 step = samples_per_step(rate_hz, self.fast_hz)
                 taps = min(round(rate_hz / 4) + 1, 65)
                 self.encoders[m] = SpectralEncoder(

@@ -43,7 +43,8 @@ class Cascade(nn.Module):
     size : of both branches.
     cheap : modalities of the first branch; None: all but EEG, audio and video, or the fewest samples a second of them.
     reads : whether the second branch reads the ``rest`` of the modalities (as published) or ``all`` of them.
-    first, second : registered models; ``first_options`` and ``second_options`` go to them.
+    first, second : registered models; ``first_options`` and ``second_options`` go to them. A first
+        ``eavs_tf`` has depth 0 unless its options say otherwise.
     """
 
     modalities_required: tuple[str, ...] = ()
@@ -73,7 +74,7 @@ class Cascade(nn.Module):
         self.cheap = _cheap(spec, cheap)
         rest = tuple(m for m in spec.signals if m not in self.cheap)
         self.costly = rest if reads == "rest" and rest else tuple(spec.signals)
-        own = {"depth": 0} if first == "eavs_tf" and first_options is None else dict(first_options or {})
+        own = {**({"depth": 0} if first == "eavs_tf" else {}), **dict(first_options or {})}
         self.first = build(first, narrowed_spec(spec, self.cheap), size, **own)
         rest_spec = narrowed_spec(spec, self.costly)
         self.second = build(second, rest_spec, size, **dict(second_options or {}))

@@ -8,6 +8,7 @@ from insula.plots.cost import CostPoint, GatePoint, energy, gate
 from insula.plots.electrodes import ElectrodeMap, electrode_heads, electrode_matrices
 from insula.plots.inside import Attention, attention, latent, retention, seconds, time_constants
 from insula.plots.people import PersonScore, Strip, per_person, timeline
+from insula.plots.quality import Strips, quality
 from insula.plots.scores import (
     Interval,
     Line,
@@ -18,6 +19,7 @@ from insula.plots.scores import (
     reliability,
     true_against_predicted,
 )
+from insula.plots.spikes import SpikeBill, spikes
 from insula.plots.style import INKS, NARROW_PX, WIDE_PX, class_inks, css_variables
 
 __all__ = [
@@ -32,7 +34,9 @@ __all__ = [
     "Line",
     "PersonScore",
     "ReliabilityBin",
+    "SpikeBill",
     "Strip",
+    "Strips",
     "attention",
     "class_inks",
     "confusion",
@@ -45,9 +49,11 @@ __all__ = [
     "latent",
     "null_histogram",
     "per_person",
+    "quality",
     "reliability",
     "retention",
     "seconds",
+    "spikes",
     "time_constants",
     "timeline",
     "true_against_predicted",

@@ -14,6 +14,8 @@ from insula.plots.style import WIDE_PX, draw, ink, is_narrow, shorten
 
 Formatter = Callable[[float], str]
 _MARKERS = {"model": "o", "ablation": "D", "classical": "s", "baseline": "o", "clock": "^"}
+LEAST_SPAN = 0.1
+"""Scores that differ by less than this share of the scale are not blown up."""
 _PITCH = 19.0
 """Pixels from one name to the next."""
 
@@ -68,8 +70,8 @@ def energy(
         ax.set_xlabel("energy a decision at 45 nm (log scale)")
         ax.set_ylabel(axis)
         ax.annotate(
-            "chance", (1, chance), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right",
-            fontsize=12, color=ink("soft"),
+            "chance", (_free(ax, points), chance), (0, 3), xycoords=("axes fraction", "data"),
+            textcoords="offset points", ha="center", fontsize=12, color=ink("soft"),
         )  # fmt: skip
         (_numbered if narrow else _joined)(figure, ax, points, height)
 
@@ -95,6 +97,14 @@ def _scales(ax: Axes, points: Sequence[CostPoint], chance: float, narrow: bool) 
     span = max(heights) - min(heights) or 1.0
     ax.set_ylim(min(heights) - 0.06 * span, max(heights) + 0.08 * span)
     ax.locator_params(axis="y", nbins=6)
+
+
+def _free(ax: Axes, points: Sequence[CostPoint]) -> float:
+    """Place along the axis (0 to 1) that is farthest from every point's."""
+    low, high = np.log10(ax.get_xlim())
+    taken = np.asarray([(np.log10(p.joules) - low) / (high - low) for p in points])
+    places = np.linspace(0.12, 0.88, 39)
+    return float(places[np.abs(places[:, None] - taken).min(axis=1).argmax()])
 
 
 def _joined(figure: Figure, ax: Axes, points: Sequence[CostPoint], height: float) -> None:
@@ -165,6 +175,9 @@ def gate(
 ) -> str:
     """Draw the score of a cascade against energy and against the share of woken windows; one marker: second alone."""
     narrow = is_narrow(width_px)
+    scores = [p.score for p in (*curve, alone) if np.isfinite(p.score)] + [chance]
+    middle = (min(scores) + max(scores)) / 2
+    half = max(LEAST_SPAN, 1.24 * (max(scores) - min(scores))) / 2
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots(2, 1, sharey=True) if narrow else figure.subplots(1, 2, sharey=True)
@@ -177,11 +190,13 @@ def gate(
                 label="second branch alone",
             )  # fmt: skip
             ax.grid(color=ink("rule"), lw=0.7)
-            ax.locator_params(axis="both", nbins=4)
-            ax.margins(x=0.06, y=0.12)
+            ax.locator_params(axis="x", nbins=4)
+            ax.locator_params(axis="y", nbins=6, steps=[1, 2, 5, 10])
+            ax.margins(x=0.06)
+            ax.set_ylim(middle - half, middle + half)
         axes[0].set_xlabel("energy a decision")
         axes[1].set_xlabel("windows that woke the second branch")
-        axes[0].xaxis.set_major_formatter(lambda v, _: joules(v))
+        axes[0].xaxis.set_major_formatter(lambda v, _: joules(v) if v > 0 else "0")
         axes[1].xaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")
         for ax in axes if narrow else axes[:1]:
             ax.set_ylabel(axis)

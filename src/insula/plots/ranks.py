@@ -10,6 +10,9 @@ from matplotlib.figure import Figure
 
 from insula.plots.style import WIDE_PX, draw, ink, is_narrow, shorten, strip_axes
 
+_MARKERS = {"model": "o", "ablation": "D", "classical": "s", "baseline": "o", "clock": "^"}
+"""Marks of the kinds of system, as in the table beside."""
+
 
 def ranks(
     systems: Sequence[str],
@@ -20,9 +23,11 @@ def ranks(
     name: str,
     alt: str,
     width_px: int = WIDE_PX,
+    inks: Sequence[str] | None = None,
 ) -> str:
     """Draw one row a system, best first; vertical bars join systems that are not told apart.
 
+    ``inks`` names the ink of each system: model, ablation, classical, baseline or clock.
     ``critical`` is drawn to scale at the top: mean ranks further apart than this differ by Nemenyi's test.
     """
     narrow = is_narrow(width_px)
@@ -32,17 +37,19 @@ def ranks(
     def paint(figure: Figure) -> None:
         ax = figure.subplots()
         top = len(systems) - 0.1
-        for system, rank in zip(systems, mean_rank, strict=True):
+        kinds = inks if inks is not None else ["model"] * len(systems)
+        for system, rank, kind in zip(systems, mean_rank, kinds, strict=True):
             at = place[system]
-            ax.plot([rank], [at], marker="o", ms=8, color=ink("model"), zorder=3)
+            hollow: dict[str, Any] = {"mfc": ink("paper"), "mew": 2} if kind == "baseline" else {}
+            ax.plot([rank], [at], marker=_MARKERS[kind], ms=8, color=ink(kind), zorder=3, **hollow)
             look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 12.5, "color": ink("ink")}
             if narrow:
                 ax.annotate(
-                    shorten(system, 36), (0, at), (0, 7), xycoords=("axes fraction", "data"), va="bottom", **look
+                    shorten(system, 50), (0, at), (0, 7), xycoords=("axes fraction", "data"), va="bottom", **look
                 )
             else:
                 ax.annotate(
-                    shorten(system, 34), (0, at), (-10, 0), xycoords=("axes fraction", "data"), ha="right",
+                    shorten(system, 50), (0, at), (-10, 0), xycoords=("axes fraction", "data"), ha="right",
                     va="center", **look,
                 )  # fmt: skip
             ax.annotate(f"{rank:.2f}", (1, at), (10, 0), xycoords=("axes fraction", "data"), va="center", **look)
@@ -50,7 +57,7 @@ def ranks(
         for i, clique in enumerate(cliques):
             rows = [place[s] for s in clique]
             x = len(systems) + 0.35 + 0.12 * span * i / max(len(cliques), 1)
-            ax.plot([x, x], [min(rows) - 0.25, max(rows) + 0.25], color=ink("clock"), lw=4, solid_capstyle="round")
+            ax.plot([x, x], [min(rows) - 0.25, max(rows) + 0.25], color=ink("soft"), lw=4, solid_capstyle="round")
         ax.plot([1, 1 + critical], [top, top], color=ink("soft"), lw=2, marker="|", ms=9)
         ax.annotate(
             f"critical difference {critical:.2f}", (1 + critical, top), (8, 0), textcoords="offset points",

@@ -14,8 +14,8 @@ from insula.report.picture import Picture
 
 
 def pictures(facts: Facts) -> dict[str, Picture]:
-    """Draw energy against score, and the curve of a cascade, where their numbers are there."""
-    found = (_energy(facts), _gate(facts))
+    """Draw energy against score, spikes, and the curve of a cascade, where their numbers are there."""
+    found = (_energy(facts), _spikes(facts), _gate(facts))
     return {one.name: one for one in found if one is not None}
 
 
@@ -90,6 +90,48 @@ def _dominated(mine: plots.CostPoint, points: Sequence[plots.CostPoint]) -> str:
         return f"Nothing cheaper scores as well as {mine.name}."
     names = ", ".join(p.name for p in sorted(better, key=lambda p: p.joules))
     return f"For less energy, {names} score{'s' if len(better) == 1 else ''} at least as well as {mine.name}."
+
+
+def _spikes(facts: Facts) -> Picture | None:
+    data: Mapping[str, Any] = facts.analyses.get("spikes") or {}
+    sheets: Sequence[Mapping[str, Any]] = data.get("sheets") or ()
+    if not sheets or not sheets[0].get("rates"):
+        return None
+    one_block = not any("block1." in str(name) for name, _ in sheets[0]["rates"])
+    rates = [(_layer(str(name), one_block), real(rate)) for name, rate in sheets[0]["rates"]]
+    bills = [
+        plots.SpikeBill(str(s["name"]), *(real(s[f"joules_{cause}"]) for cause in ("synaptic", "membrane", "analogue")))
+        for s in sheets
+    ]
+    own = sum(real(sheets[0][f"joules_{cause}"]) for cause in ("synaptic", "membrane", "analogue"))
+    told = f"{real(sheets[0]['synaptic']):,.0f} synaptic operations and {joules(own)} a decision"
+    if len(bills) > 1:
+        other = bills[1].spikes + bills[1].membranes + bills[1].analogue
+        told += f", {joules(other)} for the same network without spikes"
+    highest = max(rates, key=lambda r: r[1])
+    caption = f"""A spike costs an addition for every weight it meets, silence costs nothing: the less the layers fire,
+        the less the part called spikes. Membranes are updated at every step, spike or not; analogue are the encoders
+        that turn samples into currents, and the classifier. Here {told}. Only hardware that works where a spike is
+        saves this: this computer does not.{picture.note(facts, "spikes")}"""
+    alt = f"{len(rates)} layers, most active {highest[0]} with {100 * highest[1]:.0f} %; {told}"
+    return picture.make("spikes", "What the spikes cost", caption, alt, plots.spikes, rates, bills, joules=joules)
+
+
+_PARTS = {
+    "enter": "input", "within": "over time", "across": "across signals", "feed": "feed-forward", "gather": "sums",
+    "qkv": "q, k, v", "hidden": "hidden", "leave": "last", "first": "first branch",
+    "second": "second branch",
+}  # fmt: skip
+
+
+def _layer(name: str, one_block: bool) -> str:
+    """Say a layer's dotted name in words: ``block0.within.gather`` is block 1, over time, sums."""
+    if one_block:
+        name = name.replace("block0.", "")
+    if name.split(".")[-2:-1] == ["enter"]:
+        name = name.replace("enter.", "")
+    parts = [f"block {int(p[5:]) + 1}" if p.startswith("block") and p[5:].isdigit() else p for p in name.split(".")]
+    return " · ".join(_PARTS.get(p, p) for p in parts)
 
 
 def _gate(facts: Facts) -> Picture | None:

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from insula.plots import css_variables
-from insula.report import cost, inside, outside, prose, words
+from insula.report import cost, inside, outside, prose, quality, words
 from insula.report.facts import OTHER_SCORES, Facts, gather
 from insula.report.numbers import numbers_of
 from insula.results import Result
@@ -78,6 +78,7 @@ def _render(facts: Facts) -> str:
     environment.filters["nice"] = nice
     environment.filters["date"] = date
     environment.filters["minus"] = words.minus
+    environment.filters["percent"] = quality.percent
     environment.filters["svg"] = Markup
     environment.tests["many"] = lambda value: isinstance(value, Mapping)
     environment.tests["number"] = lambda v: isinstance(v, int | float) and math.isfinite(v)
@@ -101,14 +102,14 @@ def _render(facts: Facts) -> str:
         has_contrast=any(math.isfinite(r.contrast) for r in facts.rows),
         has_trial=any(math.isfinite(r.trial) for r in facts.rows),
         best=max((r.score for r in facts.rows if math.isfinite(r.score)), default=math.nan),
-        pictures=outside.pictures(facts) | within | cost.pictures(facts),
+        pictures=outside.pictures(facts) | within | cost.pictures(facts) | quality.pictures(facts),
         energy=cost.table(facts),
         energy_basis=cost.basis(facts),
         inside=tuple(within),
         shared=words.shared_schedule(facts),
         data={k: v for k, v in data.items() if k != "problems"},
         problems=data.get("problems") or (),
-        quality=facts.analyses.get("quality") or {},
+        quality=quality.summary(facts),
         meaning=prose.meaning(facts),
         misuse=prose.MISUSE,
         methods=prose.methods(facts),
