@@ -36,8 +36,9 @@ _GROUPS = (
     (
         "random",
         "Real EEG with labels drawn at random",
-        "There is nothing to recognise here: clean scores belong at chance, and all that leaky ones have above it is "
-        "the trials' own fingerprint.",
+        "There is nothing to recognise here: what leaky scores have above chance is the trials' own fingerprint. Clean "
+        "scores scatter widely around chance, since this is one draw of labels over a few trials in a row: neighbours "
+        "that happen to share a label let even the clock score, and no interval shows that.",
     ),
     (
         "simulated",

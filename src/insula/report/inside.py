@@ -13,6 +13,20 @@ from insula.report import picture, words
 from insula.report.facts import Facts, real
 from insula.report.picture import Picture
 
+ABLATIONS: Mapping[str, tuple[str, str]] = {
+    "liquid": (
+        "Is it the liquid layer?",
+        "The same network with its liquid layer replaced by something simpler of equal size. If a replacement does as "
+        "well, the liquid layer is not what makes the figure.",
+    ),
+    "spiking": (
+        "What do the spikes cost in accuracy?",
+        "The same layers with rectified units instead of spiking neurons. What the twin scores above the spiking "
+        "network is the price of the energy that spikes save.",
+    ),
+}
+"""Heading and words of the picture of ablations, by what was taken out."""
+
 
 def pictures(facts: Facts) -> dict[str, Picture]:
     """Draw every picture whose numbers are there, by name, in reading order."""
@@ -210,10 +224,9 @@ def _ablation(facts: Facts) -> Picture | None:
         if pair is not None:
             word = "better than" if pair.lo > 0 else "worse than" if pair.hi < 0 else "not told apart from"
             told.append(f"The model is {word} {words.the(row)} ({words.difference_text(facts, pair.difference)}).")
-    caption = f"""The same network with its liquid layer replaced by something simpler of equal size. If a replacement
-        does as well, the liquid layer is not what makes the figure. {" ".join(told)}"""
+    title, why = ABLATIONS["liquid" if facts.headline.system != "eavs_tf" else "spiking"]
     return picture.make(
-        "ablation", "Is it the liquid layer?", caption, picture.say(facts, rows), plots.intervals, rows,
+        "ablation", title, f"{why} {' '.join(told)}", picture.say(facts, rows), plots.intervals, rows,
         (plots.Line("chance", facts.chance),), axis=picture.axis(facts),
         text=picture.written(facts), tick=picture.tick(facts),
     )  # fmt: skip
