@@ -97,3 +97,6 @@ def test_the_command_prints_a_table_and_json(tmp_path):
     found = json.loads(run.output)
     assert found["pilot"]["against"] == "clock"
     assert found["needed"]
+    run = CliRunner().invoke(app, ["power", str(tmp_path), "--studies", "200", "--effect", "-0.1"])
+    assert "an effect of -0.100: no number of people shows it" in run.output
+    assert "more than" not in run.output

@@ -132,7 +132,11 @@ def power(
     for people, row in frame.iterrows():
         table.add_row(str(people), *(f"{v:.2f}" for v in row))
     console.print(table)
-    for trials, people_needed in plan.needed.items():
+    if plan.effect <= 0:
+        console.print(
+            f"an effect of {plan.effect:+.3f}: no number of people shows it. Give one worth finding (--effect 0.05)."
+        )
+    for trials, people_needed in plan.needed.items() if plan.effect > 0 else ():
         enough = f"{people_needed} people" if people_needed is not None else f"more than {frame.index.max()} people"
         console.print(f"power {wanted:g} with {trials} trials a class: {enough}")
     for line in ASSUMPTIONS:
