@@ -38,6 +38,8 @@ def stacked(windows: Windows) -> Values:
     """All hand-made features side by side, (windows, F), modalities in the schema's order."""
     found = windows.features()
     parts = [found[name] for name in windows.schema.modalities if name in found]
+    if len(parts) == 1:  # no second copy of what may be large
+        return parts[0]
     return np.hstack(parts) if parts else np.empty((len(windows), 0))
 
 

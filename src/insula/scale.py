@@ -134,6 +134,7 @@ class ScaledSignals(Mapping[TrialKey, Mapping[str, FloatArray]]):
 
     def hold(self, keys: Iterable[TrialKey]) -> None:
         """Keep these trials in memory, and no others."""
+        self._held = {}  # goes first, so that two blocks are never in memory
         self._held = {key: self._whole(key) for key in keys}
 
     def piece(self, key: TrialKey, name: str, first: int, length: int) -> tuple[FloatArray, BoolArray] | None:
