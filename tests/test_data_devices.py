@@ -105,7 +105,7 @@ def test_muse_electrodes_are_in_a_standard_montage(tmp_path: Path) -> None:
 
     write_muse(tmp_path, seconds=2)
     names = signal(tmp_path, "lsl.csv", "eeg", "muse").channels
-    assert set(names) <= set(mne.channels.make_standard_montage("standard_1020").ch_names)
+    assert set(names) <= set(mne.channels.make_standard_montage("colin27_1020").ch_names)
 
 
 def test_a_real_mind_monitor_file_is_too_slow_for_eeg(recordings: Path, tmp_path: Path) -> None:

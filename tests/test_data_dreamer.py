@@ -43,7 +43,7 @@ def test_electrodes_are_where_a_standard_montage_has_them(tmp_path: Path) -> Non
 
     write_dreamer(tmp_path, people=1)
     names = load("dreamer", tmp_path)[0].trials[0].signals["eeg"].channels
-    assert set(names) <= set(mne.channels.make_standard_montage("standard_1005").ch_names)
+    assert set(names) <= set(mne.channels.make_standard_montage("colin27_1005").ch_names)
     assert names == ("AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4", "F8", "AF4")
 
 

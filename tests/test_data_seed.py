@@ -39,7 +39,7 @@ def test_the_cap_is_where_a_standard_montage_has_it(tmp_path: Path) -> None:
 
     write_seed(tmp_path, people=(1,), seconds=1)
     names = load("seed", tmp_path)[0].trials[0].signals["eeg"].channels
-    montage = mne.channels.make_standard_montage("standard_1005").ch_names
+    montage = mne.channels.make_standard_montage("colin27_1005").ch_names
     assert len(set(names)) == 62
     assert set(names) <= set(montage)
     upper = {name.upper() for name in names}

@@ -5,6 +5,7 @@ Needs pyxdf (extra ``data``). Source of the format: https://github.com/sccn/xdf/
 
 from __future__ import annotations
 
+import gzip
 import logging
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ def _streams(path: Path) -> list[Any]:
     if not path.exists():
         raise FileError(path, f"no such file; expected it here. {AGAIN}")
     try:
-        streams, _ = pyxdf.load_xdf(path, synchronize_clocks=True, dejitter_timestamps=True)
+        with gzip.open(path) if path.suffix == ".xdfz" else path.open("rb") as file:  # pyxdf forgets to close its own
+            streams, _ = pyxdf.load_xdf(file, synchronize_clocks=True, dejitter_timestamps=True)
         found = [s for s in streams if len(s["time_stamps"]) and not isinstance(s["time_series"], list)]
     except MemoryError:
         raise FileError(path, f"asks for more memory than there is. {AGAIN}") from None
