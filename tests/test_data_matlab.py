@@ -96,3 +96,38 @@ def told(read: Callable[[], object]) -> str:
     except DataError as error:
         return str(error).split(": ")[0]
     return ""
+
+
+def write_7_3(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """A file as Matlab's save(..., '-v7.3') lays it out: text header in a user block, axes in reverse."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, values in arrays.items():
+            stored = file.create_dataset(name, data=values.T)
+            stored.attrs["MATLAB_class"] = np.bytes_(values.dtype.name.replace("float64", "double"))
+        file.create_group("info")
+    content = bytearray(path.read_bytes())
+    content[:512] = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(512)
+    path.write_bytes(content)
+
+
+def test_arrays_of_matlab_7_3_come_back(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {"djc_eeg1": rng.standard_normal((62, 40)), "label": np.arange(6, dtype=np.int16).reshape(1, 6)}
+    write_7_3(tmp_path / "a.mat", arrays)
+    assert variables(tmp_path / "a.mat") == {"djc_eeg1": (62, 40), "label": (1, 6), "info": ()}
+    found = read_mat(tmp_path / "a.mat", ("djc_eeg1", "label", "absent"))
+    assert found.keys() == arrays.keys()
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(found[name], values)
+    with pytest.raises(DataError, match=r"a\.mat: info is a struct or cell in a Matlab 7\.3 file"):
+        read_mat(tmp_path / "a.mat", ("info",))
+
+
+def test_a_cut_file_of_matlab_7_3_is_one_error(tmp_path: Path) -> None:
+    write_7_3(tmp_path / "a.mat", {"x": np.arange(4000.0).reshape(40, 100)})
+    whole = (tmp_path / "a.mat").read_bytes()
+    for size in (600, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "a.mat").write_bytes(whole[:size])
+        with pytest.raises(DataError, match=r"a\.mat"):
+            read_mat(tmp_path / "a.mat", ("x",))
