@@ -66,7 +66,7 @@ def ranks(
         ax.set_xlim(0.7, len(systems) + 0.5 + 0.12 * span)
         ax.set_ylim(-0.6, top + 0.5)
         ax.set_yticks([])
-        ax.set_xticks(np.arange(1, len(systems) + 1, max(1, len(systems) // (5 if narrow else 12))))
+        ax.set_xticks(np.arange(1, len(systems) + 1, -(-len(systems) // (5 if narrow else 10))))
         ax.grid(axis="x", color=ink("rule"), lw=0.7)
         strip_axes(ax, "bottom")
         ax.set_xlabel("mean rank over people (1 is best)")
