@@ -204,6 +204,8 @@ def test_problems_are_told_again_on_the_second_run(tmp_path: Path) -> None:
     assert [(str(p.file), p.what, p.fatal) for p in told[0]] == [(str(p.file), p.what, p.fatal) for p in told[1]]
     with pytest.raises(DataError, match=r"p2\.csv"):
         Store(tmp_path / "strict").hold("manifest", root, info("manifest").recipe)
+    with pytest.raises(DataError, match=r"p2\.csv"):  # also where an earlier run went on without that person
+        store.hold("manifest", root, info("manifest").recipe)
 
 
 def test_a_damaged_chunk_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from insula.data import Problem
 from insula.errors import InputError
 from insula.recipe import Recipe
 from insula.store.folder import Folder
-from insula.store.sets import FORMAT, MARKER, Held, Source, StoreSet, held, identity, write_person
+from insula.store.sets import FORMAT, MARKER, Held, Source, StoreSet, held, identity, require_whole, write_person
 
 __all__ = ["MARKER", "Held", "SetInfo", "Store", "is_store"]
 
@@ -92,58 +92,59 @@ class Store:
         everybody = list(subjects) if subjects is not None else one.everybody(source)
         if everybody is None:
             everybody = self._write_all(one, source, problems)
-        missing = [person for person in everybody if one.record(person) is None]
+        records = {person: one.record(person) for person in sorted(everybody)}
+        missing = [person for person, record in records.items() if record is None]
         if missing:
             self._begin(one)
             self._write_each(one, source, missing, problems, jobs, progress)
-        records = [r for r in map(one.record, sorted(everybody)) if r is not None]
-        if problems is not None:
-            problems += [Problem(p["file"], p["what"], p["fatal"]) for r in records for p in r["problems"]]
-        return held(self.folder, records)
+            records |= {person: one.record(person) for person in missing}
+        there = [record for record in records.values() if record is not None]
+        told = [Problem(p["file"], p["what"], p["fatal"]) for record in there for p in record["problems"]]
+        if problems is None:
+            require_whole(told)  # an earlier run may have gone on without the damaged people
+        else:
+            problems += told
+        return held(self.folder, there)
 
     def sets(self) -> list[SetInfo]:
         """Sum up what the store holds."""
         out = []
-        for key in self.folder.names():
-            made = self.folder.read(key, "set.json")
-            if made is None:
-                continue
-            known, one = json.loads(made), StoreSet(self.folder, key)
+        for one, made in self._all():
             records = one.records()
             trials = sum(len(s["trials"]) for r in records for s in r["sessions"])
-            size = int(self.folder.fs.du(self.folder.at(key, "data"))) if self.folder.names(key, "data") else 0
-            out.append(SetInfo(key, known["reader"], known["insula"], len(records), trials, size))
+            size = int(self.folder.fs.du(self.folder.at(one.key, "data"))) if self.folder.names(one.key, "data") else 0
+            out.append(SetInfo(one.key, made["reader"], made["insula"], len(records), trials, size))
         return out
 
     def people(self) -> list[str]:
         """Names of everybody in any set of the store, sorted."""
-        sets = [StoreSet(self.folder, info.key) for info in self.sets()]
-        return sorted({record["subject"] for one in sets for record in one.records()})
+        return sorted({record["subject"] for one, _ in self._all() for record in one.records()})
 
     def forget(self, person: str) -> int:
         """Remove a person's record, samples and mentions from every set; return how many trials went.
 
         Samples without a record, which a crash may have left, go too: no other process should be writing meanwhile.
         """
-        gone = 0
-        for info in self.sets():
-            gone += StoreSet(self.folder, info.key).forget(person)
+        gone = sum(one.forget(person) for one, _ in self._all())
         self.sweep(0.0)
         return gone
 
     def sweep(self, older_s: float = ORPHAN_S) -> int:
         """Delete samples without a record that are older than so many seconds; return how many folders went."""
-        return sum(StoreSet(self.folder, info.key).sweep(older_s) for info in self.sets())
+        return sum(one.sweep(older_s) for one, _ in self._all())
+
+    def _all(self) -> list[tuple[StoreSet, dict[str, Any]]]:
+        """Every set and what it was made from."""
+        texts = {key: self.folder.read(key, "set.json") for key in self.folder.names()}
+        return [(StoreSet(self.folder, key), json.loads(text)) for key, text in texts.items() if text is not None]
 
     def _set(self, key: str, made: Mapping[str, Any]) -> StoreSet:
         """The set of this key, or one made the same way that holds more modalities."""
         if self.folder.read(key, "set.json") is None:
-            for other in self.folder.names():
-                text = self.folder.read(other, "set.json")
-                known = json.loads(text) if text is not None else {"signals": {}}
+            for other, known in self._all():
                 signals = {**known["signals"], **made["signals"]}
-                if text is not None and known == json.loads(json.dumps({**made, "signals": signals}, default=str)):
-                    return StoreSet(self.folder, other)
+                if known == json.loads(json.dumps({**made, "signals": signals}, default=str)):
+                    return other
         return StoreSet(self.folder, key, made)
 
     def _begin(self, one: StoreSet) -> None:

@@ -143,14 +143,20 @@ class StoreSet:
         return found
 
 
+def require_whole(problems: Sequence[Problem]) -> None:
+    """Raise DataError for the first problem by which something was left out."""
+    for problem in problems:
+        if problem.fatal:
+            raise DataError(f"{problem.file}: {problem.what}")
+
+
 def write_person(one: StoreSet, source: Source, person: str, strict: bool) -> None:
     if one.record(person) is not None:  # somebody else was faster
         return
     problems: list[Problem] = []
     recordings = source.read([person], problems)
-    fatal = next((p for p in problems if p.fatal), None)
-    if strict and fatal is not None:
-        raise DataError(f"{fatal.file}: {fatal.what}")
+    if strict:
+        require_whole(problems)
     one.write(person, recordings, source.recipe, problems)
 
 
