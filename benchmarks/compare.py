@@ -18,8 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from insula.compare import grid_from
-from insula.compare.run import Step, run_grid
+from insula.grid import grid_from
+from insula.grid.run import Step, run_grid
 
 
 def main() -> None:

@@ -29,12 +29,12 @@ from typing import Any
 import numpy as np
 from scipy.signal import butter, lfilter
 
-from insula.cutting import cut
 from insula.data import info
-from insula.features import eeg
-from insula.recipe import Recipe
-from insula.store import Store
+from insula.signals.features import eeg
+from insula.signals.recipe import Recipe
 from insula.types import ChannelSpec, Recording, Signal, Trial
+from insula.windows.cutting import cut
+from insula.windows.store import Store
 
 EPOC = ("AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4", "F8", "AF4")
 SOURCES = {

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import torch
 
-from insula.cutting import cut
 from insula.data import info, load
-from insula.estimator import Estimator, EstimatorConfig
-from insula.kernels import reference_only
-from insula.train import TrainConfig
-from insula.windows import Windows
+from insula.learning.estimator import Estimator, EstimatorConfig
+from insula.learning.train import TrainConfig
+from insula.models.kernels import reference_only
+from insula.windows.cutting import cut
+from insula.windows.table import Windows
 
 RUNS = 5
 

@@ -25,9 +25,9 @@ from ncps.torch import LTC
 from ncps.torch import CfC as TheirCfC
 from torch import Tensor, nn
 
-from insula.models.cfc import CfC
-from insula.models.conductance import ConductanceLTC
-from insula.models.liquid import NeuralLTC
+from insula.models.cells.cfc import CfC
+from insula.models.cells.conductance import ConductanceLTC
+from insula.models.cells.liquid import NeuralLTC
 
 MIB = 2**20
 

@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from insula.kernels import reference_only
 from insula.models import build
-from insula.models.spiking import LIF
+from insula.models.cells.spiking import LIF
+from insula.models.kernels import reference_only
 from insula.types import Batch, InputSpec
 
 WIDTHS = (64, 128, 128, 10)

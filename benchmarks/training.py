@@ -18,12 +18,12 @@ from typing import Any
 
 import torch
 
-from insula.estimator import Estimator, EstimatorConfig
-from insula.experiment import DataPart, Experiment
+from insula.evaluation.experiment import DataPart, Experiment
+from insula.learning.estimator import Estimator, EstimatorConfig
+from insula.learning.train import TrainConfig
 from insula.models import MODELS
 from insula.pipeline import cut_windows, read_recordings
-from insula.train import TrainConfig
-from insula.windows import Windows
+from insula.windows.table import Windows
 
 REACH_S = 60.0
 

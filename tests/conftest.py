@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+CHROMIUM = Path(os.environ.get("INSULA_CHROMIUM", "/usr/bin/chromium"))
 
 # The same examples in every run, so that a change is judged by itself; HYPOTHESIS_PROFILE=explore searches on.
 settings.register_profile(
@@ -24,3 +28,14 @@ def recordings() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real recordings: {folder} does not exist (set INSULA_RECORDINGS to their folder)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser: {CHROMIUM} does not exist (set INSULA_CHROMIUM to a chromium)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as running:
+        made = running.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        yield made
+        made.close()

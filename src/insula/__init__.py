@@ -5,31 +5,29 @@ Every name of ``__all__`` is imported when it is first used, so that ``import in
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from insula import data, errors
-    from insula.audit import audit
-    from insula.classical import CLASSICAL, ClassicalEstimator
-    from insula.cutting import cut
     from insula.data import READERS, describe, info, load
-    from insula.data.simulate import simulate
-    from insula.estimator import Estimator, EstimatorConfig
-    from insula.evaluate import evaluate
-    from insula.experiment import DataPart, Experiment, experiment_from, read_experiment
+    from insula.data.readers.simulate import simulate
+    from insula.evaluation.audit import audit
+    from insula.evaluation.experiment import DataPart, Experiment, experiment_from, read_experiment
+    from insula.evaluation.results import Result
+    from insula.evaluation.run import evaluate
+    from insula.learning.classical import CLASSICAL, ClassicalEstimator
+    from insula.learning.estimator import Estimator, EstimatorConfig
+    from insula.learning.train import TrainConfig
     from insula.models import MODELS, build
     from insula.pipeline import run_experiment
-    from insula.protocols import PROTOCOLS, split
-    from insula.recipe import Recipe, SignalRecipe
-    from insula.results import Result
-    from insula.store import Store
-    from insula.targets import Target
-    from insula.train import TrainConfig
+    from insula.protocols.protocols import PROTOCOLS, split
+    from insula.signals.recipe import Recipe, SignalRecipe
     from insula.types import Batch, InputSpec, ModelOutput, Recording, Signal, Trial
-    from insula.windows import Windows
+    from insula.windows.cutting import cut
+    from insula.windows.store import Store
+    from insula.windows.table import Windows
+    from insula.windows.targets import Target
 
 __version__ = "0.1.0"
 
@@ -42,24 +40,24 @@ __all__ = [
 
 _MODULES = ("data", "errors")
 _HOMES = {
-    "audit": ("audit",),
-    "classical": ("CLASSICAL", "ClassicalEstimator"),
-    "cutting": ("cut",),
     "data": ("READERS", "describe", "info", "load"),
-    "data.simulate": ("simulate",),
-    "estimator": ("Estimator", "EstimatorConfig"),
-    "evaluate": ("evaluate",),
-    "experiment": ("DataPart", "Experiment", "experiment_from", "read_experiment"),
+    "data.readers.simulate": ("simulate",),
+    "evaluation.audit": ("audit",),
+    "evaluation.experiment": ("DataPart", "Experiment", "experiment_from", "read_experiment"),
+    "evaluation.results": ("Result",),
+    "evaluation.run": ("evaluate",),
+    "learning.classical": ("CLASSICAL", "ClassicalEstimator"),
+    "learning.estimator": ("Estimator", "EstimatorConfig"),
+    "learning.train": ("TrainConfig",),
     "models": ("MODELS", "build"),
     "pipeline": ("run_experiment",),
-    "protocols": ("PROTOCOLS", "split"),
-    "recipe": ("Recipe", "SignalRecipe"),
-    "results": ("Result",),
-    "store": ("Store",),
-    "targets": ("Target",),
-    "train": ("TrainConfig",),
+    "protocols.protocols": ("PROTOCOLS", "split"),
+    "signals.recipe": ("Recipe", "SignalRecipe"),
     "types": ("Batch", "InputSpec", "ModelOutput", "Recording", "Signal", "Trial"),
-    "windows": ("Windows",),
+    "windows.cutting": ("cut",),
+    "windows.store": ("Store",),
+    "windows.table": ("Windows",),
+    "windows.targets": ("Target",),
 }
 """Module -> the public names that live in it."""
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -77,15 +75,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*__all__, *globals()})
-
-
-class _Package(ModuleType):
-    """Keeps ``insula.evaluate`` and ``insula.audit`` the functions when the modules of these names are imported."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, ModuleType) and _HOME_OF.get(name) == name:
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -9,26 +9,25 @@ from typing import Any
 
 import pandas as pd
 
-from insula.cutting import cut
 from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
-from insula.estimator import Estimator
-from insula.evaluate import Evaluation, evaluate
-from insula.experiment import Experiment, apply_recipe
+from insula.evaluation.experiment import Experiment, apply_recipe
+from insula.evaluation.results import Result
+from insula.evaluation.rows import default_normaliser, model_config, require_names
+from insula.evaluation.run import Evaluation, evaluate
 from insula.explain import explain
-from insula.folders import replacing, require_folder
-from insula.names import person_folder
-from insula.own_median import decided
-from insula.plans import default_normaliser, model_config, require_names
-from insula.protocols import PROTOCOLS
-from insula.recipe import Recipe
+from insula.files import person_folder, replacing, require_folder
+from insula.learning.estimator import Estimator
+from insula.learning.train import one_thread
+from insula.protocols.own_median import decided
+from insula.protocols.protocols import PROTOCOLS
 from insula.report import write
-from insula.results import Result
-from insula.store import Held, Store
-from insula.store.arrays import StoredTrial, TrialKey
-from insula.train import one_thread
+from insula.signals.recipe import Recipe
 from insula.types import Recording
-from insula.windows import Windows
+from insula.windows.cutting import cut
+from insula.windows.store import Held, Store
+from insula.windows.store.arrays import StoredTrial, TrialKey
+from insula.windows.table import Windows
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total)."""
@@ -134,7 +133,7 @@ def run_experiment(
     """Evaluate an experiment and write ``result.json``, ``predictions.parquet``, ``report.html`` and ``model/``.
 
     Nothing is written before the evaluation is complete. An existing folder is taken only if it holds an earlier
-    result or is empty. With a ``store``, cleaned trials come from it and stay on disk (see `insula.store`).
+    result or is empty. With a ``store``, cleaned trials come from it and stay on disk (see `insula.windows.store`).
     """
     folder = Path(out)
     require_folder(folder, "result.json", "result")

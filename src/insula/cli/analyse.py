@@ -25,8 +25,8 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="Print the analyses as JSON.")] = False,
 ) -> None:
     """Print what the model's analyses say: attention, time constants, controls, latent space, modalities."""
+    from insula.evaluation.results import Result
     from insula.report import numbers
-    from insula.results import Result
 
     result = Result.load(folder)
     if as_json:
@@ -42,8 +42,8 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", help="HTML file. Default: report.html in the folder.")] = None,
 ) -> None:
     """Write the report page of a result again."""
+    from insula.evaluation.results import Result
     from insula.report import write
-    from insula.results import Result
 
     page = write(Result.load(folder), out if out is not None else folder / "report.html")
     show.console().print(f"report: {page}", soft_wrap=True)
@@ -53,7 +53,7 @@ def models() -> None:
     """List the networks and classical rows that `evaluate` knows."""
     from rich.table import Table
 
-    from insula.classical import CLASSICAL
+    from insula.learning.classical import CLASSICAL
     from insula.models import MODELS, model_class
 
     table = Table("name", "kind", "needs", "what it is")
@@ -74,7 +74,7 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Check somebody's splits for leaks; exit code 1 when there are some."""
-    from insula.audit import audit_file
+    from insula.evaluation.audit import audit_file
 
     found = audit_file(splits, protocol)
     if as_json:
@@ -87,8 +87,8 @@ def audit(
 
 def analysis_rows(result: object) -> list[tuple[str, str]]:
     """Say each analysis in a line or two."""
-    from insula.energy import joules_text
-    from insula.results import Result
+    from insula.evaluation.results import Result
+    from insula.explain.cost import joules_text
 
     assert isinstance(result, Result)
     found, rows = result.analyses, []

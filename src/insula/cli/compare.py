@@ -13,9 +13,9 @@ import typer
 from insula.cli import show
 
 if TYPE_CHECKING:
-    from insula.compare.forecast import Size
-    from insula.compare.grid import Grid
-    from insula.compare.run import Report, Step
+    from insula.grid.forecast import Size
+    from insula.grid.grid import Grid
+    from insula.grid.run import Report, Step
 
 GridFile = Annotated[Path, typer.Argument(help="TOML grid, e.g. experiments/ledger_simulated.toml.")]
 
@@ -44,8 +44,8 @@ def compare(
     ] = None,
 ) -> None:
     """Run a grid of experiments, cell by cell, and write its ledger; run it again to go on where it was stopped."""
-    from insula.compare.grid import read_grid
     from insula.errors import InputError, unknown_name
+    from insula.grid.grid import read_grid
 
     if on not in ("local", "ray"):
         raise unknown_name("--on", on, ("local", "ray"))
@@ -61,11 +61,11 @@ def compare(
         return
     with _bar(len(plan.cells)) as report:
         if on == "ray":
-            from insula.compare.on_ray import run_on_ray
+            from insula.grid.on_ray import run_on_ray
 
             known = run_on_ray(plan, folder, address=address, limit_s=limit_s, report=report)
         else:
-            from insula.compare.run import run_grid
+            from insula.grid.run import run_grid
 
             known = run_grid(plan, folder, jobs=jobs, limit_s=limit_s, report=report)
     states = [o.state for o in known.values()]
@@ -85,7 +85,7 @@ def ledger(
     title: Annotated[str, typer.Option("--title", help="Title.")] = "The ledger",
 ) -> None:
     """Write the ledger of grids that `insula compare` has run; cells that have not run say so."""
-    from insula.compare.grid import read_grid
+    from insula.grid.grid import read_grid
 
     plans = [read_grid(g) for g in grids]
     _write([(p, runs / p.name) for p in plans], title, html or out.with_suffix(".html"), out)
@@ -106,9 +106,9 @@ def power(
     """Say how many people and trials a study needs, by simulation from a pilot."""
     from rich.table import Table
 
-    from insula.power import ASSUMPTIONS, pilot_of
-    from insula.power import power as simulate
-    from insula.results import Result
+    from insula.evaluation.power import ASSUMPTIONS, pilot_of
+    from insula.evaluation.power import power as simulate
+    from insula.evaluation.results import Result
 
     pilot = pilot_of(Result.load(folder), system, against)
     plan = simulate(pilot, effect=effect, wanted=wanted, studies=studies, seed=seed)
@@ -147,8 +147,8 @@ def _print_plan(plan: Grid, folder: Path, jobs: int, limit_s: float | None) -> N
     """Print one line a data set, target and protocol, with forecasts, and the whole."""
     from rich.table import Table
 
-    from insula.compare.forecast import Forecast, size_of, sizes
-    from insula.compare.run import finished, outcomes
+    from insula.grid.forecast import Forecast, size_of, sizes
+    from insula.grid.run import finished, outcomes
 
     console = show.console()
     known = outcomes(plan, folder)
@@ -197,8 +197,8 @@ def _bar(total: int) -> Iterator[Report]:
 
 
 def _write(plans: list[tuple[Grid, Path]], title: str, page: Path, text: Path) -> None:
-    from insula.compare.ledger import build
-    from insula.compare.page import write
+    from insula.grid.ledger import build
+    from insula.grid.page import write
 
     for path in write(build(plans, title), page, text):
         show.console().print(f"ledger: {path}", soft_wrap=True)

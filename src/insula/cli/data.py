@@ -48,8 +48,8 @@ def check(
     Exit code 1 when a file could not be read.
     """
     from insula.data import Problem, describe, info, load
-    from insula.experiment import apply_recipe
-    from insula.protocols import allowed
+    from insula.evaluation.experiment import apply_recipe
+    from insula.protocols.protocols import allowed
 
     flags = {"window_s": window, "hop_s": hop, "guard_s": guard}
     recipe = apply_recipe(info(name).recipe, {k: v for k, v in flags.items() if v is not None})
@@ -81,7 +81,7 @@ def store(
     from rich.table import Table
 
     from insula.errors import InputError
-    from insula.store import Store, is_store
+    from insula.windows.store import Store, is_store
 
     if not is_store(where):
         raise InputError(f"{where} is no store; expected a folder that --store has filled. Give its path.")

@@ -13,11 +13,11 @@ from insula.cli import options as o
 from insula.cli import show
 
 if TYPE_CHECKING:
-    from insula.estimator import Estimator
-    from insula.experiment import Experiment
-    from insula.explain.energy import SystemEnergy
+    from insula.evaluation.experiment import Experiment
+    from insula.explain.cost.systems import SystemEnergy
+    from insula.learning.estimator import Estimator
     from insula.types import Recording
-    from insula.windows import Windows
+    from insula.windows.table import Windows
 
 
 def register(app: typer.Typer) -> None:
@@ -53,8 +53,8 @@ def energy(
     Nothing is trained: networks are counted with fresh weights, save with --trained.
     """
     from insula.errors import InputError
-    from insula.estimator import Estimator
-    from insula.explain.energy import beside
+    from insula.explain.cost.systems import beside
+    from insula.learning.estimator import Estimator
 
     tables: dict[str, dict[str, Any]] = {
         "data": {
@@ -95,9 +95,9 @@ def energy(
 
 def _windows(plan: Experiment, trained: Estimator | None) -> Windows:
     """Cut the first person's recordings (all people's if that one lacks a class, or those named)."""
-    from insula.cutting import cut
     from insula.errors import InputError, SchemaError
     from insula.pipeline import cut_windows, read_recordings
+    from insula.windows.cutting import cut
 
     with show.progress() as report:
         recordings = read_recordings(plan, [], report)
@@ -120,7 +120,7 @@ def _windows(plan: Experiment, trained: Estimator | None) -> Windows:
 def _print(found: list[SystemEnergy], notes: list[str]) -> None:
     from rich.table import Table
 
-    from insula.energy import joules_text, shared_basis
+    from insula.explain.cost import joules_text, shared_basis
 
     console = show.console()
     table = Table()

@@ -13,10 +13,10 @@ from insula.cli import show
 
 if TYPE_CHECKING:
     from insula.data import Problem
-    from insula.estimator import Estimator
-    from insula.experiment import Experiment
-    from insula.export import Export
-    from insula.windows import Windows
+    from insula.evaluation.experiment import Experiment
+    from insula.export.writing import Export
+    from insula.learning.estimator import Estimator
+    from insula.windows.table import Windows
 
 
 def register(app: typer.Typer) -> None:
@@ -40,8 +40,8 @@ def export(
 ) -> None:
     """Write a saved model as ONNX: one step a call with state in and out, checked against PyTorch."""
     from insula.errors import InputError
-    from insula.estimator import Estimator
-    from insula.export import export as write
+    from insula.export.writing import export as write
+    from insula.learning.estimator import Estimator
 
     estimator = Estimator.load(model)
     if target is not None and target != estimator.schema.target:
@@ -60,8 +60,8 @@ def export(
 
 def _labelled(model: Estimator, experiment: Experiment) -> Windows:
     """Cut recordings as the model expects them, with its own target."""
-    from insula.cutting import cut
     from insula.pipeline import read_recordings
+    from insula.windows.cutting import cut
 
     problems: list[Problem] = []
     with show.progress() as report:

@@ -29,7 +29,7 @@ def forget(
 
     Every file and file name is looked through afterwards: exit code 1 where the name still stands, with each place.
     """
-    from insula.forget import forget as remove
+    from insula.privacy.forget import forget as remove
 
     found = remove(person, [*folders, *(more or [])], dry_run=dry_run)
     parts = (

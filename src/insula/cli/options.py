@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from insula.experiment import Experiment
-    from insula.store import Store
+    from insula.evaluation.experiment import Experiment
+    from insula.windows.store import Store
 
 DataName = Annotated[str | None, typer.Option("--data", help="Data set: a name of `insula data list`.")]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the data (for manifest also its CSV).")]
@@ -67,7 +67,7 @@ def store(where: str | None) -> Store | None:
     """Open the store that an option names."""
     if where is None:
         return None
-    from insula.store import Store
+    from insula.windows.store import Store
 
     return Store(where)
 
@@ -75,7 +75,7 @@ def store(where: str | None) -> Store | None:
 def make_experiment(file: Path | None, tables: dict[str, dict[str, Any]], settings: list[str] | None) -> Experiment:
     """Merge an experiment file, the given flags (None: not given) and ``--set`` keys."""
     from insula.errors import InputError
-    from insula.experiment import experiment_from, read_experiment
+    from insula.evaluation.experiment import experiment_from, read_experiment
 
     base: dict[str, Any] = read_experiment(file).to_dict() if file is not None else {}
     for name, table in tables.items():

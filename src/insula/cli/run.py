@@ -199,11 +199,11 @@ def predict(
     device: o.Device = "cpu",
 ) -> None:
     """Predict every window of recordings with a saved model; labels are not needed."""
-    from insula.cascade import set_threshold, woken_share
     from insula.errors import InputError
-    from insula.estimator import Estimator
-    from insula.forget import retraining_note
+    from insula.explain.cascade import set_threshold, woken_share
+    from insula.learning.estimator import Estimator
     from insula.pipeline import predict_table, predict_windows
+    from insula.privacy.forget import retraining_note
 
     tables = {
         "data": {"name": data, "root": None if root is None else str(root), "subjects": o.names(subjects)},

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from insula.evaluation.results import Result
     from insula.pipeline import Progress as Report
-    from insula.results import Result
 
 
 QUIET_S = 2.0

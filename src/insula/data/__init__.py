@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from insula.data.check import Description
-    from insula.recipe import Recipe
+    from insula.signals.recipe import Recipe
 
 __all__ = ["READERS", "DataInfo", "FileError", "Problem", "describe", "info", "load", "people"]
 
 READERS: dict[str, str] = {
-    "bids": "insula.data.bids",
-    "cogwear_e4": "insula.data.cogwear_e4",
-    "deap": "insula.data.deap",
-    "dreamer": "insula.data.dreamer",
-    "e4": "insula.data.e4",
-    "eav": "insula.data.eav",
-    "eegemotions27": "insula.data.eegemotions27",
-    "esports_sensors": "insula.data.esports_sensors",
-    "kerc2021": "insula.data.kerc2021",
-    "manifest": "insula.data.manifest",
-    "phymer": "insula.data.phymer",
-    "pseudo_trials": "insula.data.pseudo_trials",
-    "seed": "insula.data.seed",
-    "seed_iv": "insula.data.seed_iv",
-    "seed_v": "insula.data.seed_v",
-    "simulate": "insula.data.simulate",
-    "stress_predict": "insula.data.stress_predict",
-    "wesad": "insula.data.wesad",
+    "bids": "insula.data.readers.bids",
+    "cogwear_e4": "insula.data.readers.cogwear_e4",
+    "deap": "insula.data.readers.deap",
+    "dreamer": "insula.data.readers.dreamer",
+    "e4": "insula.data.readers.e4",
+    "eav": "insula.data.readers.eav",
+    "eegemotions27": "insula.data.readers.eegemotions27",
+    "esports_sensors": "insula.data.readers.esports_sensors",
+    "kerc2021": "insula.data.readers.kerc2021",
+    "manifest": "insula.data.readers.manifest",
+    "phymer": "insula.data.readers.phymer",
+    "pseudo_trials": "insula.data.readers.pseudo_trials",
+    "seed": "insula.data.readers.seed",
+    "seed_iv": "insula.data.readers.seed_iv",
+    "seed_v": "insula.data.readers.seed_v",
+    "simulate": "insula.data.readers.simulate",
+    "stress_predict": "insula.data.readers.stress_predict",
+    "wesad": "insula.data.readers.wesad",
 }
 """Reader name -> module with ``INFO``, ``read(root, *, subjects, problems, ...)`` and mostly ``people(root, ...)``."""
 

@@ -16,20 +16,20 @@ from insula.data.faults import Fault, trial_faults
 from insula.data.info import Problem
 from insula.data.schedule import Schedule, schedule
 from insula.errors import InputError
-from insula.flags import of_trial
-from insula.quality import FLAGS
-from insula.recipe import Recipe
+from insula.signals.flags import of_trial
+from insula.signals.quality import FLAGS
+from insula.signals.recipe import Recipe
 from insula.types import FloatArray, Recording, Trial
 
 Allowed = Callable[[pd.DataFrame], Mapping[str, "str | None"]]
-"""A table of windows -> protocol name -> why the data do not allow it, or None (`insula.protocols.allowed`)."""
+"""Windows table -> protocol name -> why the data do not allow it, or None (`insula.protocols.protocols.allowed`)."""
 
 
 @dataclass(frozen=True)
 class ModalitySummary:
     """One modality over all trials: rates (0: irregular), channels, units, trials with it, minutes, missing.
 
-    ``flags`` maps each of `insula.quality.FLAGS` that can be judged to the share of time it marks.
+    ``flags`` maps each of `insula.signals.quality.FLAGS` that can be judged to the share of time it marks.
     """
 
     modality: str
@@ -115,7 +115,7 @@ def describe(
     recordings : what `insula.data.load` returned; at least one.
     recipe : how they would be cut (default Recipe()); windows a label and protocols depend on it.
     problems : what the reader collected.
-    allowed : `insula.protocols.allowed`, to have the protocols judged.
+    allowed : `insula.protocols.protocols.allowed`, to have the protocols judged.
     """
     if not recordings:
         why = "; ".join(f"{p.file}: {p.what}" for p in problems[:3])

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from insula.errors import DataError
-from insula.recipe import Recipe
+from insula.signals.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class DataInfo:
-    """A data set insula can read: its name, licence, where to get it, targets, default recipe and citation."""
+    """A data set insula can read: its name, licence, where to get it, targets, default recipe and citation.
+
+    ``version`` goes up when the reader gives other samples, trials or labels than before: stores are keyed by it.
+    """
 
     name: str
     title: str
@@ -22,6 +25,7 @@ class DataInfo:
     targets: Mapping[str, str]
     recipe: Recipe
     citation: str = ""
+    version: int = 1
 
 
 @dataclass(frozen=True)

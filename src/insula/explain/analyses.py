@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from insula.estimator import Estimator
-from insula.evaluate import FoldModel, prediction_table
+from insula.evaluation.results import Result
+from insula.evaluation.run import FoldModel, prediction_table
+from insula.evaluation.scores import Paired, mean_over_people, paired
 from insula.explain.attention import temporal_attention
+from insula.explain.cost.systems import energy_of_systems
 from insula.explain.electrodes import electrode_attention
-from insula.explain.energy import energy_of_systems
 from insula.explain.gate import gate_curve
 from insula.explain.latent import latent_space
 from insula.explain.quality import signal_quality
 from insula.explain.spikes import spike_costs
 from insula.explain.time_constants import liquid_layers, shuffled_time_constants, time_constants
-from insula.own_median import for_fold
-from insula.results import Result
-from insula.scores import Paired, mean_over_people, paired
-from insula.windows import Windows
+from insula.learning.estimator import Estimator
+from insula.protocols.own_median import for_fold
+from insula.windows.table import Windows
 
 ANALYSES = (
     "pairs", "attention", "electrodes", "time_constants", "controls", "latent", "modalities", "cascade", "spikes",

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from insula.estimator import Estimator
-from insula.store.arrays import TrialKey
+from insula.learning.estimator import Estimator
 from insula.types import DoubleArray
-from insula.windows import Windows, by_trial
+from insula.windows.store.arrays import TrialKey
+from insula.windows.table import Windows, by_trial
 
 _SHUFFLES = 500
 _RESAMPLES = 300

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from insula.estimator import Estimator
+from insula.learning.batches import to_device
+from insula.learning.estimator import Estimator
+from insula.learning.train import Feed
 from insula.models.rbtransformer import electrode_matrix
-from insula.sequences import to_device
-from insula.train import Feed
 from insula.types import Batch, DoubleArray
-from insula.windows import Windows
+from insula.windows.table import Windows
 
 SHUFFLES = 19
 _FOLDS = 4

@@ -7,10 +7,10 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from insula.cascade import branch_answers, cascade_curve
-from insula.estimator import Estimator
+from insula.explain.cascade import branch_answers, cascade_curve
+from insula.learning.estimator import Estimator
 from insula.models.udc_snn import Cascade
-from insula.windows import Windows
+from insula.windows.table import Windows
 
 
 def gate_curve(fitted: Sequence[tuple[Estimator, Windows]]) -> dict[str, Any] | None:

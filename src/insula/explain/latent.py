@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from insula.estimator import Estimator
+from insula.learning.estimator import Estimator
 from insula.types import DoubleArray
-from insula.windows import Windows
+from insula.windows.table import Windows
 
 _POINTS = 600
 _SHUFFLES = 50

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from insula.own_median import decided
-from insula.quality import FLAGS
-from insula.results import Result
-from insula.scores import per_person
-from insula.train import TrainConfig
+from insula.evaluation.results import Result
+from insula.evaluation.scores import per_person
+from insula.learning.train import TrainConfig
+from insula.learning.weighing import good_rows, weights
+from insula.protocols.own_median import decided
+from insula.signals.quality import FLAGS
 from insula.types import BoolArray, FloatArray
-from insula.weighing import good_rows, weights
-from insula.windows import Windows
+from insula.windows.table import Windows
 
 LEAST_WINDOWS = 5
 """A person's windows are compared where so many are good and so many are flagged."""

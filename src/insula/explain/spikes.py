@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from insula.estimator import Estimator
+from insula.explain.cost.spikes import spike_sheet
+from insula.learning.estimator import Estimator
+from insula.learning.train import Feed
 from insula.models import build
-from insula.spikes import spike_sheet
-from insula.train import Feed
-from insula.windows import Windows
+from insula.windows.table import Windows
 
 WINDOWS = 8
 """Held-out windows whose spikes are counted."""

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from insula.estimator import Estimator
-from insula.models.liquid import NeuralLTC, memory_dominance
-from insula.sequences import to_device
-from insula.train import Feed, run
+from insula.learning.batches import to_device
+from insula.learning.estimator import Estimator
+from insula.learning.train import Feed, run
+from insula.models.cells.liquid import NeuralLTC, memory_dominance
 from insula.types import DoubleArray
-from insula.windows import Windows
+from insula.windows.table import Windows
 
 _SAMPLES = 24
 

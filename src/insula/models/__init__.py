@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 MODELS: dict[str, str] = {
-    "liquid": "insula.models.fusion:LiquidFusion",
+    "liquid": "insula.models.liquid_fusion:LiquidFusion",
     "rbtransformer": "insula.models.rbtransformer:RBTransformer",
     "eegnet": "insula.models.eegnet:EEGNet",
     "tcn": "insula.models.tcn:TemporalConvolution",

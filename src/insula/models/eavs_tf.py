@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from insula.errors import InputError, unknown_name
-from insula.models.liquid import NeuralLTC
-from insula.models.neurons import neuron_maker
-from insula.models.spiking import Integrator, SpikeCounter, spike_weights
-from insula.models.spiking_attention import SpikingBlock
-from insula.models.spiking_encoders import Grid, ModalityCurrents, tokens_per_hop
+from insula.models.blocks.spiking_attention import SpikingBlock
+from insula.models.blocks.spiking_encoders import Grid, ModalityCurrents, tokens_per_hop
+from insula.models.cells.liquid import NeuralLTC
+from insula.models.cells.neurons import neuron_maker
+from insula.models.cells.spiking import Integrator, SpikeCounter, spike_weights
 from insula.types import Batch, InputSpec, ModelOutput
 
 READOUTS = ("membrane", "liquid")
@@ -49,9 +49,9 @@ class EAVSTF(nn.Module):
 
     (p) Title and keywords only: a bio-inspired, energy-efficient, multimodal spiking network. (?) The name reads
     EEG-Audio-Visual Spiking TransFormer; all of the structure is ours: direct coding (an analogue encoder a modality
-    gives the currents, see `insula.models.spiking_encoders`), leaky integrate-and-fire neurons with surrogate gradient
+    gives the currents, see ``blocks``), leaky integrate-and-fire neurons with surrogate gradient
     and learnable thresholds and decays, spiking self-attention within and across modalities
-    (`insula.models.spiking_attention`), ``steps`` time steps a token, readout of membrane potentials.
+    (``blocks``), ``steps`` time steps a token, readout of membrane potentials.
 
     A hop is cut into tokens; modalities, features and traits are groups of neurons side by side. Membranes, the ring of
     keys and values and the convolutions' buffers are the state, so that a whole pass equals any chunking in hops.

@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from insula import plots
-from insula.energy import joules_text, shared_basis
-from insula.report import picture, words
+from insula.explain.cost import joules_text, shared_basis
+from insula.report import picture, plots, words
 from insula.report.facts import Facts, real
 from insula.report.picture import Picture
 

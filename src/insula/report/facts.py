@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from insula.errors import InputError
-from insula.plots import PersonScore, ReliabilityBin, Strip
-from insula.results import Result
+from insula.evaluation.results import Result
+from insula.report.plots import PersonScore, ReliabilityBin, Strip
 
 OTHER_SCORES = ("macro_f1", "kappa", "auc", "ece", "rmse", "pearson")
 

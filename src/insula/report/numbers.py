@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from insula.evaluation.results import Result, jsonable
 from insula.report import facts as read
 from insula.report import prose, words
 from insula.report.facts import Facts
-from insula.results import Result, jsonable
 
 
 def numbers(result: Result) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from insula import plots
 from insula.report import facts as read
-from insula.report import picture, words
+from insula.report import picture, plots, words
 from insula.report.facts import Facts, real
 from insula.report.picture import Picture
 

@@ -16,11 +16,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from insula.plots import css_variables
+from insula.evaluation.results import Result
 from insula.report import cost, inside, outside, prose, quality, words
 from insula.report.facts import OTHER_SCORES, Facts, gather
 from insula.report.numbers import numbers_of
-from insula.results import Result
+from insula.report.plots import css_variables
 
 _SCORE_TITLES = {
     "macro_f1": ("macro F1", 3),
@@ -72,7 +72,11 @@ def _replace(path: Path, text: str) -> None:
 
 def _render(facts: Facts) -> str:
     environment = Environment(
-        loader=PackageLoader("insula"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("insula.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["value"] = plain
     environment.filters["nice"] = nice
@@ -82,7 +86,7 @@ def _render(facts: Facts) -> str:
     environment.filters["svg"] = Markup
     environment.tests["many"] = lambda value: isinstance(value, Mapping)
     environment.tests["number"] = lambda v: isinstance(v, int | float) and math.isfinite(v)
-    files = resources.files("insula") / "templates"
+    files = resources.files("insula.report") / "templates"
     template = environment.get_template("report.html.j2")
     within = inside.pictures(facts)
     data: Mapping[str, Any] = facts.analyses.get("data") or {}

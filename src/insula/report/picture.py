@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from insula import plots
-from insula.report import words
+from insula.report import plots, words
 from insula.report.facts import Facts, Row
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from insula import plots
-from insula.report import picture, words
+from insula.report import picture, plots, words
 from insula.report.facts import Facts, real
 from insula.report.picture import Picture
 

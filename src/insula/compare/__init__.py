@@ -1,5 +1,0 @@
-"""Grids of experiments: cells and their runners, statistics over people, the ledger."""
-
-from insula.compare.grid import Cell, DataEntry, Grid, grid_from, read_grid
-
-__all__ = ["Cell", "DataEntry", "Grid", "grid_from", "read_grid"]

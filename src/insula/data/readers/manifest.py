@@ -1,0 +1,288 @@
+"""Reader of your own files: a manifest lists the trials, an optional table the people."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from insula.data.formats.sources import CSV_SUFFIXES, FORMAT_SUFFIXES, FORMATS, MNE_SUFFIXES, OpenFiles, Request
+from insula.data.formats.tables import chosen, is_empty, number_column, read_table, to_numbers
+from insula.data.info import DataInfo, FileError, Problem, collecting, note
+from insula.data.readers.label_columns import read_labels
+from insula.data.readers.order import in_order
+from insula.errors import DataError, unknown_name
+from insula.signals.recipe import Recipe
+from insula.types import MODALITIES, Label, Recording, Role, Signal, Trial
+
+INFO = DataInfo(
+    name="manifest",
+    title=f"Your own files ({' '.join((*MNE_SUFFIXES, *CSV_SUFFIXES, *FORMAT_SUFFIXES))}) listed in a manifest",
+    licence="your own",
+    where="a folder with manifest.csv (and people.csv), or the path of the manifest",
+    targets={"(label columns)": "every column that is not one of the manifest's own"},
+    recipe=Recipe(window_s=10.0, hop_s=5.0, guard_s=5.0, opening_s=0.0),
+)
+
+LONGEST_NAME = 255
+"""Bytes of a file's name on common file systems."""
+REQUIRED = ("file", "modality", "subject", "trial")
+OWN_COLUMNS = (
+    *REQUIRED, "session", "stimulus", "role", "start", "stop", "onset", "rate", "time", "unit", "channels", "format",
+    "stream",
+)  # fmt: skip
+"""The manifest's own columns; every other column is a label."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    subject: str
+    session: str
+    trial: str
+    stimulus: str | None
+    role: Role
+    request: Request
+    start_s: float
+    stop_s: float | None
+    onset_s: float | None
+    labels: Mapping[str, Label]
+
+
+def read(
+    root: Path,
+    *,
+    subjects: Collection[str] | None = None,
+    problems: list[Problem] | None = None,
+    people: str | Path | None = None,
+) -> list[Recording]:
+    """Read the trials a manifest lists, one row a trial and modality.
+
+    Columns: ``file`` (inside the manifest's folder), ``modality``, ``subject``, ``trial``; and if wanted ``session``
+    (else ``only``), ``stimulus``, ``role`` (trial or baseline), ``start`` and ``stop`` (seconds inside the file, else
+    all of it), ``onset`` (seconds on the session's clock), ``rate`` (Hz; ``e4`` for native Empatica files), ``time``
+    (name of the file's time column), ``unit``, ``channels`` (names separated by ``;``), ``format`` (export of a device:
+    ``embraceplus``, ``muse``, ``polar``, ``shimmer``), ``stream`` (in a .xdf of several). Every other column is a
+    label; a column of numbers is a rating (say ``NAME:classes`` as the target to take its values as classes).
+
+    Rows of equal subject, session and trial are one trial; its first row sets its time and the others start with it.
+    Without ``onset`` the clock is that of the file when all first rows of a session name the same file, else trials
+    follow each other in the manifest's order. EEG, EOG, ECG and EMG are in microvolts. The people table (``people``,
+    else people.csv beside the manifest) has a column ``subject`` and one column of numbers a trait.
+    """
+    path = _manifest(root)
+    recordings: list[Recording] = []
+    with collecting(problems):
+        table = read_table(path, REQUIRED)
+        for column in [c for c in table.columns if c.startswith("Unnamed")]:
+            table = table.drop(columns=column)
+        traits = _read_people(path.parent, people, problems)
+        rows = _rows(path, table)
+        _require_once(path, rows)
+        groups: dict[tuple[str, str], list[_Row]] = {}
+        for row in rows:
+            groups.setdefault((row.subject, row.session), []).append(row)
+        wanted = chosen(subjects, {subject for subject, _ in groups})
+        for (subject, session), group in groups.items():
+            if subject in wanted:
+                with collecting(problems):
+                    recordings.append(_recording(path, subject, session, group, traits.get(subject, {}), problems))
+    return recordings
+
+
+def people(root: Path) -> list[str]:
+    """Return the names in the column ``subject``."""
+    path = _manifest(root)
+    return list(read_table(path, REQUIRED)["subject"].str.strip().unique())
+
+
+def _manifest(root: Path) -> Path:
+    path = root / "manifest.csv" if root.is_dir() else root
+    if not path.exists():
+        raise DataError(
+            f"manifest {path} does not exist; expected a CSV with columns {', '.join(REQUIRED)} and labels. "
+            "Give its path, or the folder it is in as manifest.csv."
+        )
+    return path
+
+
+def _rows(path: Path, table: pd.DataFrame) -> list[_Row]:
+    targets = [str(c) for c in table.columns if c not in OWN_COLUMNS]
+    for name in targets:
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise FileError(
+                path, f"label column {name!r}; expected letters, digits, '_', '.' or '-'. Rename the column."
+            )
+    labels = read_labels(table, targets)
+    number = {c: number_column(path, table, c) for c in ("start", "stop", "onset") if c in table.columns}
+    empty = pd.Series([""] * len(table), dtype=str)
+    text = {c: (table[c].str.strip() if c in table.columns else empty).tolist() for c in OWN_COLUMNS}
+    rows: list[_Row] = []
+    for i in range(len(table)):
+        cell = {c: text[c][i] for c in OWN_COLUMNS}
+        for column in REQUIRED:
+            if not cell[column]:
+                raise FileError(path, f"line {i + 2}: no {column}; expected one. Fill the cell.")
+        if cell["role"] not in ("", "trial", "baseline"):
+            raise FileError(path, f"line {i + 2}: {unknown_name('role', cell['role'], ('trial', 'baseline'))}")
+        start, stop, onset = (
+            float(number[c][i]) if c in number and not np.isnan(number[c][i]) else None
+            for c in ("start", "stop", "onset")
+        )
+        start_s = start or 0.0
+        if start_s < 0 or (stop is not None and stop <= start_s):
+            raise FileError(path, f"line {i + 2}: start {start_s:g}, stop {stop}; expected 0 <= start < stop.")
+        rows.append(
+            _Row(
+                i + 2,
+                cell["subject"],
+                cell["session"] or "only",
+                cell["trial"],
+                cell["stimulus"] or None,
+                cast(Role, cell["role"] or "trial"),
+                _request(path, i + 2, cell),
+                start_s,
+                stop,
+                onset,
+                labels[i],
+            )
+        )
+    return rows
+
+
+def _request(path: Path, line: int, cell: Mapping[str, str]) -> Request:
+    if cell["modality"] not in MODALITIES:
+        raise FileError(path, f"line {line}: {unknown_name('modality', cell['modality'], MODALITIES)}")
+    folder = path.parent.resolve()
+    if max(len(os.fsencode(part)) for part in cell["file"].split("/")) > LONGEST_NAME:
+        raise FileError(path, f"line {line}: a file name of more than {LONGEST_NAME} bytes. Correct the cell.")
+    file = (folder / cell["file"]).resolve()
+    if not file.is_relative_to(folder):
+        raise FileError(
+            path,
+            f"line {line}: file {cell['file']!r} lies outside {folder}; expected a path inside the manifest's folder. "
+            "Move the file or the manifest.",
+        )
+    e4 = cell["rate"].lower() == "e4"
+    rate = to_numbers([cell["rate"]])[0] if cell["rate"] and not e4 else None
+    if rate is not None and not 0 < rate < np.inf:
+        raise FileError(path, f"line {line}: rate {cell['rate']!r}; expected Hz above 0, or e4. Correct the cell.")
+    if cell["format"] and cell["format"].lower() not in FORMATS:
+        raise FileError(path, f"line {line}: {unknown_name('format', cell['format'], FORMATS)}")
+    return Request(
+        path.parent / cell["file"],
+        cell["modality"],
+        tuple(name.strip() for name in cell["channels"].split(";") if name.strip()),
+        None if rate is None else float(rate),
+        e4,
+        cell["time"] or None,
+        cell["unit"] or None,
+        cell["format"].lower() or None,
+        cell["stream"] or None,
+    )
+
+
+def _recording(
+    path: Path,
+    subject: str,
+    session: str,
+    rows: Sequence[_Row],
+    traits: Mapping[str, float],
+    problems: list[Problem] | None,
+) -> Recording:
+    files = OpenFiles(problems)
+    by_trial: dict[str, list[_Row]] = {}
+    for row in rows:
+        by_trial.setdefault(row.trial, []).append(row)
+    one_file = len({group[0].request.path for group in by_trial.values()}) == 1
+    trials: list[Trial] = []
+    clock_s = 0.0
+    for group in by_trial.values():
+        with collecting(problems):
+            first = group[0]
+            at = first.onset_s if first.onset_s is not None else first.start_s if one_file else clock_s
+            trial = _trial(path, group, at, files)
+            trials.append(trial)
+            clock_s = trial.stop_s
+    if not trials:
+        raise FileError(path, f"no trial of {subject} (session {session}) can be read; expected at least one.")
+    used = sorted({str(row.request.path) for row in rows})
+    return Recording(
+        subject,
+        session,
+        in_order(path, trials, 1e-3),
+        traits,
+        {"data": INFO.name, "files": "; ".join([str(path), *used])},
+    )
+
+
+def _require_once(path: Path, rows: Sequence[_Row]) -> None:
+    """Refuse a manifest that names one piece twice: nobody can tell which of them is meant."""
+    seen: set[tuple[str, str, str, str]] = set()
+    for row in rows:
+        identity = (row.subject, row.session, row.trial, row.request.modality)
+        if identity in seen:
+            raise FileError(
+                path,
+                f"line {row.line}: trial {identity[:3]} has {identity[3]} twice; expected each identity and modality "
+                "once. Give the trials different names.",
+            )
+        seen.add(identity)
+
+
+def _trial(path: Path, rows: Sequence[_Row], at_s: float, files: OpenFiles) -> Trial:
+    """Join the rows of one trial; each row's start falls on ``at_s`` of the session's clock."""
+    first = rows[0]
+    signals: dict[str, Signal] = {}
+    labels: dict[str, Label] = {}
+    stop_s = at_s
+    for row in rows:
+        modality = row.request.modality
+        for name, value in row.labels.items():
+            if labels.setdefault(name, value) != value:
+                raise FileError(
+                    path,
+                    f"line {row.line}: {name} {value!r} but {labels[name]!r} in another row of trial {row.trial}; "
+                    "expected one label a trial. Correct one of them.",
+                )
+        if row.stimulus and first.stimulus and row.stimulus != first.stimulus:
+            raise FileError(
+                path, f"line {row.line}: stimulus {row.stimulus!r} but {first.stimulus!r} before; expected one."
+            )
+        signal = files.piece(row.request, row.start_s, row.stop_s)
+        shift = at_s - row.start_s
+        times = None if signal.timestamps_s is None else signal.timestamps_s + shift
+        signals[modality] = replace(signal, start_s=signal.start_s + shift, timestamps_s=times)
+        end = signals[modality].start_s + signal.duration_s if row.stop_s is None else row.stop_s + shift
+        stop_s = max(stop_s, end)
+    return Trial(first.subject, first.session, first.trial, at_s, stop_s, signals, labels, first.stimulus, first.role)
+
+
+def _read_people(
+    folder: Path, people: str | Path | None, problems: list[Problem] | None
+) -> dict[str, dict[str, float]]:
+    path = folder / "people.csv" if people is None else Path(people)
+    if not path.exists():
+        if people is not None:
+            raise FileError(path, "no such people table; expected a CSV with subject and traits. Correct the path.")
+        return {}
+    table = read_table(path, ("subject",))
+    names = table["subject"].str.strip()
+    if names.duplicated().any():
+        raise FileError(path, f"subject {names[names.duplicated()].iloc[0]!r} twice; expected each once.")
+    traits: dict[str, dict[str, float]] = {name: {} for name in names}
+    for column in [str(c) for c in table.columns if c != "subject"]:
+        values = to_numbers(table[column])
+        if (np.isnan(values) & ~is_empty(table[column])).any():
+            note(problems, path, f"column {column!r} holds text; only numbers are traits, it was left out")
+            continue
+        for name, value in zip(names, values, strict=True):
+            if np.isfinite(value):
+                traits[name][column] = float(value)
+    return traits

@@ -1,0 +1,1 @@
+"""Evaluation: experiments, rows, scores, null tests, contrasts and results."""

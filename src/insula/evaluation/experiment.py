@@ -1,0 +1,217 @@
+"""Experiments: one frozen description of data, recipe, model, training and protocol, from TOML or from flags."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from insula.errors import DataError, InputError, unknown_name
+from insula.signals.recipe import Recipe, SignalRecipe
+
+CORES = ("ema", "gru")
+CONTROLS = ("frozen", "equal")
+
+
+@dataclass(frozen=True)
+class DataPart:
+    """Which data: reader name, root folder, target, modalities (all by default), people, reader options."""
+
+    name: str
+    root: str | None = None
+    target: str | None = None
+    modalities: tuple[str, ...] | None = None
+    subjects: tuple[str, ...] | None = None
+    traits: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """Which network, its size and options, where its state is reset, how a person is normalised, how many members."""
+
+    name: str = "liquid"
+    size: str = "small"
+    scope: str = "trial"
+    normaliser: str | None = None
+    members: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ProtocolPart:
+    """Which protocol, how many folds (the protocol's own by default), how many shuffles of the null test."""
+
+    name: str = "within_subject"
+    folds: int | None = None
+    null: int = 0
+
+
+@dataclass(frozen=True)
+class CompareWith:
+    """Rows beside the model: classical and baseline rows, ablations of the liquid layer, a session-carried variant.
+
+    ``cores`` (``ema``, ``gru``) stand in the liquid layers' place; ``controls`` (``frozen``, ``equal``) retrain with
+    time constants that are not learned.
+    ``session`` None carries state where the protocol tests whole sessions or people.
+    """
+
+    rows: tuple[str, ...] = (
+        "clock",
+        "elapsed",
+        "majority",
+        "prior",
+        "logistic_regression",
+        "random_forest",
+    )
+    context: bool = True
+    cores: tuple[str, ...] = ("ema", "gru")
+    controls: tuple[str, ...] = CONTROLS
+    session: bool | None = None
+
+
+@dataclass(frozen=True)
+class Tune:
+    """Candidates tried on inner splits of the training people; each is a table of [train] and [model.options] keys."""
+
+    candidates: tuple[Mapping[str, Any], ...] = ()
+    folds: int = 2
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything one evaluation needs."""
+
+    data: DataPart
+    model: ModelPart = ModelPart()
+    protocol: ProtocolPart = ProtocolPart()
+    compare: CompareWith = CompareWith()
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
+    tune: Tune = Tune()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, known in (("cores", CORES), ("controls", CONTROLS)):
+            for value in getattr(self.compare, name):
+                if value not in known:
+                    raise unknown_name(f"compare.{name}", value, known)
+        for name, value in (("seed", self.seed), ("protocol.null", self.protocol.null)):
+            if value < 0:
+                raise InputError(f"{name} {value}; expected 0 or more.")
+        if self.tune.folds < 1:
+            raise InputError(f"tune.folds {self.tune.folds}; expected 1 or more.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return dataclasses.asdict(self)
+
+
+_PARTS: dict[str, Any] = {
+    "data": DataPart,
+    "model": ModelPart,
+    "protocol": ProtocolPart,
+    "compare": CompareWith,
+    "tune": Tune,
+}
+
+
+def read_experiment(path: str | Path) -> Experiment:
+    """Read an experiment from TOML; an unknown key is an error that names the nearest known one."""
+    file = Path(path)
+    if not file.is_file():
+        raise DataError(f"no experiment file {file}; expected a TOML file. See experiments/.")
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} is not TOML ({error}); expected tables [data], [model], [protocol].") from None
+    return experiment_from(tables)
+
+
+def experiment_from(tables: Mapping[str, Any]) -> Experiment:
+    """Build an experiment from nested plain tables."""
+    known = [f.name for f in dataclasses.fields(Experiment)]
+    for key in tables:
+        if key not in known:
+            raise unknown_name("experiment key", key, known)
+    parts: dict[str, Any] = {name: _part(cls, name, tables[name]) for name, cls in _PARTS.items() if name in tables}
+    if "data" not in parts:
+        raise InputError('an experiment without [data] name; expected at least that. Add [data] name = "...".')
+    rest = {k: tables[k] for k in ("recipe", "train", "seed") if k in tables}
+    return Experiment(**checked("experiment key", Experiment, {**parts, **rest}))
+
+
+def apply_recipe(base: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """Return the recipe with keys changed; ``signals.NAME`` tables change single modalities."""
+    plain = checked("recipe key", Recipe, {k: v for k, v in changes.items() if k != "signals"})
+    signals = dict(base.signals)
+    for name, table in _table("recipe.signals", changes.get("signals", {})).items():
+        kind = f"recipe.signals.{name}"
+        off = {k: None if v is False and k.endswith("_hz") else v for k, v in _table(kind, table).items()}
+        fixed = checked(f"{kind} key", SignalRecipe, off)
+        if name in signals:
+            signals[name] = dataclasses.replace(signals[name], **fixed)
+        else:
+            if "rate_hz" not in fixed:
+                raise InputError(f"recipe.signals.{name} without rate_hz; expected it for a new modality.")
+            signals[name] = SignalRecipe(**fixed)
+    return dataclasses.replace(base, signals=signals, **plain)
+
+
+def checked(kind: str, cls: Any, table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table's values as a dataclass takes them, lists as tuples; unknown keys and wrong types are errors."""
+    hints = get_type_hints(cls)
+    allowed = [f.name for f in dataclasses.fields(cls)]
+    out: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in allowed:
+            raise unknown_name(kind, key, allowed)
+        out[key] = tuple(value) if isinstance(value, list) else value
+        if not _fits(out[key], hints[key]):
+            raise InputError(f"{kind} {key} is {value!r}; expected {_words(hints[key])}.")
+    return out
+
+
+def _part(cls: Any, name: str, table: Any) -> Any:
+    if cls is DataPart and "name" not in _table(f"[{name}]", table):
+        raise InputError('[data] without name; expected at least that. Add [data] name = "...".')
+    return cls(**checked(f"[{name}] key", cls, _table(f"[{name}]", table)))
+
+
+def _table(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{name} is {value!r}; expected a table.")
+    return value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    kind = get_origin(hint) or hint
+    inner = get_args(hint)
+    if kind in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if kind is Literal:
+        return value in inner
+    if kind is tuple:
+        wanted = inner[:1] * len(value) if inner[-1] is Ellipsis and isinstance(value, tuple) else inner
+        return isinstance(value, tuple) and len(value) == len(wanted) and all(map(_fits, value, wanted))
+    if kind in (int, float):
+        return isinstance(value, int | kind) and not isinstance(value, bool)
+    return kind is Any or isinstance(value, kind)
+
+
+def _words(hint: Any) -> str:
+    """Say a type hint in the words of TOML."""
+    kind = get_origin(hint) or hint
+    inner = get_args(hint)
+    if kind in (Union, UnionType):
+        return " or ".join(_words(one) for one in inner if one is not type(None))
+    if kind is Literal:
+        return " or ".join(map(repr, inner))
+    if kind is tuple:
+        return f"a list, each {_words(inner[0])}"
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    return words.get(kind, "a table")

@@ -1,0 +1,342 @@
+"""Result: every prediction of an evaluation, where it came from, and the table of scores."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from insula.errors import DataError, InputError, SchemaError, unknown_name
+from insula.evaluation.contrast import Contrast, contrast, shares_schedule
+from insula.evaluation.scores import Paired, mean_over_people, paired, per_person, pooled, to_trials
+from insula.learning.metrics import metrics_for
+
+VERSION = 1
+"""Version of the schema below; a reader of another version refuses.
+
+``result.json`` is one object:
+
+- ``version`` (int), ``target`` (text), ``classes`` (list of text, empty for a continuous target);
+- ``protocol`` {name, leaky, folds, notes};
+- ``shared_schedule`` (whether people go through the labels at the same times);
+- ``config`` (object), ``provenance`` {versions, seed, data_hash, command, date, device, threads, seconds};
+- ``systems``: a list of {name, title, kind, scope, normaliser, leaky, transductive, parameters, seconds, notes};
+- ``nulls``: system name to {score, p, floor, shuffles, mean, lo, hi, chance, at_chance, enough, labellings};
+- ``analyses`` (object): what explain wrote;
+- ``predictions`` {file, sha256, rows}.
+
+``predictions.parquet`` holds a row a window and system: system, fold, subject, session, trial, stimulus, start_s,
+stop_s, elapsed_s, y_true, y_pred and, for classes, one p_<class> each. Labels are text, continuous values are numbers.
+Numbers that are not finite are null in the JSON.
+"""
+
+KEYS = (
+    "system",
+    "fold",
+    "subject",
+    "session",
+    "trial",
+    "stimulus",
+    "start_s",
+    "stop_s",
+    "elapsed_s",
+    "y_true",
+    "y_pred",
+)
+"""Columns of every prediction table; p_<class> columns follow."""
+
+Kind = Literal["model", "ablation", "classical", "baseline"]
+
+
+@dataclass(frozen=True)
+class System:
+    """One row of a result: what predicted, and what must be known to read its score.
+
+    ``scope`` says where its state or context is reset (``none``, ``window``, ``trial``, ``session``).
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    scope: str = "none"
+    normaliser: str = "none"
+    leaky: bool = False
+    transductive: bool = False
+    parameters: int | None = None
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def marks(self) -> str:
+        """What makes the score not comparable with a clean, trial-scope one; empty where nothing does."""
+        found = [("leaky", self.leaky), ("session scope", self.scope == "session"), ("transductive", self.transductive)]
+        return ", ".join(text for text, there in found if there)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Every prediction of one evaluation with its provenance; see `VERSION` for what is stored.
+
+    Values of ``protocol``, ``config``, ``provenance``, ``nulls`` and ``analyses`` are turned into plain JSON values;
+    ``shared_schedule`` is found from the predictions unless given. Further columns of ``predictions`` are kept.
+    """
+
+    target: str
+    classes: tuple[str, ...]
+    protocol: Mapping[str, Any]
+    systems: tuple[System, ...]
+    predictions: pd.DataFrame
+    config: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    nulls: Mapping[str, Any] = field(default_factory=dict)
+    analyses: Mapping[str, Any] = field(default_factory=dict)
+    shared_schedule: bool | None = None
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        wanted = [*KEYS, *(f"p_{c}" for c in self.classes)]
+        missing = [c for c in wanted if c not in self.predictions]
+        if missing:
+            raise InputError(
+                f"predictions without columns {', '.join(missing)}; expected {', '.join(wanted)}. Add them."
+            )
+        names, predicted = [s.name for s in self.systems], sorted(set(self.predictions["system"]))
+        if sorted(names) != predicted:
+            raise InputError(
+                f"systems {', '.join(names)} against predictions of {', '.join(predicted)}; "
+                "expected each system once, with predictions. Describe every system."
+            )
+        ordered = wanted + [c for c in self.predictions.columns if c not in wanted]
+        object.__setattr__(self, "predictions", self.predictions[ordered].reset_index(drop=True))
+        for name in ("protocol", "config", "provenance", "nulls", "analyses"):
+            object.__setattr__(self, name, jsonable(getattr(self, name)))
+        if self.shared_schedule is None and self.systems:
+            object.__setattr__(self, "shared_schedule", self._shares_schedule())
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    @property
+    def continuous(self) -> bool:
+        return not self.classes
+
+    @property
+    def leaky(self) -> bool:
+        return bool(self.protocol.get("leaky"))
+
+    @property
+    def main_metric(self) -> str:
+        return metrics_for(self.continuous)[0]
+
+    @property
+    def chance(self) -> float:
+        """Score of guessing: one over the number of classes (balanced accuracy), 0 for CCC."""
+        return 1 / len(self.classes) if self.classes else 0.0
+
+    def system(self, name: str) -> System:
+        """Find a system by name."""
+        for one in self.systems:
+            if one.name == name:
+                return one
+        raise unknown_name("system", name, [s.name for s in self.systems])
+
+    def of(self, name: str, per: Literal["window", "trial"] = "window") -> pd.DataFrame:
+        """Predictions of one system, a row a window or a trial."""
+        self.system(name)
+        rows = self.predictions[self.predictions["system"] == name].reset_index(drop=True)
+        return to_trials(rows) if per == "trial" else rows
+
+    def people(self, metric: str | None = None) -> pd.DataFrame:
+        """Score of each person (rows) and system (columns)."""
+        return pd.DataFrame({s.name: per_person(self.of(s.name), metric or self.main_metric) for s in self.systems})
+
+    def contrast(self, name: str) -> Contrast | None:
+        """Person-swap contrast; None for a continuous target or people that cannot be compared."""
+        return None if self.continuous else contrast(self.of(name))
+
+    def compare(self, a: str, b: str, metric: str | None = None) -> Paired:
+        """Difference of two systems over people."""
+        return paired(self.of(a), self.of(b), metric or self.main_metric)
+
+    def verdict(self, name: str) -> str:
+        """Say whether the system may be said to recognise anything, and if not, why."""
+        one = self.system(name)
+        if one.kind == "baseline":
+            return "baseline"
+        if one.leaky or self.leaky:
+            return "not shown: leaky protocol"
+        chance = self.chance
+        main = mean_over_people(self.of(name), self.main_metric)
+        if not main.lo > chance:
+            return "not shown: interval includes chance"
+        if (
+            "clock" in {s.name for s in self.systems}
+            and not main.mean > per_person(self.of("clock"), self.main_metric).mean()
+        ):
+            return "not shown: not above the clock"
+        swapped = self.contrast(name) if self.shared_schedule else None
+        if swapped is not None and swapped.includes_zero:
+            return "not shown: person-swap contrast includes 0"
+        null = self.nulls.get(name)
+        if null and null.get("enough") and null["p"] > max(0.05, null["floor"]):
+            return f"not shown: null test p = {null['p']:.2g}"
+        return "shown"
+
+    def table(self) -> pd.DataFrame:
+        """One row a system: scores as means over people with intervals, marks, contrast, null test and verdict.
+
+        Columns ``<score>``, ``<score>_lo`` and ``<score>_hi`` for the main score per window and per trial
+        (``trial_<score>``) and the contrast; other scores without interval; ``pooled_<score>`` mixes people.
+        ``unit`` says what the bootstrap drew.
+        """
+        return pd.DataFrame([self._row(s) for s in self.systems])
+
+    def _row(self, one: System) -> dict[str, Any]:
+        windows, trials = self.of(one.name), self.of(one.name, "trial")
+        main = self.main_metric
+        row: dict[str, Any] = {f.name: getattr(one, f.name) for f in fields(one) if f.name != "notes"}
+        row |= {"marks": one.marks, "windows": len(windows), "trials": len(trials)}
+        for prefix, rows in (("", windows), ("trial_", trials)):
+            found = mean_over_people(rows, main)
+            row |= {f"{prefix}{main}": found.mean, f"{prefix}{main}_lo": found.lo, f"{prefix}{main}_hi": found.hi}
+            if not prefix:
+                row |= {"people": found.people, "unit": found.unit}
+        row |= {name: float(per_person(windows, name).mean()) for name in metrics_for(self.continuous)[1:]}
+        row[f"pooled_{main}"] = pooled(windows, main)
+        swapped = self.contrast(one.name) if self.shared_schedule else None
+        for name in ("mean", "lo", "hi"):
+            key = "contrast" if name == "mean" else f"contrast_{name}"
+            row[key] = getattr(swapped, name) if swapped is not None else float("nan")
+        null = self.nulls.get(one.name) or {}
+        row["null_p"] = float("nan") if null.get("p") is None else null["p"]
+        row["verdict"] = self.verdict(one.name)
+        return row
+
+    def _shares_schedule(self) -> bool:
+        table = self.of(self.systems[0].name)
+        code = {name: k for k, name in enumerate(self.classes)}
+        return shares_schedule(table.assign(y=table["y_true"].map(code) if code else table["y_true"].astype(float)))
+
+    # -- keeping ---------------------------------------------------------------------------------------------------
+
+    def with_analyses(self, **analyses: Any) -> Result:
+        """Return the result with more analyses beside those it has."""
+        return replace(self, analyses={**self.analyses, **analyses})
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``predictions.parquet`` and then ``result.json`` into a folder, each whole or not at all.
+
+        The JSON holds the hash of the predictions it belongs to, so a result whose writing was cut between the two is
+        refused by `load` instead of being read as something it is not.
+        """
+        folder = Path(folder)
+        if folder.exists() and not folder.is_dir():
+            raise DataError(f"{folder} is a file; expected a folder to write the result to. Choose another path.")
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".result-*.partial"):
+            left.unlink(missing_ok=True)
+        with _Pending(folder) as pending:
+            table = pending.write(lambda p: self.predictions.to_parquet(p, index=False))
+            document = self._document(_sha256(table), len(self.predictions))
+            text = json.dumps(document, indent=1, allow_nan=False)
+            description = pending.write(lambda p: p.write_text(text, encoding="utf-8"))
+            os.replace(table, folder / "predictions.parquet")
+            os.replace(description, folder / "result.json")
+        return folder
+
+    def _document(self, sha256: str, rows: int) -> dict[str, Any]:
+        document: dict[str, Any] = {"version": self.version}
+        for one in fields(self):
+            if one.name not in ("version", "predictions"):
+                document[one.name] = getattr(self, one.name)
+        document["systems"] = [jsonable(asdict(s)) for s in self.systems]
+        document["predictions"] = {"file": "predictions.parquet", "sha256": sha256, "rows": rows}
+        return document
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Result:
+        """Read what `save` wrote; DataError or SchemaError say what is wrong with it."""
+        path = Path(folder) / "result.json"
+        if not path.is_file():
+            raise DataError(f"no result in {folder}; expected a folder with result.json. Run `insula evaluate --out`.")
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            version = document.pop("version")
+        except (ValueError, AttributeError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{path} cannot be read ({error}); expected what Result.save wrote. Evaluate again."
+            ) from None
+        if version != VERSION:
+            raise SchemaError(
+                f"result version {version!r} in {path}; expected {VERSION}. Use the insula that wrote it."
+            )
+        stored = document.pop("predictions", {})
+        table = path.parent / "predictions.parquet"
+        if not table.is_file() or _sha256(table) != stored.get("sha256"):
+            raise DataError(
+                f"{table} is missing or not the one that {path} describes; expected both from one save. Evaluate again."
+            )
+        known = {f.name for f in fields(cls)}
+        odd = sorted(set(document) - known)
+        if odd or not {"target", "classes", "protocol", "systems"} <= set(document):
+            raise DataError(
+                f"{path} with keys {', '.join(sorted(document))}; expected those of version {VERSION}. Evaluate again."
+            )
+        document["classes"] = tuple(document["classes"])
+        document["systems"] = tuple(System(**{**s, "notes": tuple(s["notes"])}) for s in document["systems"])
+        return cls(predictions=pd.read_parquet(table), version=version, **document)
+
+
+def jsonable(value: Any) -> Any:
+    """Turn numpy values, tuples, paths and dataclasses into plain JSON values; what is not finite becomes None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return jsonable(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return jsonable(value.tolist())
+    if isinstance(value, str) or value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, np.generic):
+        return jsonable(value.item())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, Iterable):
+        return [jsonable(v) for v in value]
+    return str(value)
+
+
+class _Pending:
+    """Files being written beside their destination; what was not moved away is removed at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files: list[Path] = []
+
+    def __enter__(self) -> _Pending:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self.files:
+            file.unlink(missing_ok=True)
+
+    def write(self, action: Callable[[Path], object]) -> Path:
+        """Let ``action`` fill a new file and bring it to the disk."""
+        path = self.folder / f".result-{uuid.uuid4().hex}.partial"
+        self.files.append(path)
+        action(path)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,217 @@
+"""The rows of an evaluation: the model, its variants and ablations, classical rows and baselines, and their marks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from insula.errors import InputError, ProtocolError, unknown_name
+from insula.evaluation.contrast import fixed_order, shares_schedule
+from insula.evaluation.experiment import CompareWith, Experiment, Tune, checked
+from insula.evaluation.tuning import with_candidate
+from insula.learning.batches import input_spec
+from insula.learning.classical import CLASSICAL, ClassicalEstimator
+from insula.learning.estimator import EstimatorConfig, ModelFactory, streams
+from insula.learning.level import Normaliser
+from insula.learning.train import TrainConfig
+from insula.learning.weighing import Quality
+from insula.protocols.protocols import PROTOCOLS, Split
+from insula.windows.table import Windows
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One row of the evaluation: how to build it and how it is marked."""
+
+    name: str
+    title: str
+    kind: Literal["model", "ablation", "classical", "baseline"]
+    scope: str
+    normaliser: str
+    network: EstimatorConfig | None = None
+    classical: str | None = None
+    context: Literal["trial", "session"] | None = None
+    tune: Tune | None = None
+    factory: ModelFactory | None = None
+    quality: Quality = "keep"
+    quality_share: float = 0.5
+
+
+def require_names(experiment: Experiment, device: str = "cpu") -> None:
+    """Raise for an unknown protocol, model, row, device or key of training, before anything takes time."""
+    if experiment.protocol.name not in PROTOCOLS:
+        raise unknown_name("protocol", experiment.protocol.name, PROTOCOLS)
+    for row in experiment.compare.rows:
+        if row not in CLASSICAL:
+            raise unknown_name("row", row, CLASSICAL)
+    if experiment.model.name in CLASSICAL:
+        return
+    streams(experiment.model.name)
+    config = model_config(experiment, experiment.model.normaliser or "population", (), device)
+    for candidate in experiment.tune.candidates:
+        with_candidate(config, candidate)
+
+
+def model_config(
+    experiment: Experiment, normaliser: str, group: tuple[str, ...], device: str = "cpu"
+) -> EstimatorConfig:
+    """Say how an experiment's network is built and trained."""
+    Normaliser(normaliser)
+    model = experiment.model
+    return EstimatorConfig(
+        model=model.name,
+        size=model.size,
+        scope=model.scope,
+        normaliser=normaliser,
+        group=group,
+        train=_train_config(experiment),
+        options=model.options,
+        members=model.members,
+        seed=experiment.seed,
+        device=device,
+    )
+
+
+def _train_config(experiment: Experiment) -> TrainConfig:
+    return TrainConfig(**checked("[train] key", TrainConfig, experiment.train))
+
+
+def make_plans(
+    windows: Windows,
+    experiment: Experiment,
+    first: Split,
+    device: str = "cpu",
+    factory: ModelFactory | None = None,
+    force: bool = False,
+) -> list[Plan]:
+    """List the rows: the model first, its session-carried variant, ablations, classical rows, baselines.
+
+    A classical row may stand in the model's place; it has no variants. Raises ProtocolError where session scope is
+    asked for and not allowed; ``force`` has it marked only.
+    """
+    model = experiment.model
+    normaliser = model.normaliser or default_normaliser(windows, experiment.protocol.name)
+    others = [
+        plan
+        for row in experiment.compare.rows
+        if row != model.name or factory is not None
+        for plan in _classical_plans(row, normaliser, experiment.compare.context, windows)
+    ]
+    if model.name in CLASSICAL and factory is None:
+        alone = _classical_plans(model.name, normaliser, experiment.compare.context, windows)
+        if not alone:
+            kind = "a continuous target" if windows.schema.continuous else "classes"
+            raise InputError(f"{model.name} for {kind}; expected a row that serves it. Choose another row.")
+        return _judged(alone + others, experiment)
+    config = model_config(experiment, normaliser, first.group, device)
+    tune = experiment.tune if experiment.tune.candidates else None
+    name = model.name if factory is None else getattr(factory, "__name__", "model")
+    streaming = streams(name) if factory is None else hasattr(factory(input_spec(windows)), "sequence")
+    scope = config.scope if streaming else "window"
+    if normaliser == "running":
+        scope = "session"
+    if not force:
+        require_scope(scope, experiment.protocol.name, windows)
+    title = title_of(name, model.options if factory is None else None)
+    plans = [Plan(name, title, "model", scope, normaliser, config, tune=tune, factory=factory)]
+    if streaming and scope != "session" and _wants_session(experiment, force):
+        carried = replace(config, scope="session")
+        plans.append(
+            Plan(f"{name}_session", f"{title}, state carried across the session", "model", "session",
+                 normaliser, carried, tune=tune, factory=factory)
+        )  # fmt: skip
+    if name == "eavs_tf" and factory is None and model.options.get("spiking", True) and experiment.compare.cores:
+        other = replace(config, options={**dict(model.options), "spiking": False})
+        twin = title_of(name, other.options)
+        plans.append(Plan("eavs_tf_twin", twin, "ablation", scope, normaliser, other, tune=tune))
+    if name == "liquid" and factory is None:
+        for options, (twin, title) in _ablations(experiment.compare):
+            other = replace(config, options={**dict(model.options), **options})
+            plans.append(Plan(f"liquid_{twin}", title, "ablation", scope, normaliser, other, tune=tune))
+    return _judged(plans + others, experiment)
+
+
+def _judged(plans: list[Plan], experiment: Experiment) -> list[Plan]:
+    """Give every row the experiment's rule for spoiled training windows."""
+    train = _train_config(experiment)
+    return [replace(plan, quality=train.quality, quality_share=train.quality_share) for plan in plans]
+
+
+def default_normaliser(windows: Windows, protocol: str) -> str:
+    """Opening minutes where the windows have reference rows; a personal protocol uses the training trials."""
+    if PROTOCOLS[protocol].personal:
+        return "person_trials"
+    everything = windows.everything()
+    return "opening" if (everything.table["role"] == "reference").any() else "population"
+
+
+def _ablations(compare: CompareWith) -> list[tuple[dict[str, str], tuple[str, str]]]:
+    """Options, name and title of each twin of the liquid network."""
+    cores = {"ema": "Exponential average in the liquid layers' place", "gru": "GRU in the liquid layers' place"}
+    times = {"frozen": "Time constants frozen at their start", "equal": "Time constants all equal"}
+    return [({"core": c}, (c, cores[c])) for c in compare.cores] + [
+        ({"time_constants": t}, (t, times[t])) for t in compare.controls
+    ]
+
+
+def _wants_session(experiment: Experiment, force: bool) -> bool:
+    """Whether a session-carried row goes beside the model: by default where the protocol tests sessions or people."""
+    allowed = "session" in PROTOCOLS[experiment.protocol.name].scopes_allowed
+    if experiment.compare.session and not (allowed or force):
+        raise _no_session(experiment.protocol.name)
+    return allowed if experiment.compare.session is None else experiment.compare.session
+
+
+def require_scope(scope: str, protocol: str, windows: Windows) -> None:
+    """Refuse session scope where it would carry state from training to test, or where the order of stimuli is fixed."""
+    if scope != "session":
+        return
+    if "session" not in PROTOCOLS[protocol].scopes_allowed:
+        raise _no_session(protocol)
+    if fixed_order(windows.table) or shares_schedule(windows.table):
+        raise ProtocolError(
+            "session scope where people meet stimuli or labels in one order; expected trial scope, since carried state "
+            "can read the clock. Use --scope trial, or --force to have the row marked."
+        )
+
+
+def _no_session(protocol: str) -> ProtocolError:
+    return ProtocolError(
+        f"session scope under {protocol}; expected a protocol that tests whole sessions or people. "
+        "Use leave_one_subject_out or trial scope."
+    )
+
+
+def _classical_plans(name: str, normaliser: str, context: bool, windows: Windows) -> list[Plan]:
+    """A classical or baseline row; logistic regression also with the context that a trial-scope state has."""
+    info = CLASSICAL[name]
+    if not (info.continuous if windows.schema.continuous else info.discrete):
+        return []
+    own = normaliser if info.inputs in ("features", "covariance") else "none"
+    scope = ClassicalEstimator(name, normaliser=normaliser).scope
+    plans = [Plan(name, info.title, info.kind, scope, own, classical=name)]
+    if context and name in ("logistic_regression", "ridge"):
+        title = f"{info.title} with the trial's running mean"
+        scope = ClassicalEstimator(name, context="trial", normaliser=normaliser).scope
+        plans.append(Plan(f"{name}_context", title, info.kind, scope, own, classical=name, context="trial"))
+    return plans
+
+
+def title_of(name: str, options: Mapping[str, Any] | None = None) -> str:
+    """A network's title in tables; its own name where it has none."""
+    options = options or {}
+    if name == "eavs_tf" and not options.get("spiking", True):
+        return "Non-spiking twin of the spiking transformer"
+    if name == "eavs_tf" and options.get("readout") == "liquid":
+        return "Spiking transformer with a liquid readout"
+    if name == "udc_snn" and options.get("second", "eavs_tf") != "eavs_tf":
+        return f"Entropy gate before {options['second']}"
+    return {
+        "liquid": "Liquid fusion network",
+        "rbtransformer": "RBTransformer",
+        "eegnet": "EEGNet",
+        "tcn": "Temporal convolution",
+        "eavs_tf": "Spiking transformer (EAVS-TF)",
+        "udc_snn": "Entropy-gated cascade (UDC-SNN)",
+    }.get(name, name)

@@ -1,0 +1,276 @@
+"""Evaluate systems on the same windows under one protocol: model, ablations, classical rows and the clock."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from insula.evaluation.experiment import Experiment
+from insula.evaluation.nulls import null_test
+from insula.evaluation.results import Result, System
+from insula.evaluation.rows import Plan, make_plans, require_names
+from insula.evaluation.scores import mean_over_people
+from insula.evaluation.tuning import choose
+from insula.learning.classical import ClassicalEstimator
+from insula.learning.estimator import Estimator, ModelFactory
+from insula.learning.metrics import metrics_for
+from insula.learning.train import one_thread
+from insula.protocols.own_median import decided, for_fold, split_windows
+from insula.protocols.protocols import Split, exchangeable_labellings, permute_labels
+from insula.windows.table import Windows, label_text
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, total)."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What one fit left: probabilities (or values) of the test rows, parameters, seconds, the choice of tuning."""
+
+    plan: str
+    split: int
+    predictions: Any
+    parameters: int | None
+    seconds: float
+    chosen: int | None = None
+    model: Estimator | None = None
+
+
+@dataclass(frozen=True)
+class FoldModel:
+    """The model of one fold, kept for the analyses of what it does on windows it has not seen."""
+
+    split: Split
+    model: Estimator
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A result and the fold models of its first row."""
+
+    result: Result
+    models: tuple[FoldModel, ...]
+
+
+def evaluate(
+    windows: Windows,
+    experiment: Experiment,
+    *,
+    jobs: int = 1,
+    device: str = "cpu",
+    force: bool = False,
+    progress: Progress | None = None,
+    command: str = "",
+    data_hash: str = "",
+    factory: ModelFactory | None = None,
+) -> Evaluation:
+    """Run every row of an experiment on the same windows and splits.
+
+    Parameters
+    ----------
+    windows : cut from the experiment's data.
+    jobs : processes; each fit runs on one thread, so that results do not depend on it.
+    force : allow session scope where the protocol or a fixed schedule of stimuli speaks against it.
+    progress : called with (what, done, total).
+    data_hash : fingerprint of the windows, if it is known already.
+    factory : builds your own network, as in `insula.Estimator`; it replaces the experiment's model.
+
+    Raises
+    ------
+    ProtocolError : the data do not allow the protocol, or the protocol not the scope.
+    """
+    started = time.perf_counter()
+    require_names(experiment, device)
+    splits = split_windows(windows, experiment.protocol.name, folds=experiment.protocol.folds, seed=experiment.seed)
+    plans = make_plans(windows, experiment, splits[0], device, factory, force)
+    windows.features()
+    windows.present()
+    tasks = [(windows, part, i, plan) for plan in plans for i, part in enumerate(splits)]
+    folds = run_tasks(tasks, experiment.seed, jobs, lambda d, t: _say(progress, "fits", d, t))
+    predictions = pd.concat(
+        [prediction_table(windows, splits[f.split], f.plan, f.predictions) for f in folds], ignore_index=True
+    )
+    nulls: dict[str, Any] = {}
+    if experiment.protocol.null:
+        nulls[plans[0].name] = run_null(windows, plans[0], experiment, predictions, jobs, progress)
+    systems = tuple(_system(plan, [f for f in folds if f.plan == plan.name], splits[0].leaky) for plan in plans)
+    result = Result(
+        target=windows.schema.target,
+        classes=windows.schema.classes,
+        protocol={
+            "name": experiment.protocol.name,
+            "leaky": splits[0].leaky,
+            "folds": len(splits),
+            "notes": list(dict.fromkeys((*splits[0].notes, *windows.notes))),
+        },
+        config={"experiment": experiment.to_dict(), "recipe": windows.recipe.to_dict()},
+        provenance=_provenance(
+            experiment, device, jobs, command, data_hash or windows.fingerprint(), time.perf_counter() - started
+        ),
+        systems=systems,
+        predictions=predictions,
+        nulls=nulls,
+    )
+    models = [FoldModel(splits[f.split], f.model) for f in folds if f.plan == plans[0].name and f.model is not None]
+    return Evaluation(result, tuple(models))
+
+
+def run_null(
+    windows: Windows,
+    plan: Plan,
+    experiment: Experiment,
+    predictions: pd.DataFrame,
+    jobs: int,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Refit a whole row on labels permuted between whole trials inside each person, and test its score against them.
+
+    The splits are made anew for each shuffle, since stratified folds depend on the labels.
+    """
+    schema = windows.schema
+    metric = metrics_for(schema.continuous)[0]
+    own = predictions[predictions["system"] == plan.name]
+    rng = np.random.default_rng(experiment.seed + 1)
+    shuffles = []
+    for _ in range(experiment.protocol.null):
+        shuffles.append(windows.with_y(permute_labels(windows.table, rng)))
+    parts = [
+        split_windows(s, experiment.protocol.name, folds=experiment.protocol.folds, seed=experiment.seed)
+        for s in shuffles
+    ]
+    tasks = [(s, p, i, plan) for s, ps in zip(shuffles, parts, strict=True) for i, p in enumerate(ps)]
+    answers = run_tasks(tasks, experiment.seed, jobs, lambda d, t: _say(progress, "null test", d, t))
+    scores, place = [], 0
+    for shuffled, ps in zip(shuffles, parts, strict=True):
+        folds = answers[place : place + len(ps)]
+        place += len(ps)
+        tables = [prediction_table(shuffled, ps[f.split], plan.name, f.predictions) for f in folds]
+        scores.append(mean_over_people(pd.concat(tables, ignore_index=True), metric).mean)
+    found = null_test(
+        mean_over_people(own, metric).mean,
+        scores,
+        chance=0.0 if schema.continuous else 1 / len(schema.classes),
+        labellings=exchangeable_labellings(decided(windows).table),
+    )
+    return {**asdict(found), "scores": scores, "text": found.text}
+
+
+Task = tuple[Windows, Split, int, Plan]
+
+
+def run_tasks(tasks: Sequence[Task], seed: int, jobs: int, done: Callable[[int, int], None]) -> list[Fold]:
+    """Fit and predict every (windows, fold, row), in processes if asked; answers come in the order of the tasks."""
+    found: list[Fold] = []
+    if jobs <= 1:
+        for i, task in enumerate(tasks):
+            found.append(run_fold(*task, seed))
+            done(i + 1, len(tasks))
+        return found
+    from joblib import Parallel, delayed
+
+    stream = Parallel(n_jobs=jobs, return_as="generator", batch_size=1)(delayed(run_fold)(*t, seed) for t in tasks)
+    for i, fold in enumerate(stream):
+        found.append(fold)
+        done(i + 1, len(tasks))
+    return found
+
+
+@one_thread()
+def run_fold(windows: Windows, part: Split, index: int, plan: Plan, seed: int) -> Fold:
+    """Fit one row on one fold and predict its test windows, on one thread."""
+    started = time.perf_counter()
+    windows = for_fold(windows, part)
+    training, test = windows.take(part.train), windows.take(part.test)
+    chosen: int | None = None
+    if plan.network is not None:
+        config = plan.network
+        if plan.tune is not None:
+            chosen, config = choose(training, config, plan.tune, part, plan.factory)
+        model: Any = Estimator(config, plan.factory).fit(training)
+        parameters = model.parameters
+    else:
+        normaliser = "population" if plan.normaliser == "none" else plan.normaliser
+        model = ClassicalEstimator(
+            plan.classical or "", seed=seed, context=plan.context or False, normaliser=normaliser,
+            quality=plan.quality, quality_share=plan.quality_share,
+        ).fit(training)  # fmt: skip
+        parameters = None
+    answer = model.predict(test) if windows.schema.continuous else model.predict_proba(test)
+    kept = model if plan.kind == "model" and isinstance(model, Estimator) else None
+    return Fold(plan.name, index, np.asarray(answer), parameters, time.perf_counter() - started, chosen, kept)
+
+
+def prediction_table(windows: Windows, part: Split, system: str, answer: Any) -> pd.DataFrame:
+    """Name every single prediction of one fold."""
+    windows = for_fold(windows, part)
+    rows = windows.table.iloc[part.test].reset_index(drop=True)
+    columns = ["subject", "session", "trial", "stimulus", "trial_index", "start_s", "stop_s", "elapsed_s"]
+    table = rows[columns].copy()
+    table.insert(0, "system", system)
+    table.insert(1, "fold", part.fold)
+    table["y_true"] = [label_text(windows.schema, v) for v in rows["y"]]
+    if windows.schema.continuous:
+        table["y_pred"] = answer
+        return table
+    table["y_pred"] = [windows.schema.classes[i] for i in answer.argmax(1)]
+    for k, name in enumerate(windows.schema.classes):
+        table[f"p_{name}"] = answer[:, k]
+    return table
+
+
+def _system(plan: Plan, folds: list[Fold], leaky: bool) -> System:
+    parameters = next((f.parameters for f in folds if f.parameters is not None), None)
+    notes = []
+    if plan.scope == "session":
+        notes.append("state carried across the session: it can read the clock")
+    picks = [f.chosen for f in folds if f.chosen is not None]
+    if picks:
+        notes.append("tuned on inner people; candidate chosen a fold: " + ", ".join(map(str, picks)))
+    return System(
+        name=plan.name,
+        title=plan.title,
+        kind=plan.kind,
+        scope=plan.scope,
+        normaliser=plan.normaliser,
+        leaky=leaky,
+        transductive=plan.normaliser == "whole_session",
+        parameters=parameters,
+        seconds=float(sum(f.seconds for f in folds)),
+        notes=tuple(notes),
+    )
+
+
+def _say(progress: Progress | None, what: str, done: int, total: int) -> None:
+    if progress is not None:
+        progress(what, done, total)
+
+
+def _provenance(
+    experiment: Experiment, device: str, jobs: int, command: str, data_hash: str, seconds: float
+) -> dict[str, Any]:
+    versions = {}
+    for name in ("insula", "torch", "numpy", "scipy", "scikit-learn", "mne", "neurokit2", "pandas", "numba"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "versions": {**versions, "python": platform.python_version()},
+        "platform": platform.platform(),
+        "seed": experiment.seed,
+        "data_hash": data_hash,
+        "command": command,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": device,
+        "threads_per_fit": 1,
+        "jobs": jobs,
+        "seconds": round(seconds, 1),
+    }

@@ -1,0 +1,316 @@
+"""Energy sheets of evaluated systems, and of a model beside its usual comparison."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from insula.errors import InputError
+from insula.evaluation.experiment import experiment_from
+from insula.evaluation.results import Result
+from insula.evaluation.rows import Plan, make_plans
+from insula.evaluation.run import FoldModel
+from insula.explain.cost import Costs, EnergySheet, OperationCount, Work, classical_sheet, column_preparation, sheet
+from insula.explain.cost.sheet import DAY_S
+from insula.learning.classical import CLASSICAL, ClassicalEstimator, one_thread
+from insula.learning.estimator import Estimator, EstimatorConfig
+from insula.learning.train import Feed
+from insula.models import MODELS
+from insula.models.udc_snn import Cascade
+from insula.protocols.own_median import split_windows
+from insula.protocols.protocols import Split
+from insula.types import Batch, InputSpec, ModelOutput
+from insula.windows.table import Windows
+
+WINDOWS = 8
+"""Windows over which the work of a network that follows its data is averaged."""
+BESIDE = ("liquid", "rbtransformer", "eegnet", "logistic_regression", "ridge")
+"""What a model is put beside, where the data allow it."""
+_ROWS = 200
+_BUSY = 10.0
+"""A 99th percentile of latency this many times the median means that the machine was doing something else."""
+_NOT_COUNTED = (
+    "cleaning of signals and hand-made features (where a system reads them) come before and are counted for none; "
+    "what a network makes of signals inside itself is counted"
+)
+
+
+@dataclass(frozen=True)
+class SystemEnergy:
+    """The sheet of one system; ``reads`` says what goes into it, ``weights`` whose weights were counted."""
+
+    system: str
+    title: str
+    kind: str
+    reads: str
+    weights: str
+    sheet: EnergySheet
+
+    def to_dict(self, layers: bool = True) -> dict[str, Any]:
+        """Plain values for JSON, the sheet's own beside them."""
+        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "sheet"}
+        dropped = ("name",) if layers else ("name", "layers")
+        return {**named, **{k: v for k, v in self.sheet.to_dict().items() if k not in dropped}}
+
+
+def energy_of_systems(
+    result: Result, windows: Windows, models: Sequence[FoldModel], runs: int = 60
+) -> dict[str, Any] | None:
+    """Make the sheets of the systems of an evaluation, on the windows held out in its first fold.
+
+    The model is counted with its trained weights, its variants with fresh ones (dense arithmetic does not depend on
+    them), classical rows as fitted on the first fold. Left out: baselines other than the clock, which cost next to
+    nothing, and the controls of time constants, which cost what the model costs. None where the result
+    does not hold its experiment.
+    """
+    if "experiment" not in result.config:
+        return None
+    experiment = experiment_from(result.config["experiment"])
+    protocol = experiment.protocol
+    first = (
+        models[0].split
+        if models
+        else split_windows(windows, protocol.name, folds=protocol.folds, seed=experiment.seed)[0]
+    )
+    factory = models[0].model.factory if models else None
+    here = {s.name for s in result.systems}
+    plans = [
+        p
+        for p in make_plans(windows, experiment, first, factory=factory, force=True)
+        if p.name in here and not p.name.endswith(("_frozen", "_equal"))
+    ]
+    found: list[SystemEnergy] = []
+    for plan in plans:
+        made = _of_plan(plan, found, windows, first, models, experiment.seed, runs)
+        if made is not None:
+            found.append(made)
+    if not found:
+        return None
+    return {
+        "rows": [one.to_dict(layers=False) for one in found],
+        "without": [p.title for p in plans if p.name not in {one.system for one in found}],
+        "hop_s": windows.recipe.hop_s,
+        "note": "; ".join([_NOT_COUNTED, *_disturbed(found)]),
+    }
+
+
+def beside(
+    model: str | Estimator,
+    windows: Windows,
+    size: str = "small",
+    options: dict[str, Any] | None = None,
+    runs: int = 200,
+) -> tuple[list[SystemEnergy], list[str]]:
+    """Make the sheet of a model and of what it is compared with; and say what has none.
+
+    Parameters
+    ----------
+    model : a registered network (fresh weights), a classical row (fitted on the windows), or a trained Estimator.
+    windows : labelled windows; counted on some of the scored ones.
+    size, options : of a network named by ``model``; the others have size small.
+    """
+    scored = windows.take((windows.table["role"] == "scored").to_numpy())
+    main = model if isinstance(model, str) else model.config.model
+    found = [_one(main, model, scored, size, options, runs)]
+    notes = [_NOT_COUNTED]
+    for name in BESIDE:
+        info = CLASSICAL.get(name)
+        if info is not None and not (info.continuous if scored.schema.continuous else info.discrete):
+            continue
+        same = name == main and isinstance(model, str) and size == "small" and not options
+        if same or (info is None and name in ("rbtransformer", "eegnet") and "eeg" not in scored.schema.modalities):
+            continue
+        try:
+            found.append(_one(name, name, scored, "small", None, runs))
+        except InputError as error:
+            notes.append(f"{name} left out: {error}")
+    spiking = [one.title for one in found if one.weights == "fresh" and _FOLLOWS in one.sheet.basis[0]]
+    if spiking:
+        notes.insert(
+            0,
+            f"{', '.join(spiking)}: spikes and the share of windows that wake a second branch depend on the weights, "
+            "and these are fresh; give a trained model for a figure that means something",
+        )
+    return found, [*notes, *_disturbed(found)]
+
+
+def network_energy(
+    system: str, title: str, kind: str, model: Estimator, windows: Windows, weights: str, runs: int
+) -> SystemEnergy:
+    """Make the sheet of an Estimator's network (of all its members together) on some of these windows.
+
+    The work of a spiking network or a cascade follows the data: it is the mean of `WINDOWS` windows.
+    """
+    alone = len(model.networks) == 1
+    found = model.networks[0] if alone else Members(model.networks, model.spec.continuous)
+    network = copy.deepcopy(found).cpu().eval()
+    follows = any(getattr(m, "spike_driven", False) or isinstance(m, Cascade) for m in network.modules())
+    rows = np.linspace(0, len(windows) - 1, min(WINDOWS, len(windows))).astype(int)
+    batch = next(Feed(model.prepare(windows.take(np.unique(rows))), "window").each(1)).batch
+    before = preparation(model.spec)
+    made = sheet(title, network, batch, model.spec, preprocessing=before, runs=runs, warm_up=min(runs, 20))
+    if follows:
+        others = [
+            sheet(title, network, _row(batch, i), model.spec, preprocessing=before, runs=1, warm_up=0)
+            for i in range(1, len(batch.traits))
+        ]
+        made = _mean([made, *others])
+    return SystemEnergy(system, title, kind, _reads(network, batch), weights, made)
+
+
+def row_energy(
+    system: str, title: str, row: ClassicalEstimator, windows: Windows, weights: str, runs: int
+) -> SystemEnergy | None:
+    """Make the sheet of a fitted classical row; None for a constant one and one that reads covariance matrices.
+
+    Eigenvalues of covariance matrices have no count that is exact for every processor.
+    """
+    if row.model is None or row.info.inputs == "covariance":
+        return None
+    columns = row.columns(windows.take(np.arange(min(_ROWS, len(windows)))))
+    before = column_preparation(columns.shape[1])
+    if row.context:
+        means = columns.shape[1] // 2  # each column and its running mean: an addition and a product with 1 / n
+        before = before + OperationCount.of({"running means": Work(means, means, 1)})
+    with one_thread():
+        made = classical_sheet(
+            title, row.model, columns, windows.recipe.hop_s, preprocessing=before, runs=runs, warm_up=min(runs, 20)
+        )
+    reads = "features" if row.info.inputs == "features" else "the time"
+    return SystemEnergy(system, title, "clock" if system == "clock" else row.info.kind, reads, weights, made)
+
+
+def preparation(spec: InputSpec) -> OperationCount:
+    """Count what stands before every network: scaling of a hop's new samples, filling and scaling of columns."""
+    samples = sum(channels * round(rate_hz * spec.hop_s) for channels, rate_hz in spec.signals.values())
+    columns = column_preparation(sum(spec.features.values()) + spec.traits)
+    return columns + OperationCount.of({"scaling": Work(samples)})
+
+
+class Members(nn.Module):
+    """Networks that answer together."""
+
+    def __init__(self, networks: Sequence[nn.Module], continuous: bool) -> None:
+        super().__init__()
+        self.continuous = continuous
+        self.networks = nn.ModuleList(networks)
+        self.streaming = all(getattr(n, "streaming", False) for n in networks)
+
+    def forward(self, batch: Batch, state: Sequence[Any] | None = None) -> ModelOutput:
+        """Average the probabilities (or values) of all networks; the state is theirs side by side."""
+        before = state if state is not None else [None] * len(self.networks)
+        outs: list[ModelOutput] = [n(batch, s) for n, s in zip(self.networks, before, strict=True)]
+        mean = torch.stack([o.logits if self.continuous else o.logits.softmax(-1) for o in outs]).mean(0)
+        return ModelOutput(mean, outs[0].embedding, [o.state for o in outs])
+
+
+def _disturbed(found: Sequence[SystemEnergy]) -> list[str]:
+    busy = [one.title for one in found if one.sheet.latency.p99_ms > _BUSY * one.sheet.latency.p50_ms]
+    return [f"the machine was busy while latency was measured ({', '.join(busy)}): do not trust p99"] if busy else []
+
+
+def _of_plan(
+    plan: Plan,
+    found: Sequence[SystemEnergy],
+    windows: Windows,
+    first: Split,
+    models: Sequence[FoldModel],
+    seed: int,
+    runs: int,
+) -> SystemEnergy | None:
+    """Make the sheet of one row of an evaluation, None for one that has none."""
+    training, test = windows.take(first.train), windows.take(first.test)
+    if plan.network is not None:
+        if not found and models:
+            return network_energy(plan.name, plan.title, plan.kind, models[0].model, test, "trained, first fold", runs)
+        if plan.kind == "model" and found:  # state carried across the session: the same network
+            return replace(found[0], system=plan.name, title=plan.title)
+        if plan.tune is not None:
+            return None  # its shape was chosen in each fold
+        fresh = Estimator(plan.network, plan.factory).initialise(training)
+        return network_energy(plan.name, plan.title, plan.kind, fresh, test, "fresh", runs)
+    if plan.kind == "baseline" and plan.name != "clock":
+        return None
+    normaliser = "population" if plan.normaliser == "none" else plan.normaliser
+    row = ClassicalEstimator(
+        plan.classical or "", seed=seed, context=plan.context or False, normaliser=normaliser
+    ).fit(training)  # fmt: skip
+    return row_energy(plan.name, plan.title, row, test, "fitted, first fold", runs)
+
+
+def _one(
+    name: str, model: str | Estimator, windows: Windows, size: str, options: dict[str, Any] | None, runs: int
+) -> SystemEnergy:
+    if isinstance(model, Estimator):
+        title = f"{name} ({model.config.size}, trained)"
+        return network_energy(name, title, "model", model, windows, "trained", runs)
+    if name in CLASSICAL:
+        row = ClassicalEstimator(name, normaliser="population").fit(windows)
+        made = row_energy(name, CLASSICAL[name].title, row, windows, "fitted on these windows", runs)
+        if made is None:
+            raise InputError(
+                f"{name} has no energy sheet; expected a network or a row on features. "
+                f"Choose one of {', '.join([*MODELS, *(n for n, i in CLASSICAL.items() if i.inputs == 'features')])}."
+            )
+        return made
+    config = EstimatorConfig(model=name, size=size, normaliser="population", options=options)
+    fresh = Estimator(config).initialise(windows)
+    return network_energy(name, f"{name} ({size})", "model", fresh, windows, "fresh", runs)
+
+
+def _row(batch: Batch, i: int) -> Batch:
+    def one(part: Any) -> dict[str, Tensor]:
+        return {m: v[i : i + 1] for m, v in part.items()}
+
+    return Batch(
+        one(batch.signals),
+        one(batch.observed),
+        one(batch.elapsed_s),
+        one(batch.features),
+        batch.traits[i : i + 1],
+        batch.present[i : i + 1],
+    )
+
+
+_FOLLOWS = "the work follows the data"
+
+
+def _mean(sheets: Sequence[EnergySheet]) -> EnergySheet:
+    """Average the counts of sheets of one network on several windows; all else is the first one's."""
+    n, first, costs = len(sheets), sheets[0], Costs()
+    layers: dict[str, Work] = {}
+    for one in sheets:
+        for name, macs, adds, others in one.layers:
+            layers[name] = layers.get(name, Work()) + Work(macs, adds, others)
+    each = {name: Work(round(w.macs / n), round(w.adds / n), round(w.others / n)) for name, w in layers.items()}
+    total = sum(each.values(), Work())
+    joules = costs.joules(total)
+    basis = f"{_FOLLOWS}: counts are the mean of {n} windows, latency is that of the first of them"
+    return replace(
+        first,
+        macs=total.macs,
+        adds=total.adds,
+        others=total.others,
+        working_bytes=max(s.working_bytes for s in sheets),
+        layers=tuple((name, w.macs, w.adds, w.others) for name, w in each.items()),
+        joules_decision=joules,
+        joules_day=joules * DAY_S / first.hop_s,
+        formula=costs.formula(total),
+        basis=(basis, *first.basis),
+    )
+
+
+def _reads(network: nn.Module, batch: Batch) -> str:
+    """Say whether a network uses hand-made features: whether its answer changes when they become unknown."""
+    blank = replace(batch, features={m: torch.full_like(v, torch.nan) for m, v in batch.features.items()})
+    given = replace(batch, features={m: torch.randn_like(v) for m, v in batch.features.items()})
+    with torch.no_grad():
+        with_them, without = network(given), network(blank)
+    same = torch.equal(with_them.logits, without.logits) and torch.equal(with_them.embedding, without.embedding)
+    return "signals" if same else "signals, features"

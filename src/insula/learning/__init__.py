@@ -1,0 +1,1 @@
+"""Learning: the Estimator, the training loop, classical rows, levels of a person."""

@@ -1,0 +1,365 @@
+"""Classical rows and baselines behind the Estimator's own interface: fit, predict_proba, predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from insula.errors import InputError, unknown_name
+from insula.learning.classical_models import CLOCKS, build_row
+from insula.learning.level import Normaliser, Reader, running_mean, stacked
+from insula.learning.metrics import balanced_accuracy, ccc
+from insula.learning.riemann import TangentReader
+from insula.learning.weighing import Quality, require_quality, trained_on, weights
+from insula.protocols.grouping import inner_split
+from insula.protocols.own_median import decided
+from insula.types import BoolArray, DoubleArray
+
+if TYPE_CHECKING:
+    from insula.windows.table import Windows
+
+Inputs = Literal["none", "clock", "elapsed", "features", "covariance"]
+Context = Literal["trial", "session"]
+
+
+@dataclass(frozen=True)
+class ClassicalInfo:
+    """One classical row: what it reads, the targets it serves, its options with their defaults."""
+
+    name: str
+    title: str
+    kind: Literal["baseline", "classical"]
+    inputs: Inputs
+    discrete: bool
+    continuous: bool
+    description: str
+    options: Mapping[str, float] = field(default_factory=dict)
+
+
+CLASSICAL: dict[str, ClassicalInfo] = {
+    info.name: info
+    for info in (
+        ClassicalInfo(
+            "majority", "Majority", "baseline", "none", True, True, "the most frequent training class (or the median)"
+        ),
+        ClassicalInfo(
+            "prior", "Prior", "baseline", "none", True, True, "the frequencies of the training classes (or the mean)"
+        ),
+        ClassicalInfo(
+            "clock",
+            "Clock",
+            "baseline",
+            "clock",
+            True,
+            True,
+            "random forest on elapsed session time and trial index, no signal",
+            {"trees": 100, "leaf": 5},
+        ),
+        ClassicalInfo(
+            "elapsed",
+            "Elapsed time",
+            "baseline",
+            "elapsed",
+            True,
+            True,
+            "the clock without the trial index, which knows where a person's trials begin",
+            {"trees": 100, "leaf": 5},
+        ),
+        ClassicalInfo(
+            "logistic_regression",
+            "Logistic regression",
+            "classical",
+            "features",
+            True,
+            False,
+            "L2 logistic regression, balanced classes",
+            {"C": 0.1},
+        ),
+        ClassicalInfo(
+            "ridge", "Ridge regression", "classical", "features", False, True, "L2 linear regression", {"alpha": 100.0}
+        ),
+        ClassicalInfo(
+            "random_forest",
+            "Random forest",
+            "classical",
+            "features",
+            True,
+            True,
+            "random forest, balanced classes",
+            {"trees": 200, "leaf": 5},
+        ),
+        ClassicalInfo(
+            "svm",
+            "Support vector machine",
+            "classical",
+            "features",
+            True,
+            True,
+            "RBF kernel, balanced classes; its scores pass a softmax and are not calibrated",
+            {"C": 1.0},
+        ),
+        ClassicalInfo(
+            "gradient_boosting",
+            "Gradient boosting",
+            "classical",
+            "features",
+            True,
+            True,
+            "histogram gradient boosting, balanced classes, no early stopping",
+            {"rounds": 150, "rate": 0.06, "leaves": 15},
+        ),
+        ClassicalInfo(
+            "tangent_space",
+            "Tangent space",
+            "classical",
+            "covariance",
+            True,
+            False,
+            "EEG covariance in the tangent space, logistic regression (Barachant et al. 2012)",
+            {"C": 0.1},
+        ),
+        ClassicalInfo(
+            "augmented_covariance",
+            "Augmented covariance",
+            "classical",
+            "covariance",
+            True,
+            False,
+            "EEG covariance with 4 delays in the tangent space, logistic regression (arXiv 2302.04508)",
+            {"C": 0.01, "delays": 4},
+        ),
+    )
+}
+
+
+class ClassicalEstimator:
+    """Fit and use one classical row on Windows.
+
+    Parameters
+    ----------
+    name : of `CLASSICAL`.
+    context : False, ``"trial"`` (or True) to add the causal mean of every column since the trial began, ``"session"``
+        to add that since the session began (session scope).
+    normaliser : kind of `Normaliser`; rows without signals ignore it.
+    traits : add the people's traits as columns.
+    options : changes to the row's options.
+    tune : values to try by option; the best on inner groups of the training windows is used.
+    group : columns that the inner split keeps whole, as `Split.group`; needed by ``tune``.
+    quality, quality_share : what becomes of spoiled training windows, as in `TrainConfig`; majority and prior do not
+        weigh.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        seed: int = 0,
+        context: bool | Context = False,
+        normaliser: str = "opening",
+        traits: bool = False,
+        options: Mapping[str, float] | None = None,
+        tune: Mapping[str, Sequence[float]] | None = None,
+        group: Sequence[str] | None = None,
+        quality: Quality = "keep",
+        quality_share: float = 0.5,
+    ) -> None:
+        if name not in CLASSICAL:
+            raise unknown_name("classical row", name, CLASSICAL)
+        if context not in (False, True, "trial", "session"):
+            raise InputError(f"context {context!r}; expected False, 'trial' or 'session'. Use 'trial'.")
+        self.info = CLASSICAL[name]
+        for key in (*(options or {}), *(tune or {})):
+            if key not in self.info.options:
+                raise unknown_name(f"option of {name}", key, self.info.options)
+        if tune and group is None:
+            raise InputError(
+                f"tune of {name} without group; expected the split's group columns. Pass group=split.group."
+            )
+        require_quality(quality, quality_share)
+        self.quality, self.quality_share = quality, quality_share
+        self.seed = seed
+        self.context: Context | None = "trial" if context is True else context or None
+        self.kind = normaliser
+        self.traits = traits
+        self.options = {**self.info.options, **(options or {})}
+        self.tune = dict(tune or {})
+        self.group = tuple(group or ())
+        self._fitted = False
+
+    @property
+    def scope(self) -> str:
+        """How far the row looks back: ``none``, ``window``, ``trial`` or ``session``."""
+        if self.info.inputs == "none":
+            return "none"
+        if self.info.inputs in CLOCKS or self.context == "session" or Normaliser(self.kind).scope == "session":
+            return "session"
+        return "trial" if self.context else "window"
+
+    def fit(self, windows: Windows) -> ClassicalEstimator:
+        """Train on the scored rows of these windows, without or with less of those that ``quality`` is about."""
+        rows = np.flatnonzero(windows.table["role"].to_numpy() == "scored")
+        if not rows.size:
+            raise InputError(f"{self.info.name} without scored training windows; expected some. Check the split.")
+        training = decided(windows if rows.size == len(windows) else windows.take(rows))
+        training = trained_on(training, self.quality, self.quality_share)
+        self._require(training)
+        self.schema = training.schema
+        if self.tune:
+            self.options = self._tuned(training)
+        y = training.y
+        x = self._learn_columns(training)
+        self.classes = np.unique(y) if not self.schema.continuous else np.empty(0, np.int64)
+        if self.schema.continuous:
+            self.constant = float(np.median(y) if self.info.name == "majority" else np.mean(y))
+        else:
+            share = np.bincount(y, minlength=len(self.schema.classes)) / len(y)
+            one_hot = np.eye(len(share))[share.argmax()]
+            self.share = one_hot if self.info.name == "majority" else share
+        self.model: Any = None
+        if self.info.inputs != "none" and (self.schema.continuous or self.classes.size > 1):
+            self.model = build_row(self.info.name, self.options, self.schema.continuous, self.seed, len(y))
+            with one_thread():
+                self.model.fit(x, y, sample_weight=weights(training) if self.quality == "weigh" else None)
+        self._fitted = True
+        return self
+
+    def predict_proba(self, windows: Windows) -> DoubleArray:
+        """Probability of each class of the schema, (windows, K); classes that training lacked get 0."""
+        self._require_fitted(windows)
+        if self.schema.continuous:
+            raise InputError(f"predict_proba for the continuous target {self.schema.target!r}; use predict.")
+        out = np.zeros((len(windows), len(self.schema.classes)))
+        if self.model is None:
+            out[:] = self.share
+            return out
+        x = self.columns(windows)
+        with one_thread():
+            soft = hasattr(self.model, "predict_proba")
+            answer = self.model.predict_proba(x) if soft else _softmax(self.model.decision_function(x))
+        out[:, self.model.classes_] = answer
+        return out
+
+    def predict(self, windows: Windows) -> Any:
+        """Most probable class code of each window, or the value of a continuous target."""
+        self._require_fitted(windows)
+        if not self.schema.continuous:
+            return self.predict_proba(windows).argmax(axis=1).astype(np.int64)
+        if self.model is None:
+            return np.full(len(windows), self.constant)
+        with one_thread():
+            return np.asarray(self.model.predict(self.columns(windows)), np.float64)
+
+    # -- columns ---------------------------------------------------------------------------------------------------
+
+    def _learn_columns(self, windows: Windows) -> DoubleArray:
+        """Fit normaliser, medians and scale on training windows; return their columns (windows, F)."""
+        self.normaliser: Normaliser | None = None
+        if self.info.inputs in ("features", "covariance"):
+            read: Reader = stacked
+            if self.info.inputs == "covariance":
+                read = TangentReader(delays=int(self.options.get("delays", 1))).fit(windows)
+            self.normaliser = Normaliser(self.kind, read).fit(windows)
+        raw = self._raw(windows)
+        self.kept: BoolArray = np.asarray(np.isfinite(raw).any(axis=0))
+        if self.normaliser is not None and not self.kept.any():
+            raise InputError(f"{self.info.name} without a valid feature in training; expected some. Check the signals.")
+        raw = raw[:, self.kept]
+        self.median = np.nanmedian(raw, axis=0) if raw.shape[1] else np.empty(0)
+        filled = np.where(np.isfinite(raw), raw, self.median)
+        self.centre = filled.mean(axis=0)
+        spread = filled.std(axis=0)
+        self.spread = np.where(spread > 1e-9, spread, 1.0)
+        return np.asarray((filled - self.centre) / self.spread)
+
+    def columns(self, windows: Windows) -> DoubleArray:
+        """Columns as the fitted model reads them: normalised, filled and standardised, (windows, F)."""
+        raw = self._raw(windows)[:, self.kept]
+        return np.asarray((np.where(np.isfinite(raw), raw, self.median) - self.centre) / self.spread)
+
+    def _raw(self, windows: Windows) -> DoubleArray:
+        if self.info.inputs in CLOCKS:
+            return windows.table[CLOCKS[self.info.inputs]].to_numpy(np.float64)
+        if self.normaliser is None:
+            return np.empty((len(windows), 0))
+        parts = [self.normaliser.features(windows).astype(np.float64)]
+        if self.context:
+            parts.append(self._context(windows, self.normaliser))
+        if self.traits:
+            parts.append(np.asarray(windows.traits(), np.float64))
+        return np.hstack(parts)
+
+    def _context(self, windows: Windows, normaliser: Normaliser) -> DoubleArray:
+        """Causal mean of the normalised features since the trial or session began, (windows, F)."""
+        columns = ["subject", "session", "trial"] if self.context == "trial" else ["subject", "session"]
+        everything = windows.everything()
+        wanted = set(windows.table[columns].itertuples(index=False, name=None))
+        keys = list(everything.table[columns].itertuples(index=False, name=None))
+        around = everything.take(np.flatnonzero([k in wanted for k in keys]))
+        unit = np.asarray(around.table.groupby(columns, sort=False).ngroup(), np.int64)
+        values = normaliser.features(around).astype(np.float64)
+        means = running_mean(values, unit, around.table["stop_s"].to_numpy(np.float64))
+        position = {int(row): i for i, row in enumerate(around.rows)}
+        return np.asarray(means[[position[int(row)] for row in windows.rows]])
+
+    # -- choosing and checking -------------------------------------------------------------------------------------
+
+    def _tuned(self, training: Windows) -> dict[str, float]:
+        """Best options by mean score over people of three inner splits; ties go to the earlier one."""
+        names = list(self.tune)
+        candidates = [dict(zip(names, values, strict=True)) for values in product(*(self.tune[n] for n in names))]
+        totals = np.zeros(len(candidates))
+        for inner in range(3):
+            chosen, held_out = inner_split(training.table, np.arange(len(training)), self.group, self.seed + inner, 0.3)
+            validation = training.take(held_out)
+            for i, candidate in enumerate(candidates):
+                row = ClassicalEstimator(
+                    self.info.name, seed=self.seed, context=self.context or False, normaliser=self.kind,
+                    traits=self.traits, options={**self.options, **candidate},
+                    quality=self.quality, quality_share=self.quality_share,
+                ).fit(training.take(chosen))  # fmt: skip
+                totals[i] += _score(validation, row.predict(validation))
+        return {**self.options, **candidates[int(totals.argmax())]}
+
+    def _require(self, windows: Windows) -> None:
+        if windows.schema.continuous and not self.info.continuous:
+            raise InputError(f"{self.info.name} for a continuous target; expected classes. Use ridge or random_forest.")
+        if not windows.schema.continuous and not self.info.discrete:
+            raise InputError(f"{self.info.name} for classes; expected a continuous target. Use logistic_regression.")
+
+    def _require_fitted(self, windows: Windows) -> None:
+        if not self._fitted:
+            raise InputError(f"{self.info.name} that was not fitted; expected fit before. Call fit first.")
+        self.schema.require(windows.schema, "the model", "the data")
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Keep scikit-learn on one thread: the same numbers everywhere, and no waiting for cores that others use."""
+    return _thread_pools().limit(limits=1)  # type: ignore[no-any-return]
+
+
+@cache
+def _thread_pools() -> Any:
+    import sklearn.ensemble  # noqa: F401  loads every library whose threads are to be found
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
+
+
+def _score(held_out: Windows, answer: Any) -> float:
+    """Mean over people of balanced accuracy, or of CCC (0 where a person's target does not vary)."""
+    people, y = held_out.table["subject"].to_numpy(), held_out.y
+    metric: Any = ccc if held_out.schema.continuous else balanced_accuracy
+    return float(np.mean([np.nan_to_num(metric(y[people == p], answer[people == p])) for p in np.unique(people)]))
+
+
+def _softmax(decision: DoubleArray) -> DoubleArray:
+    """Probabilities from decision values (windows,) of two classes or (windows, K)."""
+    scores = np.column_stack([-decision, decision]) if decision.ndim == 1 else decision
+    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

@@ -1,0 +1,400 @@
+"""The deep module: fit, predict, embed, save and load; owns the normaliser, the network and the Recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from insula.errors import DataError, InputError, InsulaError, ProtocolError, SchemaError, unknown_name
+from insula.files import replacing, require_folder
+from insula.learning.batches import Prepared, input_spec, spec_of, to_device, without
+from insula.learning.level import Normaliser
+from insula.learning.scale import SignalScaler
+from insula.learning.train import Feed, History, TrainConfig, fit, run
+from insula.learning.weighing import trained_on, weights
+from insula.models import build, model_class
+from insula.protocols.own_median import decided
+from insula.protocols.protocols import inner_split
+from insula.signals.recipe import Recipe
+from insula.types import ChannelSpec, DoubleArray, FloatArray, InputSpec, ModelOutput, Schema
+from insula.windows.table import Windows
+
+SCOPES = ("window", "trial", "session")
+FORMAT = 1
+
+ModelFactory = Callable[[InputSpec], nn.Module]
+
+
+@dataclass(frozen=True)
+class EstimatorConfig:
+    """What an Estimator is made of.
+
+    ``scope`` says where state is reset: at each ``window``, each ``trial`` (default) or each ``session`` (marked
+    wherever it appears). ``normaliser`` is a kind of ``Normaliser``. ``group`` names the columns whose
+    values stay on one side of the inner validation split.
+    """
+
+    model: str = "liquid"
+    size: str = "small"
+    scope: str = "trial"
+    normaliser: str = "opening"
+    group: tuple[str, ...] = ("subject", "session", "trial")
+    train: TrainConfig = field(default_factory=TrainConfig)
+    options: Mapping[str, Any] | None = None
+    members: int = 1
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.scope not in SCOPES:
+            raise InputError(f"scope {self.scope!r}; expected one of {', '.join(SCOPES)}.")
+        if self.members < 1:
+            raise InputError(f"members {self.members}; expected 1 or more.")
+        _require_device(self.device)
+
+
+class Estimator:
+    """Train and use a network on Windows, with scikit-learn's conventions.
+
+    ``factory`` may build any torch module that keeps the contract of `insula.types`; it replaces ``config.model``.
+    ``members`` networks of different seeds are trained and their probabilities averaged.
+    """
+
+    def __init__(self, config: EstimatorConfig | None = None, factory: ModelFactory | None = None) -> None:
+        self.config = config if config is not None else EstimatorConfig()
+        self.factory = factory
+        self.networks: list[nn.Module] = []
+        self.histories: list[History] = []
+
+    # -- learning -----------------------------------------------------------------------------------------------
+
+    def fit(self, windows: Windows, progress: Callable[[int, int], None] | None = None) -> Estimator:
+        """Train on the scored ones of these windows; part of them, grouped as ``config.group`` says, stops it early."""
+        windows = self._prepare(windows)
+        cfg = self.config
+        self.histories = []
+        self.networks = []
+        for member in range(cfg.members):
+            seed = cfg.seed + 1000 * member
+            network = self._build(seed)
+            chosen, held_out = self._inner(windows, seed)
+            training = self._feed(windows.take(chosen))
+            validation = self._feed(windows.take(held_out)) if len(held_out) else None
+            report = None if progress is None else _shifted(progress, member, cfg.members)
+            self.histories.append(
+                fit(
+                    network,
+                    training,
+                    validation,
+                    cfg.train,
+                    classes=len(windows.schema.classes),
+                    seed=seed,
+                    device=self.device,
+                    progress=report,
+                )
+            )
+            self.networks.append(network)
+        return self
+
+    def initialise(self, windows: Windows) -> Estimator:
+        """Set the normaliser and the first weights without training: the untrained control of analyses."""
+        self._prepare(windows)
+        self.networks = [self._build(self.config.seed + 1000 * m) for m in range(self.config.members)]
+        for network in self.networks:
+            network.to(self.device).eval()
+        return self
+
+    def _prepare(self, windows: Windows) -> Windows:
+        """Learn scales from the scored windows that training keeps and return them."""
+        windows = decided(windows.take((windows.table["role"] == "scored").to_numpy()))
+        labelled = windows.y >= 0 if windows.schema.classes else np.isfinite(windows.y)
+        if not len(windows) or not labelled.all():
+            raise InputError(
+                f"{len(windows)} scored windows, {int(labelled.sum())} with a label; expected some, all with one. "
+                "Name a target when the windows are cut."
+            )
+        windows = trained_on(windows, self.config.train.quality, self.config.train.quality_share)
+        self.networks = []
+        self.schema, self.recipe = windows.schema, windows.recipe
+        self.spec = input_spec(windows)
+        kind = self.config.normaliser
+        self.normaliser = Normaliser(kind).fit(windows)
+        self.scaler = SignalScaler(kind).fit(windows)
+        traits = windows.traits()
+        self.trait_scale = _centre_spread(traits)
+        self.target_scale = (0.0, 1.0)
+        if windows.schema.continuous:
+            self.target_scale = (float(np.mean(windows.y)), float(np.std(windows.y)) or 1.0)
+        return windows
+
+    def _build(self, seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        if self.factory is not None:
+            return self.factory(self.spec)
+        return build(self.config.model, self.spec, self.config.size, **dict(self.config.options or {}))
+
+    def _inner(self, windows: Windows, seed: int) -> tuple[Any, Any]:
+        rows = np.arange(len(windows))
+        fraction = self.config.train.validation_fraction
+        groups = len(windows.table.groupby(list(self.config.group))) if self.config.group else len(windows)
+        if not fraction or groups < self.config.train.validation_groups:
+            return rows, rows[:0]
+        try:
+            return inner_split(windows.table, rows, self.config.group, seed, fraction)
+        except ProtocolError:
+            return rows, rows[:0]
+
+    # -- using --------------------------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device(self.config.device)
+
+    @property
+    def scope(self) -> str:
+        """Scope in use: models without a ``sequence`` method read single windows."""
+        streaming = bool(self.networks) and all(hasattr(n, "sequence") for n in self.networks)
+        if not self.networks:
+            streaming = hasattr(self.factory(self.spec), "sequence") if self.factory else streams(self.config.model)
+        return self.config.scope if streaming else "window"
+
+    def prepare(self, windows: Windows, weight: FloatArray | None = None) -> Prepared:
+        """Scale signals and features of windows for the networks; targets of a continuous task are standardised."""
+        self.schema.require(windows.schema, "the model", "the data")
+        if self.schema.continuous:
+            y = (windows.y.astype(np.float64) - self.target_scale[0]) / self.target_scale[1]
+            windows = windows.with_y(y)
+        return Prepared(windows, self.scaler, self.normaliser, self.trait_scale, weights=weight)
+
+    def _feed(self, windows: Windows) -> Feed:
+        """Serve windows to training, weighed by their quality if so configured."""
+        weight = weights(windows) if self.config.train.quality == "weigh" else None
+        return Feed(self.prepare(windows, weight), self.scope)
+
+    def outputs(self, windows: Windows, collect: Sequence[str] = ()) -> dict[str, FloatArray]:
+        """Gather ``logits``, ``embedding`` or ``attention:NAME`` of the first network, a row a window."""
+        network = self._fitted()[0]
+        return self._gather(network, self.prepare(windows), len(windows), ("logits", *collect))
+
+    def predict_proba(self, windows: Windows, absent: str | None = None) -> DoubleArray:
+        """Probability of each class, (windows, K); ``absent`` names a modality to predict without."""
+        networks = self._fitted()
+        if self.schema.continuous:
+            raise InputError(f"predict_proba for the continuous target {self.schema.target!r}; use predict.")
+        prepared = self.prepare(windows)
+        total = np.zeros((len(windows), len(self.schema.classes)))
+        for network in networks:
+            logits = self._gather(network, prepared, len(windows), ("logits",), absent)["logits"].astype(np.float64)
+            shifted = np.exp(logits - logits.max(1, keepdims=True))
+            total += shifted / shifted.sum(1, keepdims=True)
+        return np.asarray(total / len(networks))
+
+    def predict(self, windows: Windows, absent: str | None = None) -> Any:
+        """Most probable class code of each window, or the value of a continuous target."""
+        networks = self._fitted()
+        if not self.schema.continuous:
+            return self.predict_proba(windows, absent).argmax(1)
+        prepared = self.prepare(windows)
+        values = [self._gather(n, prepared, len(windows), ("logits",), absent)["logits"][:, 0] for n in networks]
+        return np.mean(values, 0).astype(np.float64) * self.target_scale[1] + self.target_scale[0]
+
+    def embed(self, windows: Windows) -> FloatArray:
+        """Latent vector of each window, (windows, H)."""
+        return self.outputs(windows, ("embedding",))["embedding"]
+
+    def _fitted(self) -> list[nn.Module]:
+        if not self.networks:
+            raise InputError("an Estimator without a trained network; expected fit or load before. Call fit first.")
+        return self.networks
+
+    def _gather(
+        self, network: nn.Module, prepared: Prepared, count: int, names: Sequence[str], absent: str | None = None
+    ) -> dict[str, FloatArray]:
+        network.eval()
+        modalities = list(self.schema.modalities)
+        if absent is not None and absent not in modalities:
+            raise unknown_name("modality", absent, modalities)
+        out: dict[str, FloatArray] = {}
+        with torch.no_grad():
+            feed = Feed(prepared, self.scope)
+            for part in feed.each(feed.fitting(32)):
+                if absent is not None:
+                    part = replace(part, batch=without(part.batch, absent, modalities.index(absent)))
+                found = run(network, to_device(part, self.device), self.scope)
+                keep = part.row >= 0
+                rows = part.row[keep].numpy()
+                for name in names:
+                    array = _read(found, name).cpu()[keep].numpy()
+                    if name not in out:
+                        out[name] = np.full((count, *array.shape[1:]), np.nan, np.float32)
+                    out[name][rows] = array
+        return out
+
+    # -- keeping ------------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path, provenance: Mapping[str, Any] | None = None) -> Path:
+        """Write weights (safetensors) and everything else (JSON) into a folder, at once or not at all.
+
+        A folder that is there already is replaced if it is empty or holds an earlier model, and refused otherwise.
+        ``provenance`` goes into ``training.json`` beside the model, for people to read.
+        """
+        from safetensors.torch import save_file
+
+        networks = self._fitted()
+        if self.factory is not None:
+            raise InputError(
+                "save of a model built by a factory; expected a registered model. Save its weights yourself."
+            )
+        target = Path(folder)
+        require_folder(target, "estimator.json", "model")
+        with replacing(target) as work:
+            hashes = []
+            for i, network in enumerate(networks):
+                tensors = {k: v.detach().cpu().clone().contiguous() for k, v in network.state_dict().items()}
+                file = work / f"weights-{i}.safetensors"
+                save_file(tensors, file)
+                hashes.append(hashlib.sha256(file.read_bytes()).hexdigest())
+            description = {**self._description(), "weights_sha256": hashes}
+            text = json.dumps({**description, "sha256": digest(description)}, indent=1)
+            (work / "estimator.json").write_text(text, encoding="utf-8")
+            if provenance is not None:
+                story = json.dumps(provenance, indent=1, default=str)
+                (work / "training.json").write_text(story, encoding="utf-8")
+        return target
+
+    def _description(self) -> dict[str, Any]:
+        config = asdict(replace(self.config, options=dict(self.config.options or {})))
+        return {
+            "format": FORMAT,
+            "insula": version("insula"),
+            "torch": torch.__version__,
+            "config": config,
+            "recipe": self.recipe.to_dict(),
+            "schema": asdict(self.schema),
+            "normaliser": self.normaliser.to_dict(),
+            "scaler": self.scaler.to_dict(),
+            "trait_scale": [v.tolist() for v in self.trait_scale],
+            "target_scale": list(self.target_scale),
+        }
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "cpu") -> Estimator:
+        """Read what `save` wrote; nothing in it is executed."""
+        path = Path(folder) / "estimator.json"
+        if not path.is_file():
+            raise DataError(
+                f"no model in {folder}; expected a folder with estimator.json. Train one with `insula train`."
+            )
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            found, stored = data["format"], data.pop("sha256", None)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"{path} cannot be read ({error}); expected what Estimator.save wrote. Train it again."
+            ) from None
+        if found != FORMAT:
+            raise SchemaError(f"model format {found!r} in {path}; expected {FORMAT}. Train it again.")
+        if stored != digest(data):
+            raise DataError(f"{path} was changed since it was saved; expected it as it was. Train it again.")
+        try:
+            return cls._restored(data, path.parent, device)
+        except InsulaError:
+            raise
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise SchemaError(
+                f"{path} of insula {data.get('insula')} does not fit this one ({error}); expected the insula that "
+                "wrote it. Train it again."
+            ) from None
+
+    @classmethod
+    def _restored(cls, data: dict[str, Any], folder: Path, device: str) -> Estimator:
+        config = data["config"]
+        config["train"] = TrainConfig(**config["train"])
+        config["group"] = tuple(config["group"])
+        estimator = cls(EstimatorConfig(**{**config, "device": device}))
+        estimator.recipe = Recipe.from_dict(data["recipe"])
+        estimator.schema = _schema(data["schema"])
+        estimator.normaliser = Normaliser.from_dict(data["normaliser"])
+        estimator.scaler = SignalScaler.from_dict(data["scaler"])
+        centre, spread = data["trait_scale"]
+        estimator.trait_scale = (np.asarray(centre, np.float32), np.asarray(spread, np.float32))
+        estimator.target_scale = (data["target_scale"][0], data["target_scale"][1])
+        estimator.spec = spec_of(estimator.schema, estimator.recipe)
+        for i in range(estimator.config.members):
+            network = build(config["model"], estimator.spec, config["size"], **dict(config["options"] or {}))
+            network.load_state_dict(_weights(folder / f"weights-{i}.safetensors", data["weights_sha256"][i]))
+            estimator.networks.append(network.to(estimator.device).eval())
+        return estimator
+
+    @property
+    def parameters(self) -> int:
+        """Trainable numbers of one network."""
+        return sum(p.numel() for p in self._fitted()[0].parameters())
+
+
+def streams(model: str) -> bool:
+    """Whether a registered model reads whole trials with carried state."""
+    return hasattr(model_class(model), "sequence")
+
+
+def _shifted(progress: Callable[[int, int], None], member: int, members: int) -> Callable[[int, int], None]:
+    return lambda done, total: progress(member * total + done, members * total)
+
+
+def digest(description: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
+
+
+def _weights(file: Path, sha256: str) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load
+
+    content = file.read_bytes() if file.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise DataError(f"{file} is missing or not the one that was saved; expected it whole. Train it again.")
+    tensors: dict[str, torch.Tensor] = load(content)
+    return tensors
+
+
+def _require_device(name: str) -> None:
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    kind = name.split(":")[0]
+    if not there.get(kind, False):
+        usable = ", ".join(k for k, found in there.items() if found)
+        raise InputError(f"device {name!r}; expected one of this machine: {usable}. Use --device cpu.")
+
+
+def _read(output: ModelOutput, name: str) -> torch.Tensor:
+    """``logits``, ``embedding`` or ``attention:NAME`` of a model's output."""
+    if name.startswith("attention:"):
+        if name[10:] not in output.attention:
+            raise unknown_name("attention", name[10:], output.attention)
+        return output.attention[name[10:]]
+    return output.embedding if name == "embedding" else output.logits
+
+
+def _centre_spread(traits: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean and deviation of each trait, 0 and 1 where it is unknown or the same for everybody."""
+    known = np.isfinite(traits)
+    count = np.maximum(known.sum(0), 1)
+    centre = np.where(known, traits, 0).sum(0) / count
+    spread = np.sqrt((np.where(known, traits - centre, 0) ** 2).sum(0) / count)
+    return centre.astype(np.float32), np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
+
+
+def _schema(data: dict[str, Any]) -> Schema:
+    return Schema(
+        {m: ChannelSpec(tuple(s["channels"]), s["rate_hz"], s["unit"]) for m, s in data["modalities"].items()},
+        {m: tuple(c) for m, c in data["features"].items()},
+        tuple(data["traits"]),
+        data["target"],
+        tuple(data["classes"]),
+    )

@@ -1,0 +1,122 @@
+"""How good answers are, on arrays: labels, probabilities and numbers; the scores by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from insula.types import DoubleArray, IntArray
+
+
+def balanced_accuracy(true: IntArray, predicted: IntArray) -> float:
+    """Mean recall over the classes that occur in ``true`` (class codes); NaN without rows."""
+    if not true.size:
+        return float("nan")
+    n = np.bincount(true)
+    hits = np.bincount(true[true == predicted], minlength=n.size)
+    there = n > 0
+    return float((hits[there] / n[there]).mean())
+
+
+def macro_f1(true: IntArray, predicted: IntArray) -> float:
+    """Mean F1 over the classes that occur in ``true`` or ``predicted``; NaN without rows."""
+    if not true.size:
+        return float("nan")
+    k = int(max(true.max(), predicted.max())) + 1
+    both = np.bincount(true[true == predicted], minlength=k)
+    total = np.bincount(true, minlength=k) + np.bincount(predicted, minlength=k)
+    there = total > 0
+    return float((2 * both[there] / total[there]).mean())
+
+
+def kappa(true: IntArray, predicted: IntArray) -> float:
+    """Cohen's kappa (Cohen 1960); NaN where chance agreement is complete."""
+    if not true.size:
+        return float("nan")
+    k = int(max(true.max(), predicted.max())) + 1
+    expected = float((np.bincount(true, minlength=k) * np.bincount(predicted, minlength=k)).sum()) / true.size**2
+    observed = float((true == predicted).mean())
+    return (observed - expected) / (1 - expected) if expected < 1 else float("nan")
+
+
+def auc(true: IntArray, probability: DoubleArray) -> float:
+    """Area under the ROC curve, mean of one class against the rest; NaN where only one class occurs.
+
+    ``probability`` is (windows, K).
+    """
+    from scipy.stats import rankdata
+
+    areas = []
+    for k in range(probability.shape[1]):
+        positive = true == k
+        n, m = int(positive.sum()), int((~positive).sum())
+        if n and m:
+            ranks = rankdata(probability[:, k])
+            areas.append((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def ece(true: IntArray, probability: DoubleArray, bins: int = 10) -> float:
+    """Expected calibration error of the predicted class, equal-width bins (Guo et al. 2017, arXiv 1706.04599)."""
+    if not true.size:
+        return float("nan")
+    confidence = probability.max(axis=1)
+    right = (probability.argmax(axis=1) == true).astype(np.float64)
+    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)  # bins are (lo, hi]
+    gap = np.bincount(place, weights=right - confidence, minlength=bins)
+    return float(np.abs(gap).sum() / true.size)
+
+
+def ccc(true: DoubleArray, predicted: DoubleArray) -> float:
+    """Concordance correlation coefficient (Lin 1989); NaN where neither side varies and the means agree."""
+    if true.size < 2:
+        return float("nan")
+    spread = true.var() + predicted.var() + (true.mean() - predicted.mean()) ** 2
+    covariance = ((true - true.mean()) * (predicted - predicted.mean())).mean()
+    return float(2 * covariance / spread) if spread > 0 else float("nan")
+
+
+def rmse(true: DoubleArray, predicted: DoubleArray) -> float:
+    """Root mean squared error, in the target's unit."""
+    return float(np.sqrt(np.mean((true - predicted) ** 2))) if true.size else float("nan")
+
+
+def pearson(true: DoubleArray, predicted: DoubleArray) -> float:
+    """Pearson's correlation; NaN where a side does not vary."""
+    if true.size < 2 or true.std() < 1e-12 or predicted.std() < 1e-12:
+        return float("nan")
+    return float(((true - true.mean()) * (predicted - predicted.mean())).mean() / (true.std() * predicted.std()))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score by name: whether it is for numbers, what it reads (labels or probabilities), whether more is better."""
+
+    name: str
+    title: str
+    continuous: bool
+    probabilities: bool
+    more_is_better: bool
+    function: Callable[..., float]
+
+
+METRICS: Mapping[str, Metric] = {
+    m.name: m
+    for m in (
+        Metric("balanced_accuracy", "balanced accuracy", False, False, True, balanced_accuracy),
+        Metric("macro_f1", "macro F1", False, False, True, macro_f1),
+        Metric("kappa", "Cohen's kappa", False, False, True, kappa),
+        Metric("auc", "AUC", False, True, True, auc),
+        Metric("ece", "calibration error", False, True, False, ece),
+        Metric("ccc", "CCC", True, False, True, ccc),
+        Metric("rmse", "RMSE", True, False, False, rmse),
+        Metric("pearson", "Pearson's r", True, False, True, pearson),
+    )
+}
+
+
+def metrics_for(continuous: bool) -> tuple[str, ...]:
+    """Names of the scores for a continuous or a discrete target, the main one first."""
+    return tuple(name for name, m in METRICS.items() if m.continuous == continuous)

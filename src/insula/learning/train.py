@@ -1,0 +1,347 @@
+"""One visible training loop for every network."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from insula.errors import InputError
+from insula.learning.batches import Item, LabelledBatch, Prepared, batches, to_device, without
+from insula.learning.prefetch import prefetched
+from insula.learning.weighing import Quality, require_quality
+from insula.types import ModelOutput
+
+BUFFER_BYTES = 256 << 20
+"""Size of the buffer in which single windows are shuffled when signals do not stay in memory."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained.
+
+    ``time_constant_rate`` multiplies the learning rate of log time constants and log gains, which must travel far;
+    ``batch_trials`` stretches (or 16 times as many single windows) a step; ``patience`` epochs without a better
+    validation loss end the training; ``average`` keeps an exponential average of the weights and uses it
+    (0: off); ``validation_fraction`` of the groups is held out to stop by, where there are ``validation_groups`` or
+    more of them (with fewer, a held-out loss is too noisy to stop by, see docs/log.md); ``modality_dropout`` is the
+    chance that a stretch loses one of its modalities in training. ``quality`` says whether training windows that
+    `insula.signals.flags` marks are kept, dropped (``weighing.good_rows``; a modality is bad when a flag marks more
+    than ``quality_share`` of the window) or weighed by what is good of them.
+    """
+
+    epochs: int = 15
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    batch_trials: int = 4
+    time_constant_rate: float = 5.0
+    patience: int = 8
+    label_smoothing: float = 0.05
+    modality_dropout: float = 0.1
+    gradient_clip: float = 1.0
+    average: float = 0.9
+    validation_fraction: float = 0.2
+    validation_groups: int = 30
+    quality: Quality = "keep"
+    quality_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_trials < 1 or not self.learning_rate > 0:
+            raise InputError(
+                f"epochs {self.epochs}, batch_trials {self.batch_trials}, learning_rate {self.learning_rate}; "
+                "expected all above 0."
+            )
+        for name in ("average", "validation_fraction", "label_smoothing", "modality_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} {getattr(self, name)}; expected 0 (off) or more and below 1.")
+        if self.patience < 1 or not self.weight_decay >= 0 or not self.gradient_clip > 0:
+            raise InputError(
+                f"patience {self.patience}, weight_decay {self.weight_decay}, gradient_clip {self.gradient_clip}; "
+                "expected 1 or more, 0 or more and above 0."
+            )
+        require_quality(self.quality, self.quality_share)
+
+
+@dataclass
+class History:
+    """Losses of each epoch; ``best`` is the epoch whose weights were kept."""
+
+    train: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    best: int = 0
+
+
+class Feed:
+    """Serves the labelled windows of a set in batches, as stretches or as single windows.
+
+    Signals that are not kept in memory are read ahead in a thread. Single windows are then shuffled inside blocks of
+    whole trials of at most `BUFFER_BYTES`, the trials in random order.
+    """
+
+    def __init__(self, prepared: Prepared, scope: str) -> None:
+        self.prepared, self.scope = prepared, scope
+        self.items: list[Item] = [] if scope == "window" else prepared.items(scope)
+
+    def __len__(self) -> int:
+        return int((self.prepared.asked >= 0).sum())
+
+    def steps(self, size: int) -> int:
+        """Count the batches of one pass."""
+        return -(-len(self) // (16 * size)) if self.scope == "window" else -(-len(self.items) // size)
+
+    def fitting(self, size: int) -> int:
+        """At most ``size`` stretches: as many of the longest as `BUFFER_BYTES` hold, where signals are not kept."""
+        signals = self.prepared.signals
+        if signals.kept or not self.items:
+            return size
+        longest = max(sum(map(signals.size_bytes, item.trials)) for item in self.items)
+        return max(1, min(size, BUFFER_BYTES // max(1, longest)))
+
+    def each(self, size: int, rng: np.random.Generator | None = None) -> Iterator[LabelledBatch]:
+        """Yield batches, shuffled when a generator is given."""
+        made = self._singles(16 * size, rng) if self.scope == "window" else self._stretches(size, rng)
+        return made if self.prepared.signals.kept else prefetched(made)
+
+    def _stretches(self, size: int, rng: np.random.Generator | None) -> Iterator[LabelledBatch]:
+        items = self.items
+        if rng is not None and self.scope == "session":
+            items = [_late_start(item, rng) for item in items]
+        order = np.arange(len(items)) if rng is None else rng.permutation(len(items))
+        for group in batches(items, size, order):
+            yield self.prepared.stretches(group)
+
+    def _singles(self, size: int, rng: np.random.Generator | None) -> Iterator[LabelledBatch]:
+        rows = np.flatnonzero(self.prepared.asked >= 0)
+        if self.prepared.signals.kept:
+            yield from self._cut(rows if rng is None else rng.permutation(rows), size)
+            return
+        own = None if rng is None else np.random.default_rng(int(rng.integers(2**63)))  # used in another thread
+        left = rows[:0]  # of the block before, too few for a batch
+        for keys, block in self.prepared.blocks(rows, BUFFER_BYTES, own):
+            self.prepared.signals.hold(keys)
+            mixed = np.concatenate([left, block if own is None else own.permutation(block)])
+            whole = len(mixed) // size * size
+            yield from self._cut(mixed[:whole], size)
+            left = mixed[whole:]
+        self.prepared.signals.hold(())
+        yield from self._cut(left, size)
+
+    def _cut(self, rows: NDArray[np.int64], size: int) -> Iterator[LabelledBatch]:
+        for i in range(0, len(rows), size):
+            yield self.prepared.singles(rows[i : i + size])
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread inside, so that numbers do not depend on how many there are; restore it after."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def fit(
+    model: nn.Module,
+    training: Feed,
+    validation: Feed | None,
+    config: TrainConfig,
+    *,
+    classes: int,
+    seed: int,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+) -> History:
+    """Train a model in place and leave the best weights by validation loss in it (the last ones without validation).
+
+    ``classes`` is 0 for a continuous target. Class weights are the inverse of the training windows' class counts, a
+    window counting by its own weight.
+    A model with ``swa`` True keeps the equal mean of its weights at the ends of the epochs from ``swa_start`` on, with
+    the learning rate held there (stochastic weight averaging); it is trained through all epochs.
+    """
+    rng = np.random.default_rng(seed)
+    model.to(device)
+    groups = _groups(model, config)
+    optimiser = torch.optim.AdamW(groups, lr=config.learning_rate)
+    steps = config.epochs * training.steps(config.batch_trials)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [g["lr"] for g in groups], total_steps=max(steps, 2))
+    weights = _class_weights(training, classes, device)
+    first = _averaged_from(model, config.epochs)
+    average = copy.deepcopy(model) if config.average or first is not None else model
+    history, best, best_loss = History(), None, float("inf")
+    for epoch in range(config.epochs):
+        model.train()
+        losses = []
+        for part in training.each(config.batch_trials, rng):
+            part = _drop_modalities(to_device(part, device), config.modality_dropout, rng)
+            loss = _loss(model, part, weights, config.label_smoothing, training.scope)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+            optimiser.step()
+            if first is None or epoch < first:
+                schedule.step()
+            if first is None:
+                _follow(average, model, config.average)
+            losses.append(float(loss.detach()))
+        if first is not None:
+            before = max(0, epoch - first)
+            _follow(average, model, before / (before + 1))
+        history.train.append(float(np.mean(losses)))
+        if not np.isfinite(history.train[-1]):
+            raise InputError(
+                f"loss {history.train[-1]} in epoch {epoch + 1}; expected a finite one. Lower learning_rate "
+                f"{config.learning_rate:g}, or look for values out of range with `insula data check`."
+            )
+        if validation is not None and len(validation):
+            held_out = _validate(average, validation, weights, config, device)
+            history.validation.append(held_out)
+            if first is not None:
+                history.best = epoch
+            elif held_out < best_loss - 1e-5:
+                best_loss, best, history.best = held_out, copy.deepcopy(average.state_dict()), epoch
+            elif epoch - history.best >= config.patience:
+                break
+        else:
+            history.best = epoch
+        if progress is not None:
+            progress(epoch + 1, config.epochs)
+    model.load_state_dict(best if best is not None else average.state_dict())
+    model.eval()
+    return history
+
+
+def run(model: nn.Module, part: LabelledBatch, scope: str) -> ModelOutput:
+    """Call a model on a batch; logits come back as (B, N, K) in every scope."""
+    if scope != "window":
+        out: ModelOutput = model.sequence(part.batch)  # type: ignore[operator]
+        return out
+    out = model(part.batch)
+    return ModelOutput(
+        out.logits.unsqueeze(1),
+        out.embedding.unsqueeze(1),
+        out.state,
+        {k: v.unsqueeze(1) for k, v in out.attention.items()},
+        {k: v.unsqueeze(1) if isinstance(v, Tensor) and v.dim() else v for k, v in out.extras.items()},
+    )
+
+
+def _loss(model: nn.Module, part: LabelledBatch, weights: Tensor | None, smoothing: float, scope: str) -> Tensor:
+    """Mean loss of the labelled windows, each with its own weight times that of its class."""
+    output = run(model, part, scope)
+    keep = part.weight > 0
+    logits, weight = output.logits[keep], part.weight[keep]
+    y = part.y[keep].to(logits.dtype if weights is None else torch.int64)
+    even = bool((weight == 1).all())
+    own = getattr(model, "loss", None)
+    if own is not None:
+        if not even:
+            raise InputError(
+                "quality weigh for a model with a loss of its own; expected keep or drop. Use --quality drop."
+            )
+        return torch.as_tensor(own(ModelOutput(logits, output.embedding[keep], extras=output.extras), y))
+    if weights is None:
+        loss = _mean(F.smooth_l1_loss(logits[:, 0], y, reduction="none"), weight, even)
+    elif even:
+        loss = F.cross_entropy(logits, y, weights, label_smoothing=smoothing)
+    else:
+        each = F.cross_entropy(logits, y, weights, label_smoothing=smoothing, reduction="none")
+        loss = (weight * each).sum() / (weight * weights[y]).sum()
+    penalty = output.extras.get("penalty")
+    if isinstance(penalty, Tensor):
+        loss = loss + (_mean(penalty[keep], weight, even) if penalty.shape == keep.shape else penalty.mean())
+    return loss
+
+
+def _mean(values: Tensor, weight: Tensor, even: bool) -> Tensor:
+    return values.mean() if even else (weight * values).sum() / weight.sum()
+
+
+def _validate(model: nn.Module, feed: Feed, weights: Tensor | None, config: TrainConfig, device: torch.device) -> float:
+    model.eval()
+    total, count = 0.0, 0.0
+    with torch.no_grad():
+        for part in feed.each(4 * config.batch_trials):
+            part = to_device(part, device)
+            size = float(part.weight.sum())
+            if size:
+                total += size * float(_loss(model, part, weights, 0.0, feed.scope))
+                count += size
+    return total / max(count, 1.0)
+
+
+def _class_weights(feed: Feed, classes: int, device: torch.device) -> Tensor | None:
+    if not classes:
+        return None
+    asked = feed.prepared.asked >= 0
+    codes: NDArray[np.int64] = feed.prepared.y[asked].astype(np.int64)
+    weight = feed.prepared.weights[feed.prepared.asked[asked]].astype(np.float64)
+    counts = np.bincount(codes, weight, minlength=classes)
+    weights = np.where(counts > 0, counts.sum() / np.maximum(counts, 1) / max((counts > 0).sum(), 1), 0.0)
+    return torch.as_tensor(weights, dtype=torch.float32, device=device)
+
+
+def _groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+    """Decay matrices only; log time constants and log gains learn faster."""
+    learned = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    slow = [p for name, p in learned if name.split(".")[-1] in ("log_tau", "log_gain")]
+    chosen = {id(p) for p in slow}
+    matrices = [p for _, p in learned if p.dim() > 1]
+    vectors = [p for _, p in learned if p.dim() <= 1 and id(p) not in chosen]
+    rate = config.learning_rate
+    groups = (
+        (matrices, config.weight_decay, rate),
+        (vectors, 0.0, rate),
+        (slow, 0.0, rate * config.time_constant_rate),
+    )
+    return [{"params": p, "weight_decay": decay, "lr": lr} for p, decay, lr in groups if p]
+
+
+def _averaged_from(model: nn.Module, epochs: int) -> int | None:
+    """Epoch from which weights are averaged equally, None for a model that does not ask for it."""
+    if not getattr(model, "swa", False):
+        return None
+    return min(int(float(model.swa_start) * epochs), epochs - 1)  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, model: nn.Module, keep: float) -> None:
+    if average is model:
+        return
+    for mean, value in zip(average.parameters(), model.parameters(), strict=True):
+        mean.lerp_(value, 1 - keep)
+    for held, current in zip(average.buffers(), model.buffers(), strict=True):
+        held.copy_(current)
+
+
+def _drop_modalities(part: LabelledBatch, chance: float, rng: np.random.Generator) -> LabelledBatch:
+    names = list(part.batch.signals)
+    if not chance or len(names) < 2:
+        return part
+    batch = part.batch
+    lost = np.where(rng.random(len(part.y)) < chance, rng.integers(0, len(names), len(part.y)), -1)
+    for position, name in enumerate(names):
+        if (lost == position).any():
+            batch = without(batch, name, position, torch.from_numpy(lost == position))
+    return LabelledBatch(batch, part.y, part.weight, part.row)
+
+
+def _late_start(item: Item, rng: np.random.Generator) -> Item:
+    """Drop a random number of a session's first trials, so that a position in the session says nothing."""
+    if len(item.trials) < 2:
+        return item
+    first = int(rng.integers(0, len(item.trials)))
+    begin = sum(item.hops[:first])
+    if not item.labelled[begin:].any():
+        return item
+    gaps: Sequence[float] = (0.0, *item.gaps_s[first + 1 :])
+    return Item(item.trials[first:], item.hops[first:], tuple(gaps), item.rows[begin:], item.labelled[begin:])

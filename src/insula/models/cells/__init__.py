@@ -1,0 +1,1 @@
+"""Cells: liquid, conductance, closed-form and spiking, with carried state."""

@@ -1,0 +1,374 @@
+"""The flagship: a liquid fusion network as a step model.
+
+(p) arXiv 2602.06997: convolutional front end on raw EEG, liquid time-constant layers with learnable time constants,
+self-attention that summarises time, sub-networks for peripheral signals and personality, a shared autoencoder that
+fuses the branches into the latent vector that is classified. (?) Everything else is our choice: causal convolutions
+with carried buffers, power-and-log front end, the grid of steps, hand-made features beside the raw signals with a
+liquid context layer over hops, the linear short cut from features to the classes, all widths, and regularisation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from insula.errors import InputError, unknown_name
+from insula.models.blocks.attention import RingAttention
+from insula.models.blocks.encoders import ShapeEncoder, SpectralEncoder, samples_per_step, to_grid
+from insula.models.cells.cores import build_core
+from insula.models.cells.liquid import NeuralLTC
+from insula.types import Batch, InputSpec, ModelOutput
+
+FAST = ("eeg", "emg", "audio")
+"""Modalities of the fast branch, read through their spectrum; all others go to the peripheral branch."""
+FAST_RATE_HZ = 32.0
+"""A slower one (an amplitude a second, say) does not oscillate and goes to the peripheral branch."""
+
+
+@dataclass(frozen=True)
+class FusionSize:
+    """Widths and rates of one size."""
+
+    spatial: int
+    filters: int
+    width: int
+    units: int
+    token: int
+    latent: int
+    fast_hz: float
+    heads: int = 2
+    sub_steps: int = 2
+
+
+SIZES = {
+    "small": FusionSize(spatial=12, filters=3, width=24, units=24, token=32, latent=24, fast_hz=8.0),
+    "medium": FusionSize(spatial=24, filters=4, width=48, units=64, token=64, latent=48, fast_hz=16.0, heads=4),
+}
+TIME_CONSTANTS = ("learned", "frozen", "equal")
+SETTLE_S = 1e5
+"""Elapsed seconds given to a layer's first observed step, so that it starts at its fixed point."""
+REST, REST_GAIN = 1 / 3, 6.0
+"""A bank neuron of gain 1/tau and reversal 1 rests at 1/3 and answers a deviation of its column by about 1/6."""
+CONTEXT_COLUMNS = 32
+"""Most columns that the context bank reads; more features are projected to as many first."""
+BRANCH_TAU_S = {"fast": (0.02, 2.0), "peripheral": (1.0, 600.0), "context": (10.0, 600.0)}
+
+
+class LiquidFusion(nn.Module):
+    """Liquid fusion network; ``core`` puts an exponential average or a GRU in the liquid layers' place.
+
+    Attention ``"time"`` is (B, N, heads, R) over the ring of recent tokens, newest last. ``sequence`` reads many hops
+    at once and answers at the end of each; ``forward`` answers once, at the end. Both carry the same state, so that a
+    whole pass equals any chunking in hops.
+    """
+
+    streaming = True
+    modalities_required: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        spec: InputSpec,
+        size: str = "small",
+        *,
+        core: str = "liquid",
+        time_constants: str = "learned",
+        dropout: float = 0.3,
+        reconstruction: float = 0.1,
+        ridge: float = 0.1,
+        deep_gain: float = 0.3,
+        use_raw: bool = True,
+        use_features: bool = True,
+        use_context: bool = True,
+        shortcut: bool = True,
+    ) -> None:
+        super().__init__()
+        if size not in SIZES:
+            raise unknown_name("size", size, SIZES)
+        if not (use_raw or use_features):
+            raise InputError("use_raw and use_features both off; expected one of them on.")
+        self.spec, self.size, self.core = spec, SIZES[size], core
+        self.reconstruction, self.ridge, self.deep_gain = reconstruction, ridge, deep_gain
+        self.grid_hz, self.per_token = _grid(spec)
+        self.fast_hz = max(self.size.fast_hz, self.grid_hz)
+        fast = [m for m, (_, rate_hz) in spec.signals.items() if m in FAST and rate_hz >= FAST_RATE_HZ]
+        self.fast = [m for m in fast if use_raw]
+        self.slow = [m for m in spec.signals if m not in fast and use_raw]
+        self.columns = {m: n for m, n in spec.features.items() if n and use_features}
+        self.dropout = nn.Dropout(dropout)
+        widths: dict[str, int] = {}
+        self._build_raw(widths)
+        self._build_features(widths, use_context, shortcut)
+        if spec.traits:
+            self.traits = nn.Sequential(nn.Linear(2 * spec.traits, 8), nn.GELU())
+            widths["traits"] = 8
+        self.widths = widths
+        total = sum(widths.values())
+        s = self.size
+        self.encode = nn.Sequential(nn.LayerNorm(total), nn.Dropout(dropout), nn.Linear(total, s.latent), nn.GELU())
+        self.decode = nn.Linear(s.latent, total)
+        self.classify = nn.Linear(s.latent, spec.outputs)
+        fix_time_constants(self, time_constants)
+
+    def liquid_layers(self) -> dict[str, NeuralLTC]:
+        """The liquid layers by branch: ``fast``, ``peripheral``, ``context``; empty with another core."""
+        found = {"fast": "fast_core", "peripheral": "slow_core", "context": "context_core"}
+        layers = {branch: getattr(self, name, None) for branch, name in found.items()}
+        return {branch: layer for branch, layer in layers.items() if isinstance(layer, NeuralLTC)}
+
+    def _build_raw(self, widths: dict[str, int]) -> None:
+        s, spec = self.size, self.spec
+        self.encoders = nn.ModuleDict()
+        self.token_parts: dict[str, int] = {}
+        for m in (*self.fast, *self.slow):
+            channels, rate_hz = spec.signals[m]
+            if m in self.fast:
+                step = samples_per_step(rate_hz, self.fast_hz)
+                taps = min(round(rate_hz / 4) + 1, 65)
+                self.encoders[m] = SpectralEncoder(
+                    channels, step, s.width, min(s.spatial, 2 * channels), s.filters, taps
+                )
+            else:
+                self.encoders[m] = ShapeEncoder(channels, samples_per_step(rate_hz, self.grid_hz), s.width)
+        if self.fast:
+            self.fast_core, units = build_core(
+                self.core, s.width * len(self.fast), s.units, BRANCH_TAU_S["fast"], s.sub_steps
+            )
+            self.token_parts["fast"] = units
+        if self.slow:
+            self.slow_core, units = build_core(
+                self.core, s.width * len(self.slow), s.units, BRANCH_TAU_S["peripheral"], s.sub_steps
+            )
+            self.token_parts["peripheral"] = units
+        if self.token_parts:
+            hops = round(self.spec.window_s / self.spec.hop_s)
+            self.hop_tokens = round(self.spec.hop_s * self.grid_hz) // self.per_token
+            self.tokens = nn.Linear(sum(self.token_parts.values()), s.token)
+            self.attend = RingAttention(s.token, hops * self.hop_tokens, s.heads)
+            widths["attention"] = s.token
+            widths |= {f"{name}_state": n for name, n in self.token_parts.items()}
+
+    def _build_features(self, widths: dict[str, int], use_context: bool, shortcut: bool) -> None:
+        if not self.columns:
+            return
+        count, s = sum(self.columns.values()), self.size
+        self.features = nn.Sequential(nn.Linear(2 * count, s.width), nn.GELU())
+        widths["features"] = s.width
+        linear = count
+        if use_context:
+            bank = min(count, CONTEXT_COLUMNS)
+            self.context_in = nn.Linear(count, bank)
+            self.context_core, units = build_core(self.core, bank, 2 * bank, BRANCH_TAU_S["context"], s.sub_steps)
+            start_as_bank(self.context_in, self.context_core)
+            widths["context"] = units
+            linear += units
+        if shortcut:
+            self.shortcut = nn.Linear(linear, self.spec.outputs)
+            nn.init.zeros_(self.shortcut.weight)
+
+    # -- one step or many ---------------------------------------------------------------------------------------
+
+    def forward(self, batch: Batch, state: Mapping[str, Any] | None = None) -> ModelOutput:
+        """Read new samples (a whole number of hops) and answer at their end: logits (B, K), embedding (B, H)."""
+        hops = self._hops(batch)
+        features = {m: _last_hop(v, hops) for m, v in batch.features.items()}
+        present = batch.present.unsqueeze(1).expand(-1, hops, -1)
+        out = self.sequence(replace(batch, features=features, present=present), state)
+        return ModelOutput(
+            out.logits[:, -1],
+            out.embedding[:, -1],
+            out.state,
+            {name: value[:, -1] for name, value in out.attention.items()},
+            {name: value[:, -1] for name, value in out.extras.items()},
+        )
+
+    def sequence(self, batch: Batch, state: Mapping[str, Any] | None = None) -> ModelOutput:
+        """Read N hops at once and answer at the end of each.
+
+        ``batch.features[m]`` is (B, N, F_m) and ``batch.present`` (B, N, M) here. Returns logits (B, N, K) and
+        embedding (B, N, H).
+        """
+        old = dict(state) if state is not None else {}
+        new: dict[str, Any] = {}
+        branches: dict[str, Tensor] = {}
+        attention: dict[str, Tensor] = {}
+        hops = self._hops(batch)
+        if self.token_parts:
+            self._raw_branches(batch, hops, old, new, branches, attention)
+        values, valid = self._feature_matrix(batch, hops)
+        if values is not None and valid is not None:
+            branches["features"] = self.features(torch.cat([self.dropout(values), valid], -1))
+            if hasattr(self, "context_core"):
+                branches["context"] = self._context(values, valid.any(-1), old, new)
+        if self.spec.traits:
+            known = torch.isfinite(batch.traits)
+            traits = torch.cat([torch.nan_to_num(batch.traits), known.to(batch.traits.dtype)], -1)
+            branches["traits"] = self.traits(traits).unsqueeze(1).expand(-1, hops, -1)
+        joint = torch.cat([branches[name] for name in self.widths], -1)  # (B, N, total)
+        latent = self.encode(joint)
+        logits = self.classify(self.dropout(latent))
+        if hasattr(self, "shortcut") and values is not None:
+            read = values if "context" not in branches else torch.cat([values, branches["context"]], -1)
+            logits = self.deep_gain * logits + self.shortcut(self.dropout(read))
+        target = F.layer_norm(joint.detach(), joint.shape[-1:])
+        gap = (self.decode(latent) - target).square().mean(-1)  # (B, N)
+        penalty = self.reconstruction * gap
+        if hasattr(self, "shortcut"):
+            penalty = penalty + self.ridge * self.shortcut.weight.square().sum()
+        extras = {"reconstruction": gap, "penalty": penalty}
+        return ModelOutput(logits, latent, new, attention, extras)
+
+    # -- branches -----------------------------------------------------------------------------------------------
+
+    def _hops(self, batch: Batch) -> int:
+        for m, (_, rate_hz) in self.spec.signals.items():
+            samples = batch.signals[m].shape[-1]
+            hop = round(rate_hz * self.spec.hop_s)
+            if samples == 0 or samples % hop:
+                raise InputError(f"{samples} samples of {m}; expected a whole number of hops of {hop} samples.")
+            return samples // hop
+        raise InputError("a batch without signals; expected at least one modality.")
+
+    def _raw_branches(
+        self,
+        batch: Batch,
+        hops: int,
+        old: dict[str, Any],
+        new: dict[str, Any],
+        branches: dict[str, Tensor],
+        attention: dict[str, Tensor],
+    ) -> None:
+        parts: list[Tensor] = []
+        filled: list[Tensor] = []
+        for name, members, grid_hz in (("fast", self.fast, self.fast_hz), ("peripheral", self.slow, self.grid_hz)):
+            if not members:
+                continue
+            inputs, elapsed, seen = self._steps(batch, members, grid_hz, old, new)
+            core = self.fast_core if name == "fast" else self.slow_core
+            elapsed = _settled(elapsed, seen, name, old, new)
+            outputs, new[name] = core(inputs, elapsed, seen, old.get(name))
+            per_token = round(self.per_token * grid_hz / self.grid_hz)
+            blocks = outputs.unflatten(1, (-1, per_token))  # (B, tokens, per_token, H)
+            parts.append(blocks.mean(2))
+            filled.append(seen.unflatten(1, (-1, per_token)).any(-1))
+            branches[f"{name}_state"] = blocks[:, :, -1].unflatten(1, (hops, -1))[:, :, -1]
+        tokens = torch.tanh(self.tokens(torch.cat(parts, -1)))
+        branches["attention"], attention["time"], new["ring"] = self.attend(
+            tokens, torch.stack(filled).any(0), self.hop_tokens, old.get("ring")
+        )
+
+    def _steps(
+        self, batch: Batch, members: list[str], grid_hz: float, old: dict[str, Any], new: dict[str, Any]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode the members onto one grid: inputs (B, S, width * members), elapsed (B, S, 1), observed (B, S)."""
+        encoded: list[Tensor] = []
+        masks: list[Tensor] = []
+        elapsed: list[Tensor] = []
+        for m in members:
+            step = samples_per_step(self.spec.signals[m][1], grid_hz)
+            out, new[f"{m}_buffer"] = self.encoders[m](batch.signals[m], old.get(f"{m}_buffer"))
+            seen = to_grid(batch.observed[m], step, "any")
+            encoded.append(out * seen.unsqueeze(-1))
+            masks.append(seen)
+            elapsed.append(to_grid(batch.elapsed_s[m].squeeze(-1), step, "sum"))
+        return (
+            self.dropout(torch.cat(encoded, -1)),
+            torch.stack(elapsed).amax(0).unsqueeze(-1),
+            torch.stack(masks).any(0),
+        )
+
+    def _context(self, values: Tensor, seen: Tensor, old: dict[str, Any], new: dict[str, Any]) -> Tensor:
+        """Run the context bank over the hops: (B, N, H)."""
+        elapsed = torch.full_like(values[..., :1], self.spec.hop_s)
+        elapsed = _settled(elapsed, seen, "context", old, new)
+        out: Tensor
+        out, new["context"] = self.context_core(self.context_in(values), elapsed, seen, old.get("context"))
+        if isinstance(self.context_core, NeuralLTC):
+            out = (out - REST) * REST_GAIN
+        return out
+
+    def _feature_matrix(self, batch: Batch, hops: int) -> tuple[Tensor | None, Tensor | None]:
+        """Join the features of all modalities: values (B, N, F) with 0 for invalid ones, and validity (B, N, F)."""
+        if not self.columns:
+            return None, None
+        blocks = []
+        for m, count in self.columns.items():
+            block = batch.features.get(m)
+            if block is None:
+                block = batch.traits.new_full((batch.traits.shape[0], hops, count), math.nan)
+            blocks.append(block)
+        joined = torch.cat(blocks, -1)
+        valid = torch.isfinite(joined)
+        return torch.nan_to_num(joined).clamp(-5, 5), valid.to(joined.dtype)
+
+
+def start_as_bank(project: nn.Linear, core: nn.Module) -> None:
+    """Start a context layer as a bank: two neurons a column, each driven by its own column, hardly coupled.
+
+    (?) Our choice: a linear readout of such a bank is a running mean of the features at two speeds, which the liquid
+    layer then bends as the data ask. Other cores keep their own start.
+    """
+    bank = project.out_features
+    with torch.no_grad():
+        if project.in_features == bank:
+            project.weight.copy_(torch.eye(bank))
+            project.bias.zero_()
+        if isinstance(core, NeuralLTC):
+            selection = torch.eye(bank).repeat(1, 2)  # (bank, 2 * bank)
+            core.input_weight.copy_(1.5 * selection)
+            core.recurrent_weight.mul_(0.1)
+            core.reversal.fill_(1.0)
+
+
+def fix_time_constants(model: LiquidFusion, how: str) -> None:
+    """Controls of the liquid layers: ``learned``, ``frozen`` at their start, or all ``equal`` (and frozen)."""
+    if how not in TIME_CONSTANTS:
+        raise unknown_name("time_constants", how, TIME_CONSTANTS)
+    if how == "learned":
+        return
+    for layer in model.liquid_layers().values():
+        if how == "equal":
+            with torch.no_grad():
+                middle = layer.log_tau.mean()
+                layer.log_tau.copy_(middle.expand_as(layer.log_tau))
+                layer.log_gain.copy_(-layer.log_tau)
+        layer.log_tau.requires_grad_(False)
+
+
+def _settled(elapsed: Tensor, seen: Tensor, name: str, old: dict[str, Any], new: dict[str, Any]) -> Tensor:
+    """Give the first observed step of a stretch so much time that the layer begins at its fixed point.
+
+    (?) Our choice: from zeros, slow neurons would tell how long the trial has lasted, which is a clock. elapsed
+    (B, T, 1), seen (B, T); whether anything was observed before travels in the state.
+    """
+    before = old.get(f"{name}_began")
+    if before is None:
+        before = torch.zeros_like(seen[:, :1])
+    began = torch.cat([before, seen], 1).cumsum(1) > 0  # (B, T + 1)
+    new[f"{name}_began"] = began[:, -1:]
+    first = (began[:, 1:] & ~began[:, :-1]).unsqueeze(-1)
+    return torch.where(first, torch.full_like(elapsed, SETTLE_S), elapsed)
+
+
+def _last_hop(features: Tensor, hops: int) -> Tensor:
+    """Place features (B, F) at the last of N hops and mark the hops before as not valid: (B, N, F)."""
+    if hops == 1:
+        return features.unsqueeze(1)
+    before = features.new_full((features.shape[0], hops - 1, features.shape[1]), math.nan)
+    return torch.cat([before, features.unsqueeze(1)], 1)
+
+
+def _grid(spec: InputSpec) -> tuple[float, int]:
+    """Choose the peripheral grid in Hz and the grid steps a token: about 16 tokens a window, whole ones a hop."""
+    grid_hz = 4.0 if spec.hop_s < 5 else 1.0
+    steps = spec.hop_s * grid_hz
+    if abs(steps - round(steps)) > 1e-9:
+        raise InputError(f"hop_s {spec.hop_s:g}; expected a multiple of {1 / grid_hz:g} s for the liquid network.")
+    wanted = max(1.0, spec.window_s * grid_hz / 16)
+    divisors = [d for d in range(1, round(steps) + 1) if round(steps) % d == 0]
+    return grid_hz, max(d for d in divisors if d <= wanted)

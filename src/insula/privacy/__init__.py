@@ -1,0 +1,1 @@
+"""A person removed: what lies where, and what changes."""

@@ -1,0 +1,388 @@
+"""Remove a person from what insula wrote: results, models' bookkeeping, grids of cells, tables and stores."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from insula.errors import DataError, InputError, unknown_name
+from insula.evaluation.results import Result
+from insula.explain.analyses import pairs
+from insula.files import person_folder, replacing
+from insula.grid.run import locked
+from insula.learning.estimator import digest
+from insula.privacy.names import COLUMNS, Name
+from insula.privacy.survey import Found, model_people, named, read_json, survey, traces
+from insula.protocols.protocols import PROTOCOLS
+from insula.report import write
+
+MARK = "must_be_retrained"
+"""Key of ``training.json`` that lists why a model must be trained again."""
+_BEFORE = "computed before a person was removed"
+_ANEW = ("pairs", "data", "energy")
+"""Analyses that are computed anew or hold nothing of people; the others are marked."""
+_LEDGER = ("ledger.html", "ledger.md")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change: ``files`` are rewritten or removed by it, ``whole`` says that the folder ``path`` goes."""
+
+    path: Path
+    what: str
+    act: Callable[[], object] = field(compare=False, repr=False)
+    files: frozenset[Path] = frozenset()
+    whole: bool = False
+
+    def covers(self, path: Path) -> bool:
+        return path in self.files or (self.whole and (path == self.path or self.path in path.parents))
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was done (or would be, in a dry run), which models to train again, and what could not be cleaned.
+
+    ``ordinary`` says that the name is a number or a common word, which was looked for only where a person is meant.
+    """
+
+    person: str
+    ordinary: bool
+    done: tuple[tuple[Path, str], ...]
+    retrain: tuple[tuple[Path, str], ...]
+    leftovers: tuple[tuple[Path, str], ...]
+    dry_run: bool = False
+
+
+def forget(person: str, folders: Sequence[str | Path], *, dry_run: bool = False) -> Forgotten:
+    """Remove a person from everything insula wrote under ``folders``, then look through every file for the name.
+
+    Each result, model and table is replaced whole or not at all; a second run goes on where a first one was stopped.
+
+    Raises
+    ------
+    InputError : no such folder, or nobody of that name in them.
+    """
+    roots = _roots(folders)
+    found = survey(roots)
+    name = Name(person, found.people, found.words)
+    if name.name not in found.people and not any(named(root, name) for root in roots):
+        raise unknown_name("person", person, found.people)
+    steps, retrain = _plan(found, name)
+    if not dry_run:
+        with ExitStack() as stack:
+            for grid in found.grids:
+                stack.enter_context(locked(grid))
+            for step in steps:
+                step.act()
+    left = [
+        (path, where)
+        for root in roots
+        for path, where in traces(root, name)
+        if not (dry_run and any(s.covers(path) for s in steps))
+    ]
+    done = tuple((s.path, s.what) for s in steps)
+    return Forgotten(name.name, name.ordinary, done, tuple(retrain), tuple(dict.fromkeys(left)), dry_run)
+
+
+def retraining_note(folder: str | Path) -> str:
+    """Why the model in a folder must be trained again; empty where nothing speaks for it."""
+    story = read_json(Path(folder) / "training.json")
+    marks = story.get(MARK) if isinstance(story, dict) else None
+    return "; ".join(map(str, marks)) if isinstance(marks, list) else ""
+
+
+def _roots(folders: Sequence[str | Path]) -> list[Path]:
+    found: list[Path] = []
+    for folder in folders:
+        path = Path(folder).resolve()
+        if not path.is_dir():
+            raise InputError(f"{folder}; expected a folder that insula wrote, or one that holds such. Correct --in.")
+        found.append(path)
+    if not found:
+        raise InputError("no folder to look in; expected one or more. Add --in DIR.")
+    return [p for p in dict.fromkeys(found) if not any(other in p.parents for other in found)]
+
+
+def _plan(found: Found, name: Name) -> tuple[list[Step], list[tuple[Path, str]]]:
+    """Models first, since what they were trained on is known from the results around them."""
+    steps: list[Step] = []
+    retrain: list[tuple[Path, str]] = []
+    for folder in found.models:
+        trained = _trained(folder, name, found)
+        if _only(folder, name, found):
+            steps.append(
+                Step(
+                    folder, "model removed: nobody else it was trained on is left", partial(_remove, folder), whole=True
+                )
+            )
+        elif trained or named(folder, name):
+            files = frozenset(folder / f for f in ("estimator.json", "training.json", "model.json"))
+            what = "the person removed from the model's bookkeeping"
+            steps.append(Step(folder, what, partial(_clean_model, folder, name, trained), files))
+        if trained and not _only(folder, name, found):
+            retrain.append((folder, trained))
+    for path in found.stores:
+        if name.name in found.people_of[path]:
+            what = "the person's trials removed from the store"
+            steps.append(Step(path, what, partial(_clean_store, path, name), whole=True))
+    for path in found.tables:
+        if name.name in found.people_of[path]:
+            steps.append(Step(path, "the person's rows removed", partial(_clean_table, path, name), frozenset({path})))
+    touched: set[Path] = set()
+    for folder in found.results:
+        if name.name in found.people_of[folder] or any(named(folder / f, name) for f in _FILES):
+            steps.append(_result(folder, name))
+            touched.add(folder)
+    for grid in found.grids:
+        changed = any(grid in folder.parents for folder in touched)
+        steps += [_ledger(grid / page) for page in _LEDGER if changed and (grid / page).is_file()]
+        rest = [grid / "workers.log", *sorted(grid.glob("ended/*.json")), *sorted(grid.glob("cells/*/cell.json"))]
+        steps += [
+            Step(path, "the name removed", partial(_clean_file, path, name), frozenset({path}))
+            for path in rest
+            if path.parent not in touched and path.is_file() and named(path, name)
+        ]
+    return steps, retrain
+
+
+# -- results -----------------------------------------------------------------------------------------------------------
+
+_FILES = ("result.json", "predictions.parquet", "report.html", "report.json", "cell.json")
+
+
+def _result(folder: Path, name: Name) -> Step:
+    result = Result.load(folder)
+    files = frozenset(folder / f for f in _FILES)
+    rows = int(result.predictions["subject"].map(name.is_).sum())
+    stays = result.predictions.loc[~result.predictions["subject"].map(name.is_), "subject"].nunique()
+    known = PROTOCOLS.get(str(result.protocol.get("name")))
+    needed = 1 if known is None or known.personal else 2
+    if stays < needed:
+        why = "nobody is left" if not stays else f"{stays} person is left, {result.protocol['name']} needs {needed}"
+        what = f"result removed: {why}"
+        return Step(folder, what, partial(_remove_result, folder), files | {folder / "model"}, stays == 0)
+    page = (folder / "report.html").is_file()
+    what = f"{rows:,} of {len(result.predictions):,} predictions removed, scores computed anew"
+    return Step(folder, what + (", page written again" if page else ""), partial(_clean_result, folder, name), files)
+
+
+def _clean_result(folder: Path, name: Name) -> None:
+    result = without(Result.load(folder), name)
+    with _renewed(folder) as work:
+        result.save(work)
+        if (work / "report.html").is_file():
+            write(result, work / "report.html")
+        if (work / "cell.json").is_file():
+            _clean_file(work / "cell.json", name)
+
+
+def without(result: Result, name: Name) -> Result:
+    """Return a result without a person; what needs more than the predictions of the others is kept and marked."""
+    mine = result.predictions["subject"].map(name.is_)
+    rows = result.predictions[~mine].copy()
+    for column in rows.columns:
+        if column not in ("system", "y_true", "y_pred") and pd.api.types.is_string_dtype(rows[column]):
+            texts = {t: name.without(t) for t in rows[column].dropna().unique() if isinstance(t, str)}
+            rows[column] = [texts.get(v, v) for v in rows[column]]
+    analyses = dict(name.cleaned(result.analyses) or {})
+    stale = [k for k, v in analyses.items() if k not in _ANEW and isinstance(v, dict)]
+    for key in stale:
+        analyses[key] = {**analyses[key], "note": "; ".join(filter(None, [analyses[key].get("note"), _BEFORE]))}
+    if isinstance(analyses.get("data"), dict):
+        analyses["data"] = _counts(analyses["data"], result, name)
+    nulls = {k: {**v, "text": f"{v.get('text', '')} ({_BEFORE})".strip()} for k, v in result.nulls.items()}
+    systems = tuple(
+        replace(s, notes=tuple(name.cleaned({"notes": list(s.notes)})["notes"])) for s in result.systems
+    )  # fmt: skip
+    protocol = name.cleaned(result.protocol)
+    protocol["notes"] = [*protocol.get("notes", ()), _said(result, [*stale, *(["null test"] if nulls else [])])]
+    provenance = name.cleaned(result.provenance)
+    provenance["people_removed"] = int(provenance.get("people_removed", 0)) + 1
+    cleaned = Result(
+        target=result.target,
+        classes=result.classes,
+        protocol=protocol,
+        systems=systems,
+        predictions=rows,
+        config=name.cleaned(result.config),
+        provenance=provenance,
+        nulls=nulls,
+        analyses=analyses,
+        version=result.version,
+    )
+    return cleaned.with_analyses(pairs=pairs(cleaned)) if "pairs" in analyses else cleaned
+
+
+def _said(result: Result, stale: Sequence[str]) -> str:
+    """One note for the page: what is new, what is old, and who had learned from the person."""
+    text = (
+        f"a person was removed on {datetime.now(UTC).date()}; scores, intervals and contrasts are those of the others"
+    )
+    if stale:
+        text += f"; {_BEFORE}: {', '.join(s.replace('_', ' ') for s in stale)}"
+    known = PROTOCOLS.get(str(result.protocol.get("name")))
+    return text if known is not None and known.personal else f"{text}; the models had learned from that person"
+
+
+def _counts(data: dict[str, Any], result: Result, name: Name) -> dict[str, Any]:
+    """Counts of the data without the person's sessions, trials and windows, as far as they were predicted."""
+    rows = result.of(result.systems[0].name)
+    own = rows[rows["subject"].map(name.is_)]
+    if not len(own):
+        return data
+    parts = {
+        "people": 1,
+        "sessions": len(own[["subject", "session"]].drop_duplicates()),
+        "trials": len(own[["subject", "session", "trial"]].drop_duplicates()),
+        "windows": len(own),
+    }
+    out = {k: v - parts[k] if k in parts and isinstance(v, int) else v for k, v in data.items()}
+    return {**out, "other_figures": _BEFORE}
+
+
+def _remove_result(folder: Path) -> None:
+    """Remove a result's files and models; the folder too unless it holds something else."""
+    if (folder / "cell.json").is_file():
+        _remove(folder)
+        return
+    for file in _FILES[::-1]:  # result.json last: what is left of a crash is still known for a result
+        (folder / file).unlink(missing_ok=True)
+    if (folder / "model").is_dir():
+        _remove(folder / "model")
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _ledger(page: Path) -> Step:
+    return Step(page, "removed: its figures held the person; write it again with `insula ledger`", page.unlink,
+                frozenset({page}))  # fmt: skip
+
+
+# -- models ------------------------------------------------------------------------------------------------------------
+
+
+def _trained(folder: Path, name: Name, found: Found) -> str:
+    """Say why a model must be trained again without the person; empty where it never saw them."""
+    people = model_people(folder)
+    if people:
+        return "it was trained on the person's recordings" if name.name in people else ""
+    around = found.people_of.get(folder.parent)
+    if folder.name == "model" and around is not None:
+        return "it was trained on the person's recordings" if name.name in around else ""
+    if folder.parent.name == "model" and folder.parent.parent in found.people_of:
+        return ""  # the personal model of somebody else
+    return "it may have been trained on the person's recordings: its bookkeeping names nobody"
+
+
+def _only(folder: Path, name: Name, found: Found) -> bool:
+    """Whether a model was trained on this person alone."""
+    people = model_people(folder)
+    personal = folder.parent.name == "model" and folder.parent.parent in found.people_of
+    return people == {name.name} or (personal and folder.name == person_folder(name.name))
+
+
+def _clean_model(folder: Path, name: Name, trained: str) -> None:
+    with _renewed(folder) as work:
+        path = work / "estimator.json"
+        data = read_json(path)
+        if isinstance(data, dict):
+            stored = data.pop("sha256", None)
+            whole = stored == digest(data)
+            for part in ("normaliser", "scaler"):
+                people = data.get(part, {}).get("people", {})
+                data[part] = {**data[part], "people": {k: v for k, v in people.items() if not name.is_(k)}}
+            # a description that was changed by hand stays one that is refused
+            _write(path, json.dumps({**data, "sha256": digest(data) if whole else stored}, indent=1))
+        for file in ("training.json", "model.json"):
+            if (work / file).is_file():
+                _clean_file(work / file, name)
+        if trained:
+            story = read_json(work / "training.json")
+            story = story if isinstance(story, dict) else {}
+            why = f"{trained.replace('the person', 'a person').split(':')[0]}, removed on {datetime.now(UTC).date()}"
+            marks = [*story.get(MARK, []), why]
+            _write(work / "training.json", json.dumps({**story, MARK: list(dict.fromkeys(marks))}, indent=1))
+
+
+# -- tables, stores, single files --------------------------------------------------------------------------------------
+
+
+def _clean_store(path: Path, name: Name) -> None:
+    from insula.windows.store import Store
+
+    store = Store(path)
+    for person in filter(name.is_, store.people()):
+        store.forget(person)
+
+
+def _clean_table(path: Path, name: Name) -> None:
+    """Drop rows of a CSV, every other field as it was; a table of nobody is removed."""
+    with path.open(encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    at = next(head.index(c) for c in COLUMNS if c in head)
+    rows = [r for r in rows if not name.is_(r[at])]
+    if not rows:
+        path.unlink()
+        return
+    work = path.with_name(f".{uuid.uuid4().hex}.partial")
+    try:
+        with work.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([head, *rows])
+        os.replace(work, path)
+    finally:
+        work.unlink(missing_ok=True)
+
+
+def _clean_file(path: Path, name: Name) -> None:
+    """Rewrite a JSON file or a text without the name."""
+    if path.suffix == ".json":
+        value = read_json(path)
+        if value is None:
+            raise DataError(f"{path} cannot be read; expected JSON that insula wrote. Remove it.")
+        _write(path, json.dumps(name.cleaned(value), indent=1))
+        return
+    _write(path, name.without(path.read_text(encoding="utf-8", errors="replace")))
+
+
+def _write(path: Path, text: str) -> None:
+    work = path.with_name(f".{uuid.uuid4().hex}.partial")
+    try:
+        work.write_text(text, encoding="utf-8")
+        os.replace(work, path)
+    finally:
+        work.unlink(missing_ok=True)
+
+
+@contextmanager
+def _renewed(folder: Path) -> Iterator[Path]:
+    """Give a copy of a folder to change, which takes its place once it is complete."""
+    with replacing(folder) as work:
+        shutil.copytree(folder, work, dirs_exist_ok=True, copy_function=_link)
+        yield work
+
+
+def _link(source: str, target: str) -> None:
+    """A second name of the same file: every writer here replaces files and changes none in place."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder: it is out of the way at once, whatever happens next."""
+    away = folder.with_name(f".{uuid.uuid4().hex}.old")
+    os.replace(folder, away)
+    shutil.rmtree(away)

@@ -1,0 +1,1 @@
+"""Protocols by name: how windows are split, which units stay whole."""

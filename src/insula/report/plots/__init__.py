@@ -1,0 +1,60 @@
+"""Pictures as inline SVG: the only place that knows matplotlib.
+
+Every function takes plain numbers and a width in CSS pixels, and returns one SVG string whose colours are CSS
+variables (`css_variables`) and whose letters are text.
+"""
+
+from insula.report.plots.cost import CostPoint, GatePoint, energy, gate
+from insula.report.plots.electrodes import ElectrodeMap, electrode_heads, electrode_matrices
+from insula.report.plots.inside import Attention, attention, latent, retention, seconds, time_constants
+from insula.report.plots.people import PersonScore, Strip, per_person, timeline
+from insula.report.plots.quality import Strips, quality
+from insula.report.plots.scores import (
+    Interval,
+    Line,
+    ReliabilityBin,
+    confusion,
+    intervals,
+    null_histogram,
+    reliability,
+    true_against_predicted,
+)
+from insula.report.plots.spikes import SpikeBill, spikes
+from insula.report.plots.style import INKS, NARROW_PX, WIDE_PX, class_inks, css_variables
+
+__all__ = [
+    "INKS",
+    "NARROW_PX",
+    "WIDE_PX",
+    "Attention",
+    "CostPoint",
+    "ElectrodeMap",
+    "GatePoint",
+    "Interval",
+    "Line",
+    "PersonScore",
+    "ReliabilityBin",
+    "SpikeBill",
+    "Strip",
+    "Strips",
+    "attention",
+    "class_inks",
+    "confusion",
+    "css_variables",
+    "electrode_heads",
+    "electrode_matrices",
+    "energy",
+    "gate",
+    "intervals",
+    "latent",
+    "null_histogram",
+    "per_person",
+    "quality",
+    "reliability",
+    "retention",
+    "seconds",
+    "spikes",
+    "time_constants",
+    "timeline",
+    "true_against_predicted",
+]

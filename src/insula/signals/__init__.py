@@ -1,0 +1,1 @@
+"""Signals: the recipe, causal cleaning with carried state, flags, hand-made features."""

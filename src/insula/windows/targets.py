@@ -1,0 +1,146 @@
+"""What is to be recognised: a target's name, its kind and its threshold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from insula.errors import InputError, unknown_name
+from insula.types import DoubleArray, IntArray, Label
+
+Told = Label | tuple[Label, ...]
+"""What one trial says about a target: its label, or the two ratings of quadrants."""
+Kind = Literal["auto", "classes", "continuous", "threshold", "quadrants", "median"]
+FORMS = "NAME, NAME>=NUMBER, NAME>median, NAME,NAME>=NUMBER, NAME:classes or NAME:continuous"
+_SYNTAX = re.compile(
+    r"^(?P<name>[\w.-]+)(?:,(?P<second>[\w.-]+))?"
+    r"(?:(?P<op>>=|>|<=|<)(?:(?P<value>-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)|(?P<median>median))|:(?P<kind>classes|continuous))?$"
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target as the user wrote it.
+
+    ``"stress"`` takes text labels as classes and numbers as a continuous target; ``"valence>=5"`` makes two classes;
+    ``"valence,arousal>=5"`` the four quadrants of two ratings (``name`` is ``"valence,arousal"``); ``"valence>median"``
+    two classes about each person's own median, which ``own_median`` takes from training trials only (equal to
+    the median is not above it); ``"valence:classes"`` takes each number as a class of its own.
+    """
+
+    name: str
+    kind: Kind = "auto"
+    op: str = ""
+    value: float = 0.0
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """Read one of `FORMS`."""
+        match = _SYNTAX.match(text.replace(" ", ""))
+        if match is None:
+            raise InputError(f"target {text!r}; expected {FORMS}. Quote it in the shell.")
+        name = match["name"]
+        if match["second"]:
+            if match["value"] is None or match["op"] not in (">=", ">"):
+                raise InputError(f"quadrants {text!r}; expected NAME,NAME>=NUMBER. Say from which number on is high.")
+            if match["second"] == name:
+                raise InputError(f"quadrants {text!r}; expected two ratings. Name another one.")
+            return cls(f"{name},{match['second']}", "quadrants", match["op"], float(match["value"]))
+        if match["median"]:
+            if match["op"] != ">":
+                raise InputError(f"target {text!r}; expected {name}>median: equal to the median is not above it.")
+            return cls(name, "median", ">")
+        if match["op"]:
+            return cls(name, "threshold", match["op"], float(match["value"]))
+        kind: Kind = "auto"
+        if match["kind"]:
+            kind = "classes" if match["kind"] == "classes" else "continuous"
+        return cls(name, kind)
+
+    def __str__(self) -> str:
+        if self.kind == "median":
+            return f"{self.name}>median"
+        if self.kind in ("threshold", "quadrants"):
+            short = f"{self.value:g}"
+            return f"{self.name}{self.op}{short if float(short) == self.value else repr(self.value)}"
+        return self.name if self.kind == "auto" else f"{self.name}:{self.kind}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels a trial needs: one, or the two ratings of quadrants."""
+        return tuple(self.name.split(",")) if self.kind == "quadrants" else (self.name,)
+
+    def of(self, labels: Mapping[str, Label]) -> Told | None:
+        """Return what a trial's labels say (two ratings for quadrants), None where one is missing; NaN is no rating."""
+        told = tuple(v for name in self.names if (v := labels.get(name)) is not None and v == v)
+        if len(told) < len(self.names):
+            return None
+        return told if self.kind == "quadrants" else told[0]
+
+    def encode(self, labels: Sequence[Told]) -> tuple[DoubleArray | IntArray, tuple[str, ...]]:
+        """Turn what `of` returned for each trial into codes and class names.
+
+        A continuous target has values and no classes. One about the person's own median has values and classes: the
+        codes depend on who trains (see `insula.protocols.own_median`).
+        """
+        numeric = all(isinstance(v, int | float) for told in labels for v in _parts(told))
+        if self.kind in ("threshold", "quadrants", "median") and not numeric:
+            raise InputError(f"target {self} on text labels; expected numbers. Use {self.names[0]!r} alone.")
+        if self.kind == "median":
+            return np.asarray(labels, dtype=np.float64), (f"not {self}", str(self))
+        if self.kind in ("threshold", "quadrants"):
+            return self._threshold(np.asarray(labels, dtype=np.float64).reshape(len(labels), -1))
+        if self.kind == "continuous" or (self.kind == "auto" and numeric):
+            if not numeric:
+                raise InputError(f"target {self.name!r} has text labels; expected numbers. Drop ':continuous'.")
+            return np.asarray(labels, dtype=np.float64), ()
+        names = [_class_name(v) for told in labels for v in _parts(told)]
+        classes = tuple(sorted(set(names), key=_class_order))
+        codes = {name: i for i, name in enumerate(classes)}
+        return np.asarray([codes[n] for n in names], dtype=np.int64), classes
+
+    def _threshold(self, values: DoubleArray) -> tuple[IntArray, tuple[str, ...]]:
+        tests = {
+            ">=": values >= self.value,
+            ">": values > self.value,
+            "<=": values <= self.value,
+            "<": values < self.value,
+        }
+        high = tests[self.op].astype(np.int64)  # (trials, 1 or 2)
+        if self.kind == "threshold":
+            return high[:, 0], (f"not {self}", str(self))
+        first, second = self.names
+        classes = tuple(f"{a} {first}, {b} {second}" for a in ("low", "high") for b in ("low", "high"))
+        return 2 * high[:, 0] + high[:, 1], classes
+
+
+def is_own_median(target: str) -> bool:
+    """Say whether a target, as a schema keeps it, is about the person's own median."""
+    return target.endswith(">median")
+
+
+def require_target(target: Target, known: Iterable[str]) -> None:
+    """Raise unless some trial carries the target's name (each of its names)."""
+    names = set(known)
+    for name in target.names:
+        if name not in names:
+            raise unknown_name("target", name, names)
+
+
+def _parts(told: Told) -> tuple[Label, ...]:
+    return told if isinstance(told, tuple) else (told,)
+
+
+def _class_name(value: Label) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _class_order(name: str) -> tuple[int, float, str]:
+    try:
+        return (0, float(name), name)
+    except ValueError:
+        return (1, 0.0, name)

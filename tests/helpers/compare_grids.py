@@ -1,0 +1,59 @@
+"""Small grids and invented cells for tests of `insula.grid`; no number in here was measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from windows_double import make_table, predictions
+
+from insula.evaluation.results import Result, System
+from insula.grid import grid_from
+from insula.grid.cell import Outcome, commit
+
+TINY = {"people": 2, "trials_per_emotion": 2, "trial_s": 8.0, "baseline_s": 4.0}
+
+
+def tables(**changes):
+    """Plain tables of a grid over simulated people: a classical row or two, no network, unless changed."""
+    return {
+        "title": "tiny",
+        "protocols": ["random_windows", {"name": "within_subject", "folds": 2}],
+        "compare": {"rows": ["majority", "prior"], "context": False},
+        "data": [{"name": "simulate", "targets": ["emotion"], "options": TINY}],
+        **changes,
+    }
+
+
+def tiny(**changes):
+    return grid_from(tables(**changes), "tiny")
+
+
+def invent(grid, folder, skill, people=9, seed=0):
+    """Commit an invented result for every cell; ``skill`` maps (system, protocol) to the share of right windows."""
+    table = make_table(people=people, trials=8, windows=4, seed=3)
+    y = table["y"].to_numpy()
+    for i, cell in enumerate(grid.cells):
+        right = skill(cell.system, cell.protocol)
+        if right is None:
+            continue
+        rng = np.random.default_rng([seed, i, cell.experiment.seed])
+        name = cell.experiment.model.name
+        kind = "baseline" if name in ("clock", "majority", "prior", "elapsed") else "classical"
+        kind = "model" if name in ("liquid", "eegnet", "rbtransformer") else kind
+        leaky = cell.protocol in ("random_windows", "within_trial")
+        result = Result(
+            target=cell.target,
+            classes=("a", "b"),
+            protocol={"name": cell.protocol, "leaky": leaky, "folds": 2, "notes": ["a note"]},
+            systems=(System(name, name.capitalize(), kind, leaky=leaky, parameters=7, seconds=1.0),),
+            predictions=predictions(table, np.where(rng.random(len(y)) < right, y, 1 - y), system=name),
+            provenance={"date": "2026-03-04T10:22:31+00:00"},
+            analyses={"energy": {name: {"parameters": 4321, "joules_decision": 2.5e-6, "latency": {"p50_ms": 1.25}}}},
+        )
+        commit(result, Outcome(cell.key, "done", 1.5), folder)
+
+
+def same_predictions(a, b, key):
+    """Whether two folders hold equal predictions of a cell, to the bit."""
+    left, right = (pd.read_parquet(f / "cells" / key / "predictions.parquet") for f in (a, b))
+    pd.testing.assert_frame_equal(left, right, check_exact=True)

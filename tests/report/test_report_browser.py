@@ -1,0 +1,58 @@
+"""The report in a real browser: quiet, whole at 390 and 1280 px, nothing clipped, the table sorts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_result import rendered
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", ["emotions", "stress", "valence"])
+def test_page_in_a_browser(browser: Any, tmp_path: Path, name: str, width: int) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(rendered(name), encoding="utf-8")
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme="dark")
+    sheet = context.new_page()
+    said: list[str] = []
+    asked: list[str] = []
+    sheet.on("console", lambda message: said.append(message.text))
+    sheet.on("pageerror", lambda error: said.append(str(error)))
+    sheet.on("request", lambda request: asked.append(request.url))
+    sheet.goto(file.as_uri())
+    assert said == []
+    assert [u for u in asked if not u.startswith("data:")] == [file.as_uri()]
+    assert sheet.evaluate("document.documentElement.scrollWidth") <= width
+    assert sheet.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 29)"
+    # No letter of a visible picture leaves its frame, and none is drawn smaller than 10.5 px.
+    bad = sheet.evaluate(
+        """() => [...document.querySelectorAll("svg.plot")].filter((s) => s.getClientRects().length).flatMap((s) => {
+            const box = s.getBoundingClientRect(), scale = box.width / s.viewBox.baseVal.width;
+            return [...s.querySelectorAll("text")].filter((t) => {
+                const r = t.getBoundingClientRect();
+                return r.left < box.left - 1 || r.right > box.right + 1 || r.top < box.top - 2
+                    || r.bottom > box.bottom + 2 || parseFloat(getComputedStyle(t).fontSize) * scale < 10.5;
+            }).map((t) => s.parentElement.className + ": " + t.textContent);
+        })"""
+    )
+    assert bad == []
+    context.close()
+
+
+@pytest.mark.slow
+def test_table_sorts_on_a_click(browser: Any, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(rendered("stress"), encoding="utf-8")
+    sheet = browser.new_page()
+    sheet.goto(file.as_uri())
+    sheet.get_by_role("button", name="balanced accuracy").click()
+    read = "[...document.querySelectorAll('tbody tr')].map((r) => parseFloat(r.cells[1].dataset.v))"
+    down = sheet.evaluate(read)
+    assert down == sorted(down, reverse=True)
+    sheet.get_by_role("button", name="balanced accuracy").click()
+    assert sheet.evaluate(read) == down[::-1]
+    assert sheet.locator("th[aria-sort]").count() == 1
+    sheet.close()
