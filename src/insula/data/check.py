@@ -17,6 +17,7 @@ from insula.data.info import Problem
 from insula.data.schedule import Schedule, schedule
 from insula.errors import InputError
 from insula.signals.flags import of_trial
+from insula.signals.grid import window_rows
 from insula.signals.quality import FLAGS
 from insula.signals.recipe import Recipe
 from insula.types import FloatArray, Recording, Trial
@@ -150,36 +151,14 @@ def window_table(recordings: Sequence[Recording], target: str, recipe: Recipe) -
     codes = {name: i for i, name in enumerate(sorted({str(v) for v in labels}))}
     parts: list[pd.DataFrame] = []
     for recording in recordings:
-        begin = recording.trials[0].start_s if recording.trials else 0.0
-        rested = any(t.role == "baseline" for t in recording.trials)
-        opening = begin + (0.0 if rested else recipe.opening_s)
         for index, trial in enumerate(recording.trials):
-            if trial.role != "trial" or target not in trial.labels:
-                continue
-            first = trial.start_s + recipe.guard_s
-            count = int(np.floor((trial.stop_s - first - recipe.window_s) / recipe.hop_s + 1e-9)) + 1
-            start = first + recipe.hop_s * np.arange(max(0, count))
-            stop = start + recipe.window_s
-            start, stop = (x[(stop <= opening + 1e-9) | (start >= opening - 1e-9)] for x in (start, stop))
-            value = trial.labels[target]
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "subject": trial.subject,
-                        "session": trial.session,
-                        "trial": trial.trial,
-                        "stimulus": trial.stimulus,
-                        "trial_index": index,
-                        "start_s": start,
-                        "stop_s": stop,
-                        "elapsed_s": stop - begin,
-                        "role": np.where(stop <= opening + 1e-9, "reference", "scored"),
-                        "y": float(value) if continuous else codes[str(value)],
-                    }
-                )
-            )
+            if trial.role == "trial" and target in trial.labels:
+                value = trial.labels[target]
+                rows = window_rows(recording, index, recipe)
+                if rows is not None:
+                    parts.append(rows.assign(y=float(value) if continuous else codes[str(value)]))
     kept = [part for part in parts if len(part)]
-    return pd.concat(kept, ignore_index=True) if kept else parts[0] if parts else pd.DataFrame()
+    return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
 
 
 def _modalities(trials: Sequence[Trial], recipe: Recipe) -> tuple[ModalitySummary, ...]:

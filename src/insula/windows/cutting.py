@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from insula.errors import DataError, InputError, SchemaError
 from insula.signals import features as feature_functions
 from insula.signals.cleaner import CleanTrial, clean_trial
+from insula.signals.grid import window_rows
 from insula.signals.recipe import Recipe
 from insula.types import ChannelSpec, Recording, Schema, Trial
 from insula.windows.store.arrays import StoredTrial, TrialKey
@@ -189,18 +190,14 @@ def _table(
     """Cut every trial on its grid of hops; return the table and notes on what was too short."""
     parts: list[pd.DataFrame] = []
     short = 0
-    per_window = round(recipe.hops_per_window)
     for person in people:
-        has_baseline = any(t.role == "baseline" for t in person.trials)
-        begin = person.trials[0].start_s if person.trials else 0.0
-        opening = begin + (0.0 if has_baseline else recipe.opening_s)
         for index, trial in enumerate(person.trials):
             if trial.key not in clean:
                 continue
-            part = _trial_rows(trial, index, begin, opening, recipe, per_window, labels.get(trial.key))
+            part = window_rows(person, index, recipe)
             short += part is None
             if part is not None:
-                parts.append(part)
+                parts.append(part.assign(y=labels.get(trial.key, -1)))
     if not parts or not any((p["role"] == "scored").any() for p in parts):
         raise InputError(
             f"no labelled trial of {recipe.guard_s:g} s guard and {recipe.window_s:g} s window or longer; "
@@ -210,36 +207,3 @@ def _table(
     table["y"] = table["y"].astype(np.int64 if discrete else np.float64)
     notes = [f"{short} trials shorter than guard and window left out"] if short else []
     return table, notes
-
-
-def _trial_rows(
-    trial: Trial, index: int, begin: float, opening: float, recipe: Recipe, per_window: int, label: float | None
-) -> pd.DataFrame | None:
-    hops = int(np.floor((trial.stop_s - trial.start_s - recipe.guard_s) / recipe.hop_s + 1e-9))
-    if hops < per_window:
-        return None
-    last = np.arange(per_window - 1, hops)
-    stop = trial.start_s + recipe.guard_s + (last + 1) * recipe.hop_s
-    start = stop - recipe.window_s
-    if trial.role == "baseline":
-        role = np.full(len(last), "reference", dtype=object)
-    else:
-        role = np.where(stop <= opening + 1e-9, "reference", "scored").astype(object)
-    # a window across the end of the opening belongs to neither part
-    keep = (stop <= opening + 1e-9) | (start >= opening - 1e-9) | (trial.role == "baseline")
-    rows = pd.DataFrame(
-        {
-            "subject": trial.subject,
-            "session": trial.session,
-            "trial": trial.trial,
-            "stimulus": trial.stimulus,
-            "trial_index": index,
-            "start_s": start,
-            "stop_s": stop,
-            "elapsed_s": stop - begin,
-            "hop": last,
-            "role": role,
-            "y": -1 if label is None else label,
-        }
-    )
-    return rows[keep]
