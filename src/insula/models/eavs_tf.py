@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from insula.errors import InputError, unknown_name
 from insula.models.blocks.spiking_attention import SpikingBlock
 from insula.models.blocks.spiking_encoders import Grid, ModalityCurrents, tokens_per_hop
+from insula.models.card import ModelCard, Variant
 from insula.models.cells.liquid import NeuralLTC
 from insula.models.cells.neurons import neuron_maker
 from insula.models.cells.spiking import Integrator, SpikeCounter, spike_weights
@@ -75,6 +76,19 @@ class EAVSTF(nn.Module):
 
     modalities_required: tuple[str, ...] = ()
     streaming = True
+    card = ModelCard(
+        title="Spiking transformer (EAVS-TF)",
+        summary="Spiking encoders and spiking self-attention over all modalities",
+        source="only the title is public; the architecture is ours (attention as in Spikformer, arXiv 2209.15425)",
+        step=True,
+        variants={
+            "twin": Variant("Non-spiking twin of the spiking transformer", {"spiking": False}, "twin", usual=True),
+            "liquid_readout": Variant("Spiking transformer with a liquid readout", {"readout": "liquid"}, "core"),
+            "tc_lif": Variant("Spiking transformer of two-compartment neurons", {"neuron": "tc_lif"}, "core"),
+            "fspike": Variant("Spiking transformer of fractional-order neurons", {"neuron": "fspike"}, "core"),
+        },
+        window_cost_s=2.2e-3,
+    )
 
     def __init__(
         self,

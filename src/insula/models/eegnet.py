@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from insula.errors import InputError, unknown_name
+from insula.models.card import ModelCard
 from insula.types import Batch, InputSpec, ModelOutput
 
 SIZES: Mapping[str, tuple[int, int]] = {"small": (8, 2), "medium": (16, 4)}
@@ -65,6 +66,13 @@ class EEGNet(nn.Module):
 
     modalities_required = ("eeg",)
     streaming = False
+    card = ModelCard(
+        title="EEGNet",
+        summary="Temporal, spatial and separable convolutions over raw EEG",
+        source="Lawhern et al. 2018, J. Neural Eng. 15, 056013, arXiv 1611.08024",
+        reads=("eeg",),
+        window_cost_s=1.1e-3,
+    )
 
     def __init__(self, spec: InputSpec, size: str = "small", *, dropout: float = 0.5) -> None:
         super().__init__()

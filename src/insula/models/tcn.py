@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from insula.errors import InputError, unknown_name
+from insula.models.card import ModelCard
 from insula.types import Batch, InputSpec, ModelOutput
 
 SIZES: Mapping[str, int] = {"small": 32, "medium": 64}
@@ -156,6 +157,12 @@ class TemporalConvolution(nn.Module):
 
     modalities_required: tuple[str, ...] = ()
     streaming = False
+    card = ModelCard(
+        title="Temporal convolution",
+        summary="Dilated causal convolutions over all modalities on one grid, weights averaged over the last epochs",
+        source="after SWA-TCN, BSPC 2023; its code is not public",
+        window_cost_s=1.0e-3,
+    )
 
     def __init__(
         self,
