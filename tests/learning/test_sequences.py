@@ -9,9 +9,10 @@ import pytest
 import torch
 from small_cohort import RECIPE, recording, scored, windows
 
-from insula.learning.batches import Prepared, batches, input_spec, spec_of, without
+from insula.learning.batches import Prepared, batches, by_length, input_spec, spec_of, without
 from insula.learning.level import Normaliser
 from insula.learning.scale import SignalScaler
+from insula.learning.train import Feed
 from insula.windows.cutting import cut
 from insula.windows.table import Windows
 
@@ -121,17 +122,41 @@ def test_given_labels_are_used_not_those_of_the_table() -> None:
     np.testing.assert_array_equal(whole.y[keep].numpy(), flipped.y[whole.row[keep].numpy()])
 
 
-def test_batches_hold_every_item_once_and_equal_lengths_together() -> None:
-    found = uneven()
-    prepared = prepare(scored(found), scored(found))
+def test_batches_hold_every_item_once_in_the_order_given() -> None:
+    prepared = prepare(scored(uneven()), scored(uneven()))
     items = prepared.items("trial")
     order = np.random.default_rng(0).permutation(len(items))
     groups = list(batches(items, 3, order))
-    assert sorted(i.trials for g in groups for i in g) == sorted(i.trials for i in items)
-    assert max(map(len, groups)) == 3
-    assert sum(len({len(i) for i in g}) > 1 for g in groups) <= 1
-    again = list(batches(items, 3, order))
-    assert [[i.trials for i in g] for g in again] == [[i.trials for i in g] for g in groups]
+    assert [i.trials for g in groups for i in g] == [items[k].trials for k in order]
+    assert [len(g) for g in groups] == [3, 3, 3, 1]
+    ranked = [len(items[k]) for k in by_length(items)]
+    assert ranked == sorted(ranked)
+
+
+def test_training_batches_mix_classes_whose_trials_differ_in_length() -> None:
+    """Sorted by length, every batch would hold one class: calm trials are short here and tense ones long."""
+    people = []
+    for name in ("ann", "bob", "cat", "dan"):
+        made = recording(name)
+        last = 0.0
+        trials = []
+        for t in made.trials:
+            seconds = 8.0 if t.labels.get("state") == "calm" else 12.0
+            cut_to = {
+                m: replace(s, values=s.values[:, : round(seconds * s.rate_hz)], start_s=last)
+                for m, s in t.signals.items()
+            }
+            trials.append(replace(t, start_s=last, stop_s=last + seconds, signals=cut_to))
+            last += seconds + 2
+        people.append(replace(made, trials=tuple(trials)))
+    found = scored(cut(people, RECIPE, "state"))
+    feed = Feed(prepare(found, found), "trial")
+    lengths = {len(i): set(feed.prepared.y[i.rows[i.rows >= 0]]) for i in feed.items}
+    assert [len(labels) for labels in lengths.values()] == [1, 1]
+    rng = np.random.default_rng(0)
+    parts = [part for _ in range(20) for part in feed.each(4, rng)]
+    single = np.mean([len(part.y[part.weight > 0].unique()) == 1 for part in parts])
+    assert single < 0.25  # by chance 1 of 8; sorted by length 1 of 1
 
 
 def test_without_takes_one_modality_from_the_marked_samples_only() -> None:

@@ -13,7 +13,7 @@ from small_cohort import scored
 from torch import Tensor, nn
 
 from insula.errors import InputError
-from insula.learning.batches import Prepared, input_spec
+from insula.learning.batches import LabelledBatch, Prepared, input_spec
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.train import Feed, TrainConfig, fit, run
 from insula.types import Batch, ModelOutput
@@ -87,7 +87,7 @@ def test_early_stopping_keeps_the_best_epochs_weights(prepared: Prepared) -> Non
     model = Counter()
     history = fit(model, training, validation, config, classes=2, seed=0, device=CPU)
     assert history.best == 2
-    assert history.validation == [4.0, 3.0, 2.0, 5.0, 6.0]  # two worse epochs end it
+    assert history.validation == pytest.approx([4.0, 3.0, 2.0, 5.0, 6.0])  # two worse epochs end it
     assert int(model.steps) == 15  # the weights after the third epoch, not the last ones
     assert not model.training
 
@@ -144,6 +144,39 @@ def test_rare_classes_weigh_more() -> None:
     config = TrainConfig(epochs=60, learning_rate=0.1, average=0.0, weight_decay=0.0)
     fit(model, Feed(estimator.prepare(uneven), "window"), None, config, classes=2, seed=0, device=CPU)
     assert abs((model.bias[0] - model.bias[1]).item()) < 0.15  # unweighted it would be -log 3
+
+
+def test_class_weights_hold_in_batches_of_one_class() -> None:
+    """Batches of one window see one class each; weights that the batch divides away again would leave -log 3."""
+    base = scored()
+    calm, tense = (np.flatnonzero(base.y == k) for k in (0, 1))
+    uneven = base.take(np.concatenate([calm[:10], tense[:30]]))
+    estimator = Estimator(EstimatorConfig(), factory=lambda _: Even()).initialise(uneven)
+    prepared = estimator.prepare(uneven)
+    feed = OneByOne(prepared, "window")
+    config = TrainConfig(epochs=60, learning_rate=0.02, average=0.9, weight_decay=0.0, gradient_clip=1e9)
+    model = estimator.networks[0]
+    fit(model, feed, None, config, classes=2, seed=0, device=CPU)
+    assert abs((model.bias[0] - model.bias[1]).item()) < 0.25
+
+
+class Even(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(2))
+
+    def forward(self, batch: Batch, state: object = None) -> ModelOutput:
+        logits = self.bias.expand(len(batch.traits), 2)
+        return ModelOutput(logits, logits, state)
+
+
+class OneByOne(Feed):
+    def steps(self, size: int) -> int:  # noqa: ARG002  always one
+        return len(self)
+
+    def each(self, size: int, rng: np.random.Generator | None = None) -> Iterator[LabelledBatch]:  # noqa: ARG002
+        rows = np.arange(len(self)) if rng is None else rng.permutation(len(self))
+        return self._cut(np.flatnonzero(self.prepared.asked >= 0)[rows], 1)
 
 
 def test_a_models_own_penalty_is_added(prepared: Prepared) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from command_line import Terminal
 from own_model import MyNet
 from sklearn.base import clone
@@ -27,7 +26,7 @@ from insula.evaluation.run import evaluate
 from insula.learning.batches import LabelledBatch
 from insula.learning.classical import CLASSICAL, ClassicalEstimator
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import Feed, TrainConfig, run
+from insula.learning.train import Feed, TrainConfig
 from insula.learning.weighing import LEAST_WEIGHT, good_rows, trained_on, weights, worst_flags
 from insula.protocols.protocols import split
 from insula.types import ModelOutput
@@ -124,38 +123,6 @@ def test_nonsense_is_refused() -> None:
 # -- the loss ------------------------------------------------------------------------------------------------------
 
 
-def old_loss(model: Any, part: LabelledBatch, weights: Tensor | None, smoothing: float, scope: str) -> Tensor:
-    """The loss as it was before windows had weights; published numbers came from it."""
-    output = run(model, part, scope)
-    keep = part.weight > 0
-    logits = output.logits[keep]
-    y = part.y[keep].to(logits.dtype if weights is None else torch.int64)
-    if weights is None:
-        loss = F.smooth_l1_loss(logits[:, 0], y)
-    else:
-        loss = F.cross_entropy(logits, y, weights, label_smoothing=smoothing)
-    penalty = output.extras.get("penalty")
-    if isinstance(penalty, Tensor):
-        loss = loss + (penalty[keep].mean() if penalty.shape == keep.shape else penalty.mean())
-    return loss
-
-
-@pytest.mark.parametrize("target", ["state", "valence"])
-@pytest.mark.parametrize("scope", ["trial", "window"])
-def test_keeping_everything_trains_to_the_same_bits_as_before(
-    target: str, scope: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Weights of the network and every loss, with validation and modality dropout, class weights and smoothing."""
-    of = scored("eda", "hr", target=target)
-    config = replace(FAST, validation_groups=2)
-    now = fitted(of, config, scope=scope)
-    monkeypatch.setattr(insula.learning.train, "_loss", old_loss)
-    before = fitted(of, config, scope=scope)
-    assert equal(now, before)
-    assert now.histories[0] == before.histories[0]
-    assert len(now.histories[0].validation) == 2
-
-
 class Fixed(torch.nn.Module):
     """Answers what it is told; its penalty is the number of the window."""
 
@@ -177,29 +144,29 @@ def test_weighed_loss_by_hand() -> None:
     model = Fixed(torch.tensor(np.log(p), dtype=torch.float32)[None])
     part = batch([0, 0, 1, 1], [1.0, 0.25, 0.5, 0.0])  # the last one has no label
     weight = torch.tensor([0.5, 2.0])
-    found = insula.learning.train._loss(model, part, weight, 0.0, "trial")
+    found = insula.learning.train._loss(model, part, weight, 0.0, "trial", 7.0)
     losses = -np.log([0.9, 0.4, 0.7])
     own = np.array([1.0 * 0.5, 0.25 * 0.5, 0.5 * 2.0])
-    assert float(found) == pytest.approx((own * losses).sum() / own.sum(), rel=1e-6)
-    smooth = insula.learning.train._loss(model, part, torch.ones(2), 0.1, "trial")
+    assert float(found) == pytest.approx((own * losses).sum() / 7, rel=1e-6)
+    smooth = insula.learning.train._loss(model, part, torch.ones(2), 0.1, "trial", 7.0)
     each = 0.9 * losses + 0.1 * -np.log(p[:3]).mean(1)
-    assert float(smooth) == pytest.approx((np.array([1, 0.25, 0.5]) * each).sum() / 1.75, rel=1e-6)
-    with_penalty = insula.learning.train._loss(Fixed(model.logits, True), part, weight, 0.0, "trial")
-    assert float(with_penalty - found) == pytest.approx((0.25 * 1 + 0.5 * 2) / 1.75, rel=1e-5)
+    assert float(smooth) == pytest.approx((np.array([1, 0.25, 0.5]) * each).sum() / 7, rel=1e-6)
+    with_penalty = insula.learning.train._loss(Fixed(model.logits, True), part, weight, 0.0, "trial", 7.0)
+    assert float(with_penalty - found) == pytest.approx((0.25 * 1 + 0.5 * 2) / 7, rel=1e-5)
 
 
 def test_weighed_loss_of_a_number_by_hand() -> None:
     model = Fixed(torch.tensor([[[0.0], [0.5], [3.0]]]))
-    found = insula.learning.train._loss(model, batch([1.0, 0.0, 0.0], [0.5, 1.0, 0.25]), None, 0.0, "trial")
-    assert float(found) == pytest.approx((0.5 * 0.5 + 1.0 * 0.125 + 0.25 * 2.5) / 1.75)
+    found = insula.learning.train._loss(model, batch([1.0, 0.0, 0.0], [0.5, 1.0, 0.25]), None, 0.0, "trial", 7.0)
+    assert float(found) == pytest.approx((0.5 * 0.5 + 1.0 * 0.125 + 0.25 * 2.5) / 7)
 
 
 def test_a_loss_of_the_models_own_cannot_be_weighed() -> None:
     model = Fixed(torch.zeros(1, 2, 2))
     model.loss = lambda output, target: output.logits.sum() * target.sum()  # type: ignore[assignment]
-    assert float(insula.learning.train._loss(model, batch([0, 1], [1.0, 1.0]), torch.ones(2), 0.0, "trial")) == 0
+    assert float(insula.learning.train._loss(model, batch([0, 1], [1.0, 1.0]), torch.ones(2), 0.0, "trial", 2.0)) == 0
     with pytest.raises(InputError, match="keep or drop"):
-        insula.learning.train._loss(model, batch([0, 1], [1.0, 0.5]), torch.ones(2), 0.0, "trial")
+        insula.learning.train._loss(model, batch([0, 1], [1.0, 0.5]), torch.ones(2), 0.0, "trial", 2.0)
 
 
 def test_classes_are_balanced_by_weight() -> None:

@@ -242,13 +242,17 @@ class Prepared:
 
 
 def batches(items: Sequence[Item], size: int, order: NDArray[np.int64]) -> Iterator[list[Item]]:
-    """Group items of similar length, in the given random order of groups."""
-    ranked = sorted(order.tolist(), key=lambda i: len(items[i]))
-    groups = [ranked[i : i + size] for i in range(0, len(ranked), size)]
-    first_seen = {int(v): i for i, v in enumerate(order)}
-    groups.sort(key=lambda g: first_seen[g[0]])
-    for group in groups:
-        yield [items[i] for i in group]
+    """Group items in the given order, shorter ones are padded.
+
+    Items of similar length are not sought: a trial's length is often its label, and a batch of one class teaches none.
+    """
+    for i in range(0, len(order), size):
+        yield [items[k] for k in order[i : i + size].tolist()]
+
+
+def by_length(items: Sequence[Item]) -> NDArray[np.int64]:
+    """Order that pads least, for passes that train nothing."""
+    return np.argsort([len(item) for item in items], kind="stable")
 
 
 def without(batch: Batch, modality: str, position: int, rows: Tensor | None = None) -> Batch:

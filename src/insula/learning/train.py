@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from insula.errors import InputError
-from insula.learning.batches import Item, LabelledBatch, Prepared, batches, to_device, without
+from insula.learning.batches import Item, LabelledBatch, Prepared, batches, by_length, to_device, without
 from insula.learning.prefetch import prefetched
 from insula.learning.weighing import Quality, require_quality
 from insula.types import ModelOutput
@@ -93,6 +93,12 @@ class Feed:
     def __len__(self) -> int:
         return int((self.prepared.asked >= 0).sum())
 
+    @property
+    def weight(self) -> float:
+        """Sum of the weights of the labelled windows in the loss."""
+        asked = self.prepared.asked
+        return float(self.prepared.weights[asked[asked >= 0]].astype(np.float64).sum())
+
     def steps(self, size: int) -> int:
         """Count the batches of one pass."""
         return -(-len(self) // (16 * size)) if self.scope == "window" else -(-len(self.items) // size)
@@ -114,7 +120,7 @@ class Feed:
         items = self.items
         if rng is not None and self.scope == "session":
             items = [_late_start(item, rng) for item in items]
-        order = np.arange(len(items)) if rng is None else rng.permutation(len(items))
+        order = by_length(items) if rng is None else rng.permutation(len(items))
         for group in batches(items, size, order):
             yield self.prepared.stretches(group)
 
@@ -164,7 +170,8 @@ def fit(
     """Train a model in place and leave the best weights by validation loss in it (the last ones without validation).
 
     ``classes`` is 0 for a continuous target. Class weights are the inverse of the training windows' class counts, a
-    window counting by its own weight.
+    window counting by its own weight. A batch's loss is its weighted sum divided by what a batch of this set weighs in
+    the mean, never by what itself weighs, which would cancel the class weights in a batch of one class.
     A model with ``swa`` True keeps the equal mean of its weights at the ends of the epochs from ``swa_start`` on, with
     the learning rate held there (stochastic weight averaging); it is trained through all epochs.
     """
@@ -173,6 +180,7 @@ def fit(
     groups = _groups(model, config)
     optimiser = torch.optim.AdamW(groups, lr=config.learning_rate)
     steps = config.epochs * training.steps(config.batch_trials)
+    usual = training.weight / training.steps(config.batch_trials)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [g["lr"] for g in groups], total_steps=max(steps, 2))
     weights = _class_weights(training, classes, device)
     first = _averaged_from(model, config.epochs)
@@ -183,7 +191,7 @@ def fit(
         losses = []
         for part in training.each(config.batch_trials, rng):
             part = _drop_modalities(to_device(part, device), config.modality_dropout, rng)
-            loss = _loss(model, part, weights, config.label_smoothing, training.scope)
+            loss = _loss(model, part, weights, config.label_smoothing, training.scope, usual)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
@@ -235,48 +243,45 @@ def run(model: nn.Module, part: LabelledBatch, scope: str) -> ModelOutput:
     )
 
 
-def _loss(model: nn.Module, part: LabelledBatch, weights: Tensor | None, smoothing: float, scope: str) -> Tensor:
-    """Mean loss of the labelled windows, each with its own weight times that of its class."""
+def _loss(
+    model: nn.Module, part: LabelledBatch, weights: Tensor | None, smoothing: float, scope: str, usual: float
+) -> Tensor:
+    """Sum over the labelled windows, each with its own weight times that of its class, divided by ``usual``."""
     output = run(model, part, scope)
     keep = part.weight > 0
     logits, weight = output.logits[keep], part.weight[keep]
     y = part.y[keep].to(logits.dtype if weights is None else torch.int64)
     even = bool((weight == 1).all())
+    share = float(weight.sum()) / usual
     own = getattr(model, "loss", None)
     if own is not None:
         if not even:
             raise InputError(
                 "quality weigh for a model with a loss of its own; expected keep or drop. Use --quality drop."
             )
-        return torch.as_tensor(own(ModelOutput(logits, output.embedding[keep], extras=output.extras), y))
+        return share * torch.as_tensor(own(ModelOutput(logits, output.embedding[keep], extras=output.extras), y))
     if weights is None:
-        loss = _mean(F.smooth_l1_loss(logits[:, 0], y, reduction="none"), weight, even)
-    elif even:
-        loss = F.cross_entropy(logits, y, weights, label_smoothing=smoothing)
+        each = F.smooth_l1_loss(logits[:, 0], y, reduction="none")
     else:
         each = F.cross_entropy(logits, y, weights, label_smoothing=smoothing, reduction="none")
-        loss = (weight * each).sum() / (weight * weights[y]).sum()
+    loss = (weight * each).sum() / usual
     penalty = output.extras.get("penalty")
     if isinstance(penalty, Tensor):
-        loss = loss + (_mean(penalty[keep], weight, even) if penalty.shape == keep.shape else penalty.mean())
+        windows = penalty.shape == keep.shape
+        loss = loss + ((weight * penalty[keep]).sum() / usual if windows else share * penalty.mean())
     return loss
 
 
-def _mean(values: Tensor, weight: Tensor, even: bool) -> Tensor:
-    return values.mean() if even else (weight * values).sum() / weight.sum()
-
-
 def _validate(model: nn.Module, feed: Feed, weights: Tensor | None, config: TrainConfig, device: torch.device) -> float:
+    """Weighted mean loss of a held-out set."""
     model.eval()
-    total, count = 0.0, 0.0
+    total, whole = 0.0, max(feed.weight, 1e-12)
     with torch.no_grad():
         for part in feed.each(4 * config.batch_trials):
             part = to_device(part, device)
-            size = float(part.weight.sum())
-            if size:
-                total += size * float(_loss(model, part, weights, 0.0, feed.scope))
-                count += size
-    return total / max(count, 1.0)
+            if bool((part.weight > 0).any()):
+                total += float(_loss(model, part, weights, 0.0, feed.scope, whole))
+    return total
 
 
 def _class_weights(feed: Feed, classes: int, device: torch.device) -> Tensor | None:
