@@ -23,7 +23,7 @@ Label = str | float
 Role = Literal["trial", "baseline"]
 
 MODALITIES = (
-    "eeg", "eda", "bvp", "temp", "hr", "ibi", "acc", "ppg", "ecg", "resp", "emg", "eog", "eye", "spo2",
+    "eeg", "eda", "bvp", "temp", "hr", "ibi", "acc", "ppg", "ecg", "resp", "emg", "emg_envelope", "eog", "eye", "spo2",
     "face_temp", "eeg_power", "audio", "video",
 )  # fmt: skip
 """Names a signal may have; a reader maps its files onto these."""

@@ -13,6 +13,7 @@ import pytest
 from fixtures_bids import write_bids
 from fixtures_data import lines, write_cogwear, write_e4, write_kerc2021, write_phymer, write_stress_predict
 from fixtures_esports import write_esports
+from fixtures_fmov import write_fmov
 from fixtures_lab_eeg import write_deap, write_eav, write_eegemotions27, write_seed, write_seed_iv, write_seed_v
 from fixtures_wesad import write_wesad
 from hostile_data import CASES
@@ -44,6 +45,7 @@ SEVERAL: Mapping[str, Any] = {
     "eav": lambda root: write_eav(root, people=(2, 11), segments=2, samples=500),
     "eegemotions27": lambda root: write_eegemotions27(root, seconds=1),
     "esports_sensors": lambda root: write_esports(root, seconds=10),
+    "fmov": lambda root: write_fmov(root, clip_s=1.0),
     "kerc2021": lambda root: write_kerc2021(root, samples=4, seconds=2),
     "manifest": _manifest,
     "phymer": lambda root: write_phymer(root, seconds=2),
@@ -58,6 +60,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "kerc2021": {"parts": ("train", "test")},
     "simulate": {"people": 3, "trials_per_emotion": 1, "trial_s": 4.0, "baseline_s": 4.0},
     "eav": {"audio": True},
+    "fmov": {"trial_s": 0.6, "before_s": 0.2},
     "cogwear_e4": {"ppg": True},
 }
 UNLISTED = {"dreamer"}

@@ -12,6 +12,7 @@ from fixtures_bids import write_bids
 from fixtures_data import lines, write_cogwear, write_e4, write_eeg, write_kerc2021, write_phymer, write_stress_predict
 from fixtures_devices import write_embraceplus, write_muse, write_polar, write_shimmer
 from fixtures_esports import write_esports
+from fixtures_fmov import write_fmov
 from fixtures_lab_eeg import (
     write_deap,
     write_dreamer,
@@ -88,6 +89,7 @@ CASES: Mapping[str, Case] = {
     "esports_sensors": Case(
         "esports_sensors", lambda root: write_esports(root, seconds=10), {"subjects": ["amateurs-0"]}, heavy=True
     ),
+    "fmov": Case("fmov", lambda root: write_fmov(root, {"09": 8}, clip_s=1.0), {"trial_s": 0.6, "before_s": 0.2}),
     "kerc2021": Case("kerc2021", lambda root: write_kerc2021(root, samples=2, seconds=2)),
     "manifest-csv": Case("manifest", _csv),
     "manifest-devices": Case("manifest", _devices),

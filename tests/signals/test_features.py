@@ -13,7 +13,7 @@ from insula.signals.features.eda import tonic
 from insula.signals.recipe import DEFAULT_SIGNALS
 from insula.types import ChannelSpec
 
-UNITS = {"eeg": "uV", "eda": "uS", "bvp": "a.u.", "temp": "degC", "hr": "1/min", "ecg": "mV", "acc": "g"}
+UNITS = {"eeg": "uV", "emg": "uV", "eda": "uS", "bvp": "a.u.", "temp": "degC", "hr": "1/min", "ecg": "mV", "acc": "g"}
 
 
 def spec(modality: str, *channels: str) -> ChannelSpec:
@@ -298,3 +298,22 @@ def test_pulse_rate_agrees_with_the_wristband_on_real_recordings(recordings) -> 
         apart.append(np.abs(got - theirs)[np.isfinite(got)])
         assert np.isfinite(got).mean() > 0.9
     assert np.median(np.concatenate(apart)) < 5
+
+
+def test_muscle_amplitude_is_a_logarithm_and_onsets_are_found() -> None:
+    rng = np.random.default_rng(0)
+    t = seconds("emg", 2.0)
+    noise = rng.normal(size=t.size)
+    steady = values_of("emg", noise)
+    assert values_of("emg", 2 * noise)["log_amplitude_emg"] - steady["log_amplitude_emg"] == pytest.approx(np.log(2))
+    growing = values_of("emg", noise * np.exp(1.5 * t))
+    assert growing["slope_emg"] == pytest.approx(1.5 + steady["slope_emg"], abs=0.1)
+    burst = values_of("emg", noise * np.where((t > 1) & (t < 1.5), 10, 1))
+    assert burst["onset_emg"] == pytest.approx(np.log(10), abs=0.5)
+    assert steady["onset_emg"] < 0.5
+    assert values_of("emg", noise * np.exp(-3 * t))["onset_emg"] < 0.2
+    assert np.isnan(values_of("emg", 0 * noise)["log_amplitude_emg"])
+    half = np.arange(t.size) < 0.4 * t.size
+    assert np.isnan(list(values_of("emg", noise, seen=half).values())).all()
+    slow = ChannelSpec(("hand",), 1.0, "a.u.")  # somebody's summary, not EMG
+    assert [c.name for c in columns("emg", slow, 10.0)] == ["mean_hand", "std_hand", "slope_hand"]

@@ -27,7 +27,8 @@ Subjects = Annotated[str | None, typer.Option("--subjects", help="Comma-separate
 Normaliser = Annotated[
     str | None,
     typer.Option(
-        "--normaliser", help="opening, population, person_trials, running or whole_session. Default: by protocol."
+        "--normaliser",
+        help="pre_trial, opening, population, person_trials, running or whole_session. Default: by protocol.",
     ),
 ]
 Window = Annotated[float | None, typer.Option("--window", help="Window in seconds. Default: the data set's recipe.")]

@@ -29,6 +29,7 @@ READERS: dict[str, str] = {
     "eav": "insula.data.readers.eav",
     "eegemotions27": "insula.data.readers.eegemotions27",
     "esports_sensors": "insula.data.readers.esports_sensors",
+    "fmov": "insula.data.readers.fmov",
     "kerc2021": "insula.data.readers.kerc2021",
     "manifest": "insula.data.readers.manifest",
     "phymer": "insula.data.readers.phymer",

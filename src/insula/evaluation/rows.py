@@ -17,6 +17,7 @@ from insula.learning.level import Normaliser
 from insula.learning.train import TrainConfig
 from insula.learning.weighing import Quality
 from insula.protocols.protocols import PROTOCOLS, Split
+from insula.windows.before import rows_before
 from insula.windows.table import Windows
 
 
@@ -139,9 +140,16 @@ def _judged(plans: list[Plan], experiment: Experiment) -> list[Plan]:
 
 
 def default_normaliser(windows: Windows, protocol: str) -> str:
-    """Opening minutes where the windows have reference rows; a personal protocol uses the training trials."""
+    """The seconds before each trial where all have them, else opening minutes where there are some.
+
+    A personal protocol uses the training trials.
+    """
     if PROTOCOLS[protocol].personal:
         return "person_trials"
+    scored = windows.take((windows.table["role"] == "scored").to_numpy())
+    near, _ = rows_before(scored)
+    if near and len(near) == len(scored.table.groupby(["subject", "session", "trial"])):
+        return "pre_trial"
     everything = windows.everything()
     return "opening" if (everything.table["role"] == "reference").any() else "population"
 

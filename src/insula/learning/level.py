@@ -7,22 +7,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from insula.errors import InputError, unknown_name
 from insula.types import BoolArray, DoubleArray, FloatArray, IntArray
+from insula.windows.before import rows_before
 
 if TYPE_CHECKING:
     from insula.windows.table import Windows
 
 KINDS: Mapping[str, str] = {
     "population": "the training rows, for everybody alike",
-    "opening": "the reference rows of the session (its opening minutes or resting baseline), never scored",
+    "opening": "reference rows before the session's first scored one (opening minutes or resting baseline)",
+    "pre_trial": "the baseline seconds right before the trial, known before anything in it is predicted",
     "person_trials": "the person's own training rows",
     "running": "all rows of the session up to this one: causal, session scope",
     "whole_session": "all rows of the session, later ones too: transductive",
 }
 """Kinds of normaliser: where a person's own level comes from."""
 
+_ARRAYS = ("mean", "within", "carry", "centre", "spread")
 _PSEUDO_WINDOWS = 10.0
 """How many windows the training people's deviation counts for when it is mixed with a person's own."""
 _CLIP = 8.0
@@ -65,7 +69,9 @@ class Normaliser:
 
     Each value is taken relative to a person's own mean and deviation (``kind`` says from which rows; the deviation is
     drawn towards that within training people, since a person has few windows), then z-scored by the training rows.
-    Where a session or person has no rows of that kind the training population stands in, and ``notes`` says so.
+    Where a session, trial or person has no rows of that kind the training population stands in, and ``notes`` says so.
+    ``pre_trial`` takes away what the seconds before a trial foretell of it: a share of their deviation from the
+    training mean, learned a column by least squares on training trials (near 1 for levels, near 0 for slopes).
     Scored rows of the test side enter only for ``running`` (the past) and ``whole_session`` (all).
     """
 
@@ -108,7 +114,10 @@ class Normaliser:
             names, unit = np.unique(people, return_inverse=True)
             own = _level(values, unit.astype(np.int64), names.size, scored)
             self.people = {str(n): (own.mean[i], own.variance[i], own.count[i]) for i, n in enumerate(names)}
+        self.carry = np.ones(self.mean.size)
         self._fitted = True
+        if self.kind == "pre_trial":
+            self._learn_carry(windows, values)
         levels = self._own(windows, values)
         last = _level(values, one, 1, scored, lambda part: self._relative(values, levels, part))
         self.centre = _filled(last.mean[0], 0.0)
@@ -156,7 +165,40 @@ class Normaliser:
             names, unit = np.unique(subjects, return_inverse=True)
             own = [self.people.get(str(name), empty) for name in names]
             return _Own(_Level(*(np.stack([o[i] for o in own]) for i in range(3))), unit.astype(np.int64))
+        if self.kind == "pre_trial":
+            own_level = self._before(windows)
+            mean = self.mean + self.carry * (own_level.level.mean - self.mean)
+            return _Own(_Level(mean, own_level.level.variance, own_level.level.count), own_level.unit)
         return self._session_level(windows, values)
+
+    def _before(self, windows: Windows) -> _Own:
+        """Level of the baseline seconds right before each window's trial."""
+        near, everything = rows_before(windows)
+        keys = list(zip(windows.table["subject"], windows.table["session"], windows.table["trial"], strict=True))
+        names = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+        self._note([f"{'/'.join(map(str, k))}: no seconds before the trial" for k in names if k not in near])
+        found = [key for key in names if key in near]
+        rows = np.concatenate([near[key] for key in found]) if found else np.empty(0, np.int64)
+        unit = np.repeat([names[key] for key in found], [len(near[key]) for key in found]).astype(np.int64)
+        values = self.read(everything.take(rows)) if len(rows) else np.empty((0, self.mean.size))
+        level = _level(values, unit, len(names), np.ones(len(rows), bool))
+        return _Own(level, np.array([names[k] for k in keys], np.int64))
+
+    def _learn_carry(self, windows: Windows, values: Values) -> None:
+        """Set the share of a baseline's deviation from the mean that training trials keep, 0 to 1 a column."""
+        own = self._before(windows)
+        before = own.level.mean[own.unit] - self.mean
+        if not np.isfinite(before).any():
+            raise InputError(
+                "normaliser pre_trial without a window in the seconds before a trial; expected baseline seconds of a "
+                "window or more before trials. Shorten window_s, or use another normaliser."
+            )
+        both = np.isfinite(before) & np.isfinite(values)
+        before = np.where(both, before, 0.0)
+        now = np.where(both, values - self.mean, 0.0)
+        power = (before**2).sum(axis=0)
+        share = np.divide((before * now).sum(axis=0), power, out=np.ones_like(power), where=power > 1e-12)
+        self.carry = np.clip(share, 0.0, 1.0)
 
     def _session_level(self, windows: Windows, values: Values) -> _Own:
         """Level of each window's session from the rows that the kind allows."""
@@ -168,7 +210,7 @@ class Normaliser:
             (k in mine for k in zip(table["subject"], table["session"], strict=True)), bool, len(table)
         )
         if self.kind == "opening":
-            inside &= table["role"].to_numpy() == "reference"
+            inside &= opening_rows(table)
         around = everything.take(np.flatnonzero(inside))
         # unlabelled rows around; a row asked for that is not among them (another view) is not needed here
         surrounding = self.read(around) if len(around) else np.empty((0, values.shape[1]))
@@ -190,7 +232,7 @@ class Normaliser:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON (null where NaN)."""
-        arrays = {name: getattr(self, name).tolist() for name in ("mean", "within", "centre", "spread")}
+        arrays = {name: getattr(self, name).tolist() for name in _ARRAYS}
         people = {p: [_nullable(v) for v in parts] for p, parts in self.people.items()}
         return {"kind": self.kind, **arrays, "people": people}
 
@@ -198,7 +240,7 @@ class Normaliser:
     def from_dict(cls, data: Mapping[str, Any], read: Reader = stacked) -> Normaliser:
         """Read what `to_dict` wrote."""
         normaliser = cls(data["kind"], read)
-        for name in ("mean", "within", "centre", "spread"):
+        for name in _ARRAYS:
             setattr(normaliser, name, np.asarray(data[name], np.float64))
         normaliser.people = {
             p: (np.array(m, np.float64), np.array(v, np.float64), np.array(n, np.float64))
@@ -206,6 +248,15 @@ class Normaliser:
         }
         normaliser._fitted = True
         return normaliser
+
+
+def opening_rows(table: pd.DataFrame) -> BoolArray:
+    """Reference rows that end before their session's first scored row begins: later ones are not known in time."""
+    scored = table["role"].to_numpy() == "scored"
+    keys = ["subject", "session"]
+    begins = table["start_s"].where(pd.Series(scored, table.index), np.inf).groupby([table[k] for k in keys])
+    before = table["stop_s"].to_numpy() <= begins.transform("min").to_numpy() + 1e-6
+    return np.asarray(~scored & before, bool)
 
 
 def running_mean(values: DoubleArray, unit: IntArray, stop_s: DoubleArray) -> DoubleArray:

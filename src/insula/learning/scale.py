@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from insula.learning.level import opening_rows
 from insula.signals.cleaner import CleanTrial
 from insula.types import BoolArray, FloatArray
+from insula.windows.before import rows_before
 from insula.windows.store.arrays import StoredTrial, TrialKey
 from insula.windows.table import Windows, by_trial
 
@@ -31,7 +33,8 @@ class SignalScaler:
 
     ``kind`` is that of the feature normaliser: ``population`` uses the training windows for everybody;
     ``opening`` and ``running`` take centre and part of the scale from the session's reference windows,
-    ``person_trials`` from the person's training windows, ``whole_session`` (transductive) from all its windows.
+    ``pre_trial`` from the baseline seconds right before the trial, ``person_trials`` from the person's training
+    windows, ``whole_session`` (transductive) from all its windows.
     """
 
     kind: str = "opening"
@@ -59,10 +62,14 @@ class SignalScaler:
     def apply(self, windows: Windows, keys: Iterable[TrialKey]) -> ScaledSignals:
         """Scale the signals of trials; unobserved samples are zero."""
         trials = {key: windows.clean[key] for key in keys}
-        sessions = dict.fromkeys(key[:2] for key in trials)
-        return ScaledSignals(
-            self, list(windows.schema.modalities), trials, {s: self._own(windows, s) for s in sessions}
-        )
+        own: dict[TrialKey, Mapping[str, Level]] = {}
+        if self.kind == "pre_trial":
+            near, everything = rows_before(windows)
+            own = {key: _moments(everything, near[key]) if key in near else {} for key in trials}
+        else:
+            sessions = {s: self._own(windows, s) for s in dict.fromkeys(key[:2] for key in trials)}
+            own = {key: sessions[key[:2]] for key in trials}
+        return ScaledSignals(self, list(windows.schema.modalities), trials, own)
 
     def scaled(self, name: str, values: FloatArray, observed: BoolArray, own: Mapping[str, Level]) -> FloatArray:
         """Scale samples (C, T) of one modality; ``own`` is the person's level where there is one."""
@@ -84,7 +91,7 @@ class SignalScaler:
         table = everything.table
         mask = (table["subject"] == session[0]) & (table["session"] == session[1])
         if self.kind != "whole_session":
-            mask &= table["role"] == "reference"
+            mask &= opening_rows(table)
         return _moments(everything, np.flatnonzero(mask))
 
     def to_dict(self) -> dict[str, Any]:
@@ -117,7 +124,7 @@ class ScaledSignals(Mapping[TrialKey, Mapping[str, FloatArray]]):
         scaler: SignalScaler,
         modalities: Sequence[str],
         trials: Mapping[TrialKey, CleanTrial | StoredTrial],
-        own: Mapping[tuple[str, ...], Mapping[str, Level]],
+        own: Mapping[TrialKey, Mapping[str, Level]],
     ) -> None:
         self._scaler, self._trials, self._own = scaler, trials, own
         self._modalities = [name for name in modalities if name in scaler.centre]
@@ -148,10 +155,10 @@ class ScaledSignals(Mapping[TrialKey, Mapping[str, FloatArray]]):
         if name not in trial.specs or name not in self._modalities:
             return None
         values, observed = trial.piece(name, first, length)
-        return self._scaler.scaled(name, values, observed, self._own[key[:2]]), observed
+        return self._scaler.scaled(name, values, observed, self._own[key]), observed
 
     def _whole(self, key: TrialKey) -> dict[str, tuple[FloatArray, BoolArray]]:
-        trial, own = self._trials[key], self._own[key[:2]]
+        trial, own = self._trials[key], self._own[key]
         out = {}
         for name in self._modalities:
             if name in trial.specs:

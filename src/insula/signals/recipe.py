@@ -59,6 +59,7 @@ DEFAULT_SIGNALS: Mapping[str, SignalRecipe] = {
     "ecg": SignalRecipe(128.0, 0.5, 40.0, 50.0, order=2),
     "resp": SignalRecipe(32.0, 0.05, 2.0, order=2),
     "emg": SignalRecipe(128.0, 10.0, 60.0, 50.0, order=2),
+    "emg_envelope": SignalRecipe(20.0, lowpass_hz=8.0, order=2),
     "spo2": SignalRecipe(1.0, hold=True, limits=(50.0, 100.0)),
     "face_temp": SignalRecipe(1.0, hold=True),
     "eye": SignalRecipe(1.0, hold=True),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from insula.errors import InputError
-from insula.signals.features import eda, eeg, level, picture, pulse
+from insula.signals.features import eda, eeg, level, muscle, picture, pulse
 from insula.signals.features.column import MIN_OBSERVED, FeatureColumn
 from insula.types import BoolArray, ChannelSpec, FloatArray, IntArray
 
@@ -38,11 +38,14 @@ class Family:
 
 _PULSE = Family(pulse.columns, pulse.compute)
 _LEVEL = Family(level.columns, level.compute)
+_MUSCLE = Family(muscle.columns, muscle.compute)
 FAMILIES: Mapping[str, Family] = {
     "eeg": Family(eeg.columns, eeg.compute, eeg.over_trial),
     "eda": Family(eda.columns, eda.compute),
     "bvp": _PULSE,
     "ppg": _PULSE,
+    "emg": _MUSCLE,
+    "emg_envelope": _MUSCLE,
     "ecg": Family(pulse.ecg_columns, pulse.ecg_compute),
     "video": Family(picture.columns, picture.compute),
 }
