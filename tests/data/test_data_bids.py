@@ -72,7 +72,7 @@ def test_other_baselines(tmp_path: Path) -> None:
         ("_events.tsv", "onset\tduration\n20\t20\n", "line 2: event from 20 to 40 s; expected within 0 to 30"),
         ("_channels.tsv", "name\ttype\nFp9\tEEG\n", r"eeg\.edf: no channel of a known type"),
         ("_eeg.edf", "0", "MNE cannot read it"),
-        ("_physio.tsv.gz", "x", "cannot be unpacked"),
+        ("_physio.tsv.gz", "x", "gzip cannot read it"),
         ("_physio.json", "{}", "sidecar without SamplingFrequency"),
         ("_physio.json", "{", "not JSON"),
     ],
@@ -93,7 +93,9 @@ def test_a_packed_bomb_is_refused(tmp_path: Path) -> None:
     with gzip.open(tmp_path / f"{RUN}_physio.tsv.gz", "wb") as file:
         for _ in range(16):
             file.write(b"\0" * (1 << 22))
-    with pytest.raises(DataError, match=r"physio\.tsv\.gz: no table of numbers within"):
+    with pytest.raises(
+        DataError, match=r"physio\.tsv\.gz: (no table of numbers within|reading it asks for more memory)"
+    ):
         load("bids", tmp_path)
 
 

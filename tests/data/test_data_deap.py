@@ -84,7 +84,7 @@ def test_files_saved_again_by_python_3_are_read_too(tmp_path: Path) -> None:
     [
         (b"", "not a readable pickle"),
         (b"\0" * 100, "not a readable pickle"),
-        (python2_pickle((1, 2)), "a tuple; expected a dict with data and labels"),
+        (python2_pickle((1, 2)), "a list; expected a dict with data and labels"),
         (
             python2_pickle({"data": np.zeros((4, 32, 1000))}),
             r"data of shape \(4, 32, 1000\); expected \(40, 40, 8064\)",

@@ -74,9 +74,9 @@ def test_a_long_clip_is_not_held_in_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "not a video PyAV can decode"),
-        (b"mp4" * 500, "not a video PyAV can decode"),
-        ("half", "not a video PyAV can decode"),
+        (b"", "PyAV cannot read it"),
+        (b"mp4" * 500, "PyAV cannot read it"),
+        ("half", "PyAV cannot read it"),
         ("small", "frames of 8 x 8 pixels; expected at least 16 x 16"),
         ("sound", "holds no video stream"),
     ],

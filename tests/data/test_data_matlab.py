@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.io import savemat
 
-from insula.data.formats.matlab import field, read_mat, require_sound, unwrapped, variables
+from insula.data.formats.matlab import field, read_mat, unwrapped, variables
 from insula.errors import DataError
 
 kinds = st.sampled_from(["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])
@@ -51,7 +51,6 @@ def test_structs_cells_text_and_the_rest(tmp_path: Path, packed: bool) -> None:
     assert read_mat(path, ["z"]) == {"z": None}
     with pytest.raises(DataError, match=r"a\.mat: Data has Age, cells, logical, none; expected a struct with EEG"):
         field(path, {"Age": 1, "cells": 2, "logical": 3, "none": 4}, "EEG", "Data")
-    require_sound(path)
 
 
 def test_big_endian(tmp_path: Path) -> None:
@@ -73,10 +72,8 @@ def test_a_type_outside_the_table_is_an_error_and_no_crash(tmp_path: Path) -> No
     for kind in (0, 8, 200, 2**31):
         struct.pack_into("<I", content, at, kind)
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"a\.mat: damaged \("):
+        with pytest.raises(DataError, match=r"a\.mat: (reading it crashed its reader|scipy or h5py cannot read it)"):
             read_mat(path, ["v"])
-        with pytest.raises(DataError, match=r"a\.mat: damaged \("):
-            require_sound(path)
 
 
 def test_every_cut_and_every_flipped_byte_is_numbers_or_one_error(tmp_path: Path) -> None:

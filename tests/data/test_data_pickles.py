@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from insula.data import load
+from insula.data.formats import guarded
 from insula.data.formats.pickles import load_pickle
 from insula.errors import DataError
 
@@ -100,18 +101,41 @@ def test_forged_pickles_are_one_error_that_names_the_file(tmp_path: Path, conten
         load_pickle(saved(tmp_path, content))
 
 
-def test_sharing_is_kept_and_costs_nothing(tmp_path: Path) -> None:
+def bomb_of_shared_parts() -> bytes:
     value: object = [np.arange(3)]
-    for _ in range(25):  # 2**25 elements if shared parts were copied
+    for _ in range(25):  # 2**25 elements once written out
         value = [value, value]
-    path = saved(tmp_path, pickle.dumps(value, protocol=2))
-    found = load_pickle(path)
-    assert found[0] is found[1]
+    return pickle.dumps(value, protocol=2)
+
+
+def nested_tuples_as_keys() -> bytes:
+    """A tuple of one tuple twice, thirty deep, as a key: its hash takes 2**30 steps, or the stack."""
+    return b"\x80\x02}(K\x01" + b"".join(b"q%ch%c\x86" % (i, i) for i in range(60)) + b"K\x01u."
+
+
+def deep_tuple_as_key() -> bytes:
+    return b"\x80\x02}(K\x01" + b"\x85" * 2_000_000 + b"K\x01u."
+
+
+@pytest.mark.parametrize("make", [bomb_of_shared_parts, nested_tuples_as_keys, deep_tuple_as_key])
+def test_bombs_are_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[], bytes]) -> None:
+    monkeypatch.setattr(guarded, "LEAST_CPU_S", 2)
+    with pytest.raises(DataError, match=r"x\.pkl: "):
+        load_pickle(saved(tmp_path, make()))
+    assert load_pickle(saved(tmp_path, pickle.dumps({"a": 1}, protocol=2))) == {"a": 1}  # the next file is read
 
 
 kinds = st.sampled_from(["f8", "f4", "i4", "i8", "u1", "?", "c16", ">f8", ">i2"])
 arrays = kinds.flatmap(lambda k: hnp.arrays(np.dtype(k), hnp.array_shapes(min_dims=0, max_dims=3, max_side=4)))
-leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary() | arrays
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary()
+    | arrays
+)
 plain = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=6
 )
@@ -146,5 +170,5 @@ def test_python_2_text_and_arrays(tmp_path: Path) -> None:
     value = {"subject": "S\xe92", "a": np.arange(6.0).reshape(2, 3), "n": (1, None, True)}
     found = load_pickle(saved(tmp_path, python2_pickle(value)))
     assert found["subject"] == "S\xe92"
-    assert found["n"] == (1, None, True)
+    assert found["n"] == [1, None, True]  # tuples come back as lists
     np.testing.assert_array_equal(found["a"], value["a"])

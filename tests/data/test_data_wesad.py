@@ -71,7 +71,7 @@ def test_missing_or_odd_questionnaires_cost_only_the_ratings(tmp_path: Path) -> 
     [
         (python2_pickle({"signal": {}}), "holds signal; expected a dict with label"),
         (python2_pickle({"label": np.ones(7000), "signal": {}}), "holds ; expected a dict with wrist"),
-        (python2_pickle((1, 2)), "holds tuple; expected a dict with label"),
+        (python2_pickle((1, 2)), "holds list; expected a dict with label"),
         (b"\x80\x02", "not a readable pickle"),
     ],
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,9 +69,10 @@ def load(
     _require_options(name, module, root, options)
     if isinstance(subjects, str):
         subjects = (subjects,)
-    found: Sequence[Recording] = module.read(
-        None if root is None else Path(root), subjects=subjects, problems=problems, **options
-    )
+    with _opening(root, options):
+        found: Sequence[Recording] = module.read(
+            None if root is None else Path(root), subjects=subjects, problems=problems, **options
+        )
     recordings = tuple(sorted(found, key=lambda r: (r.subject, r.session)))
     if not recordings and problems is None:
         raise DataError(
@@ -100,7 +103,8 @@ def people(name: str, root: str | Path | None = None, **options: Any) -> tuple[s
         return None
     asked = inspect.signature(listing).parameters
     kept = {option: value for option, value in options.items() if option in asked}
-    return tuple(sorted(listing(None if root is None else Path(root), **kept)))
+    with _opening(root, kept):
+        return tuple(sorted(listing(None if root is None else Path(root), **kept)))
 
 
 def describe(
@@ -114,6 +118,16 @@ def describe(
     from insula.data import check
 
     return check.describe(recordings, recipe, problems=problems, allowed=allowed)
+
+
+def _opening(root: str | Path | None, options: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """Allow the files of the root, and those that the user named in an option."""
+    from insula.data.formats import gate
+
+    if root is None:
+        return nullcontext()
+    named = [Path(v) for v in options.values() if isinstance(v, Path) or (isinstance(v, str) and os.path.isfile(v))]
+    return gate.opening(Path(root), *named)
 
 
 def _require_options(name: str, module: Any, root: str | Path | None, options: Mapping[str, Any]) -> None:

@@ -7,10 +7,12 @@ Source of the layout: Empatica, EmbracePlus raw data (avro) documentation, schem
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from insula.data.formats import guarded
 from insula.data.formats.arrays import finite
 from insula.data.formats.optional import optional_package
 from insula.data.formats.sources import Request, round_rate
@@ -19,6 +21,7 @@ from insula.data.info import FileError, Problem
 from insula.errors import unknown_name
 from insula.types import Signal
 
+LIBRARY = "fastavro"
 SERIES: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "eda": ("eda", ("EDA",), "uS"),
     "bvp": ("bvp", ("BVP",), "nW"),
@@ -64,21 +67,24 @@ def read(request: Request, _: list[Problem] | None) -> Signal:
     return Signal(finite(values), rate, channels, unit, start_s)
 
 
-def _raw(request: Request) -> dict[str, Any]:
-    path = request.path
+def load(path: Path) -> Any:
+    """Return rawData of the first record, lists of numbers as arrays; runs in the guarded child."""
     fastavro = optional_package("fastavro", "data", f"reading {path.name}")
-    if not path.exists():
-        raise FileError(path, f"no such file; expected it here. {AGAIN}")
-    try:
-        with path.open("rb") as file:
-            record = next(fastavro.reader(file))
-        raw = record["rawData"]
-    except MemoryError:
-        raise FileError(path, f"asks for more memory than there is. {AGAIN}") from None
-    except Exception as error:  # fastavro fails in many ways on damaged files
-        raise FileError(
-            path, f"fastavro cannot read it ({str(error)[:100] or type(error).__name__}). {AGAIN}"
-        ) from None
+    with path.open("rb") as file:
+        return _packed(next(fastavro.reader(file))["rawData"])
+
+
+def _packed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _packed(inner) for key, inner in value.items()}
+    if isinstance(value, list) and value and all(type(inner) in (int, float) for inner in value):
+        return np.asarray(value, np.float64)
+    return [_packed(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _raw(request: Request) -> dict[str, Any]:
+    optional_package("fastavro", "data", f"reading {request.path.name}")
+    raw = guarded.read("insula.data.formats.embraceplus:load", request.path)
     if not isinstance(raw, dict):
-        raise FileError(path, f"rawData is a {type(raw).__name__}; expected a record. {AGAIN}")
+        raise FileError(request.path, f"rawData is a {type(raw).__name__}; expected a record. {AGAIN}")
     return raw

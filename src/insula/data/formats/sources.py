@@ -5,7 +5,6 @@ What MNE reads, CSV with a rate or a time column, native E4 CSV, Lab Streaming L
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -15,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from insula.data.formats.arrays import finite, require_memory
+from insula.data.formats.arrays import require_memory
 from insula.data.formats.empatica import E4_KINDS, read_series
-from insula.data.formats.matlab import require_sound
+from insula.data.formats.mne_files import MNE_SUFFIXES, MneFile, open_mne, read_samples
 from insula.data.formats.tables import (
     AGAIN,
     is_empty,
@@ -32,7 +31,6 @@ from insula.data.info import FileError, Problem, note
 from insula.errors import unknown_name
 from insula.types import DoubleArray, Signal
 
-MNE_SUFFIXES = (".fif", ".edf", ".bdf", ".set", ".vhdr", ".gdf", ".cnt")
 CSV_SUFFIXES = (".csv", ".txt")
 FORMATS: Mapping[str, str] = {
     "embraceplus": "insula.data.formats.embraceplus:read",
@@ -58,9 +56,6 @@ _MNE_TYPES = {
     "eeg": "eeg", "eog": "eog", "ecg": "ecg", "emg": "emg", "resp": "resp", "eda": "gsr", "temp": "temperature",
 }  # fmt: skip
 VOLTAGES = ("eeg", "eog", "ecg", "emg")
-_BLOCK_SAMPLES = 1 << 18
-_LARGEST_HEADER = 1 << 24
-"""Bytes of a BrainVision header or marker file, which MNE reads whole."""
 _CHECKED_S = 1.0
 """A piece may end this much after its file does."""
 
@@ -116,47 +111,30 @@ class OpenFiles:
             raise FileError(request.path, f"no sample from {start_s:g} s on; expected some. Correct start and stop.")
         return signal
 
-    def opened(self, path: Path) -> Any:
-        """Return MNE's handle of a file, opened on first use; one that MNE cannot open is a FileError."""
+    def opened(self, path: Path) -> MneFile:
+        """Return what MNE says about a file, opened on first use; one that MNE cannot open is a FileError."""
         if path not in self._open:
-            self._open[path] = _open_mne(path, self.problems)
-        return self._open[path]
+            self._open[path] = open_mne(path, self.problems)
+        found: MneFile = self._open[path]
+        return found
 
     def _mne(self, request: Request, start_s: float, stop_s: float | None) -> Signal:
-        raw = self.opened(request.path)
-        rate = float(raw.info["sfreq"])
+        file = self.opened(request.path)
+        rate = file.rate_hz
         if request.rate_hz is not None and abs(request.rate_hz / rate - 1) > 1e-3:
             raise FileError(request.path, f"rate {request.rate_hz:g} Hz asked; the file says {rate:g} Hz. Correct it.")
-        names = request.channels or _fitting(raw, request)
+        names = request.channels or _fitting(file, request)
         for name in names:
-            if name not in raw.ch_names:
-                raise FileError(request.path, str(unknown_name("channel", name, raw.ch_names)))
-        _require_inside(request.path, start_s, stop_s, raw.n_times / rate)
+            if name not in file.names:
+                raise FileError(request.path, str(unknown_name("channel", name, file.names)))
+        _require_inside(request.path, start_s, stop_s, file.n_samples / rate)
         first = int(np.ceil(start_s * rate - 1e-6))
-        stop = raw.n_times if stop_s is None else min(raw.n_times, int(np.ceil(stop_s * rate - 1e-6)))
+        stop = file.n_samples if stop_s is None else min(file.n_samples, int(np.ceil(stop_s * rate - 1e-6)))
         if stop <= first:
             raise FileError(request.path, f"no sample from {start_s:g} s on; expected some. Correct start and stop.")
         require_memory(request.path, 4 * len(names) * (stop - first))
-        kinds = raw.get_channel_types(picks=list(names))
         scaled = ("gsr",) if request.modality == "eda" else VOLTAGES if request.modality in VOLTAGES else ()
-        factors = np.array([1e6 if kind in scaled else 1.0 for kind in kinds])[:, None]  # MNE gives volts
-        try:
-            values = np.empty((len(names), stop - first), np.float32)
-            for at in range(first, stop, _BLOCK_SAMPLES):
-                block = raw.get_data(
-                    picks=list(names),
-                    start=at,
-                    stop=min(stop, at + _BLOCK_SAMPLES),
-                    reject_by_annotation="NaN",
-                    verbose="ERROR",
-                )  # (channels, samples) float64; stretches annotated BAD are NaN
-                values[:, at - first : at - first + block.shape[1]] = finite(block * factors)
-        except MemoryError:
-            raise FileError(
-                request.path, f"{stop - first} samples are more than fit in memory. Cut the file."
-            ) from None
-        except Exception as error:  # MNE fails in many ways on damaged files
-            raise FileError(request.path, f"MNE cannot read its samples ({error}). {AGAIN}") from None
+        values = read_samples(file, names, first, stop, scaled)
         unit = (
             request.unit if request.unit and request.modality not in VOLTAGES else UNITS.get(request.modality, "a.u.")
         )
@@ -173,38 +151,14 @@ def _require_inside(path: Path, start_s: float, stop_s: float | None, duration_s
         )
 
 
-def _open_mne(path: Path, problems: list[Problem] | None) -> Any:
-    import mne
-
-    if not path.exists():
-        raise FileError(path, f"no such file; expected it here. {AGAIN}")
-    if path.suffix.lower() == ".vhdr":
-        for header in (path, path.with_suffix(".vmrk")):
-            if header.exists() and header.stat().st_size > _LARGEST_HEADER:
-                raise FileError(header, f"{header.stat().st_size} bytes; expected a header of a few thousand. {AGAIN}")
-    if path.suffix.lower() == ".set":
-        require_sound(path)  # MNE hands it to scipy, which may crash on a damaged one
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            raw = mne.io.read_raw(path, preload=False, verbose="WARNING")
-        except Exception as error:  # MNE fails in many ways on damaged files
-            raise FileError(path, f"MNE cannot read it ({type(error).__name__}: {error}). {AGAIN}") from None
-    for warning in caught:
-        text = " ".join(str(warning.message).split())
-        if issubclass(warning.category, RuntimeWarning) and "naming conventions" not in text:
-            note(problems, path, f"MNE warns: {text}")
-    return raw
-
-
-def _fitting(raw: Any, request: Request) -> tuple[str, ...]:
+def _fitting(file: MneFile, request: Request) -> tuple[str, ...]:
     kind = _MNE_TYPES.get(request.modality)
-    names = tuple(n for n, k in zip(raw.ch_names, raw.get_channel_types(), strict=True) if k == kind)
+    names = tuple(n for n, k in zip(file.names, file.kinds, strict=True) if k == kind)
     if not names:
         raise FileError(
             request.path,
             f"no channel of type {request.modality}; expected the column channels to name them among "
-            f"{', '.join(raw.ch_names)}.",
+            f"{', '.join(file.names)}.",
         )
     return names
 

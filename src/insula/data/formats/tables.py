@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from insula.data.formats import gate
 from insula.data.info import FileError, Problem, note
 from insula.errors import DataError, unknown_name
 from insula.types import BoolArray, DoubleArray, FloatArray
@@ -50,14 +51,12 @@ def read_bytes(path: Path) -> bytes:
     """
     parts: list[bytes] = []
     try:
-        with path.open("rb") as file:
+        with gate.require(path).open("rb") as file:
             while part := file.read(_PART_BYTES):
                 if b"\0" in part:
                     at = sum(map(len, parts)) + part.index(b"\0")
                     raise FileError(path, f"byte {at} is zero; expected text in UTF-8. {AGAIN}")
                 parts.append(part)
-    except FileNotFoundError:
-        raise FileError(path, f"no such file; expected it here. {AGAIN}") from None
     except OSError as error:
         raise FileError(path, f"cannot be read ({error.strerror}); expected a readable file.") from None
     data = b"".join(parts)

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from insula.data.formats import guarded
 from insula.data.formats.optional import optional_package
 from insula.data.formats.tables import AGAIN
 from insula.data.info import FileError
 from insula.errors import InputError
 from insula.types import FloatArray, Signal
 
+LIBRARY = "PyAV"
 SMALLEST, LARGEST = 4, 64
 """Sides of the pictures kept, in pixels."""
 LARGEST_FRAME = 1 << 24
@@ -36,19 +38,22 @@ def grey_frames(path: Path, start_s: float, length_s: float, side: int, rate_hz:
     MissingDependencyError : PyAV is not installed.
     """
     check_pictures(side, rate_hz)
-    av = optional_package("av", "data", f"reading video {path.name}")
+    optional_package("av", "data", f"reading video {path.name}")
     count = max(1, math.ceil(length_s * rate_hz - 1e-6))
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise FileError(path, f"holds no video stream; expected one. {AGAIN}")
-            pictures = np.stack(list(_pictures(path, container, count, side, rate_hz)), axis=1)  # (pixels, n)
-    except (av.FFmpegError, OSError, ValueError) as error:
-        if isinstance(error, FileError):
-            raise
-        raise FileError(path, f"not a video PyAV can decode ({str(error)[:100]}). {AGAIN}") from None
+    pictures = guarded.read(
+        "insula.data.formats.video:pictures", path, count, side, rate_hz, result_bytes=4 * count * side * side
+    )
     names = tuple(f"r{row:02d}c{column:02d}" for row in range(side) for column in range(side))
     return Signal(pictures, rate_hz, names, "a.u.", start_s)
+
+
+def pictures(path: Path, count: int, side: int, rate_hz: float) -> FloatArray:
+    """Decode a clip to (side * side, pictures) float32; runs in the guarded child."""
+    av = optional_package("av", "data", f"reading video {path.name}")
+    with path.open("rb") as file, av.open(file) as container:
+        if not container.streams.video:
+            raise FileError(path, f"holds no video stream; expected one. {AGAIN}")
+        return np.stack(list(_pictures(path, container, count, side, rate_hz)), axis=1)  # (pixels, n)
 
 
 def check_pictures(side: int, rate_hz: float) -> None:

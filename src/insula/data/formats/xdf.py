@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from insula.data.formats import guarded
 from insula.data.formats.optional import optional_package
 from insula.data.formats.sources import MICROVOLTS, UNITS, VOLTAGES, Request
 from insula.data.formats.tables import AGAIN, on_grid
@@ -19,6 +20,7 @@ from insula.data.info import FileError, Problem, note
 from insula.errors import unknown_name
 from insula.types import FloatArray, Signal
 
+LIBRARY = "pyxdf"
 TYPES = {
     "eeg": "eeg", "eda": "gsr", "bvp": "bvp", "ppg": "ppg", "ecg": "ecg", "emg": "emg", "eog": "eog", "resp": "resp",
     "temp": "temp", "acc": "accelerometer", "hr": "hr", "eye": "gaze", "audio": "audio",
@@ -61,22 +63,33 @@ def read(request: Request, problems: list[Problem] | None) -> Signal:
     return Signal(regular, rate, chosen, unit, start)
 
 
-def _streams(path: Path) -> list[Any]:
+def load(path: Path) -> list[Any]:
+    """Return the streams of numbers in a file; runs in the guarded child."""
     pyxdf = optional_package("pyxdf", "data", f"reading {path.name}")
     logging.getLogger("pyxdf").setLevel(logging.CRITICAL)
-    if not path.exists():
-        raise FileError(path, f"no such file; expected it here. {AGAIN}")
-    try:
-        with gzip.open(path) if path.suffix == ".xdfz" else path.open("rb") as file:  # pyxdf forgets to close its own
-            streams, _ = pyxdf.load_xdf(file, synchronize_clocks=True, dejitter_timestamps=True)
-        found = [s for s in streams if len(s["time_stamps"]) and not isinstance(s["time_series"], list)]
-    except MemoryError:
-        raise FileError(path, f"asks for more memory than there is. {AGAIN}") from None
-    except Exception as error:  # pyxdf fails in many ways on damaged files
-        raise FileError(path, f"pyxdf cannot read it ({str(error)[:100] or type(error).__name__}). {AGAIN}") from None
-    if not found:
+    with gzip.open(path) if path.suffix == ".xdfz" else path.open("rb") as file:  # pyxdf forgets to close its own
+        streams, _ = pyxdf.load_xdf(file, synchronize_clocks=True, dejitter_timestamps=True)
+    kept = ("info", "time_series", "time_stamps")
+    return [
+        {key: _native(s[key]) for key in kept}
+        for s in streams
+        if len(s["time_stamps"]) and not isinstance(s["time_series"], list)
+    ]
+
+
+def _native(value: Any) -> Any:
+    """Take pyxdf's own kinds of dict apart."""
+    if isinstance(value, dict):
+        return {str(key): _native(inner) for key, inner in value.items()}
+    return [_native(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _streams(path: Path) -> list[Any]:
+    optional_package("pyxdf", "data", f"reading {path.name}")
+    streams = guarded.read("insula.data.formats.xdf:load", path)
+    if not streams:
         raise FileError(path, f"no stream of numbers with samples; expected one. {AGAIN}")
-    return found
+    return list(streams)
 
 
 def _text(info: Any, name: str) -> str:

@@ -12,7 +12,6 @@ import io
 import json
 import re
 import warnings
-import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from insula.data.formats import guarded
 from insula.data.formats.sources import UNITS, OpenFiles, Request
 from insula.data.formats.tables import (
     AGAIN,
@@ -48,6 +48,7 @@ INFO = DataInfo(
     citation="Pernet et al. 2019, Scientific Data 6:103, doi:10.1038/s41597-019-0104-8",
 )
 
+LIBRARY = "gzip"
 EEG_SUFFIXES = (".vhdr", ".edf", ".bdf", ".set", ".fif")
 CHANNEL_TYPES = {
     "EEG": "eeg", "EOG": "eog", "VEOG": "eog", "HEOG": "eog", "ECG": "ecg", "EMG": "emg", "GSR": "eda", "EDA": "eda",
@@ -202,13 +203,13 @@ def _run_signals(root: Path, stem: str, path: Path, problems: list[Problem] | No
         table = _read_tsv(channels, ("name", "type"))
         for i, (name, kind) in enumerate(zip(table["name"], table["type"], strict=True)):
             modality = CHANNEL_TYPES.get(kind.strip().upper())
-            if modality is not None and name in raw.ch_names:
+            if modality is not None and name in raw.names:
                 by_modality.setdefault(modality, []).append(name)
                 if _filled(table, "units", i):
                     units.setdefault(modality, table["units"].iloc[i].strip())
     else:
         note(problems, channels, "no such file; channel types are taken from the recording")
-        for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True):
+        for name, kind in zip(raw.names, raw.kinds, strict=True):
             if kind in ("eeg", "eog", "ecg", "emg"):
                 by_modality.setdefault(kind, []).append(name)
     if not by_modality:
@@ -235,8 +236,7 @@ def _physio(root: Path, path: Path, problems: list[Problem] | None) -> dict[str,
     )
     if rate is None or not rate > 0 or start_s is None or not isinstance(names, list):
         raise FileError(path, "sidecar without SamplingFrequency, StartTime or Columns; expected them. Complete it.")
-    body = _unpacked(path).replace(b"n/a", b"nan").replace(b"\t", b",")
-    values = parse_numbers(path, body, columns=len(names))
+    values = guarded.read("insula.data.readers.bids:physio_values", path, len(names))
     signals: dict[str, Signal] = {}
     for i, name in enumerate(str(n) for n in names):
         modality = PHYSIO_COLUMNS.get(name.lower())
@@ -259,21 +259,13 @@ def _number(value: Any) -> float | None:
     return float(value) if good else None
 
 
-def _unpacked(path: Path) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    try:
-        with gzip.open(path, "rb") as file:
-            while part := file.read(1 << 22):
-                size += len(part)
-                if size > LARGEST_PHYSIO or b"\0" in part:
-                    raise FileError(
-                        path, f"no table of numbers within {LARGEST_PHYSIO >> 20} MB; expected one. {AGAIN}"
-                    )
-                parts.append(part)
-    except (OSError, EOFError, zlib.error) as error:
-        raise FileError(path, f"cannot be unpacked ({error}); expected a .tsv.gz. {AGAIN}") from None
-    return b"".join(parts)
+def physio_values(path: Path, columns: int) -> Any:
+    """Unpack and parse a physio file to (samples, columns); runs in the guarded child."""
+    with gzip.open(path, "rb") as file:
+        text = file.read(LARGEST_PHYSIO + 1)
+    if len(text) > LARGEST_PHYSIO or b"\0" in text:
+        raise FileError(path, f"no table of numbers within {LARGEST_PHYSIO >> 20} MB; expected one. {AGAIN}")
+    return parse_numbers(path, text.replace(b"n/a", b"nan").replace(b"\t", b","), columns=columns)
 
 
 def _sidecar(root: Path, path: Path) -> Mapping[str, Any]:

@@ -12,7 +12,8 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from insula.data.formats.sources import CSV_SUFFIXES, FORMAT_SUFFIXES, FORMATS, MNE_SUFFIXES, OpenFiles, Request
+from insula.data.formats.mne_files import MNE_SUFFIXES
+from insula.data.formats.sources import CSV_SUFFIXES, FORMAT_SUFFIXES, FORMATS, OpenFiles, Request
 from insula.data.formats.tables import chosen, is_empty, number_column, read_table, to_numbers
 from insula.data.info import DataInfo, FileError, Problem, collecting, note
 from insula.data.readers.label_columns import read_labels
@@ -162,7 +163,7 @@ def _request(path: Path, line: int, cell: Mapping[str, str]) -> Request:
     folder = path.parent.resolve()
     if max(len(os.fsencode(part)) for part in cell["file"].split("/")) > LONGEST_NAME:
         raise FileError(path, f"line {line}: a file name of more than {LONGEST_NAME} bytes. Correct the cell.")
-    file = (folder / cell["file"]).resolve()
+    file = Path(os.path.realpath(folder / cell["file"]))
     if not file.is_relative_to(folder):
         raise FileError(
             path,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from insula.data.formats.empatica import E4Session, read_session
 from insula.data.formats.tables import chosen, read_table, require_folder
+from insula.data.formats.workbook import workbook
 from insula.data.info import DataInfo, FileError, Problem, collecting, note
 from insula.signals.recipe import Recipe
 from insula.types import Label, Recording, Trial
@@ -158,13 +159,7 @@ def _read_scores(path: Path, problems: list[Problem] | None) -> dict[str, dict[s
     if not path.exists():
         note(problems, path, "no such file; people are read without traits")
         return {}
-    import openpyxl
-
-    try:
-        book = openpyxl.load_workbook(path, data_only=True, read_only=True)
-        sheets = {str(s.title).split()[0].lower(): [list(r) for r in s.iter_rows(values_only=True)] for s in book}
-    except Exception as error:  # a damaged workbook fails in many ways inside zipfile and the XML parser
-        raise FileError(path, f"not an Excel workbook ({error}); expected .xlsx. Copy it again.") from None
+    sheets = workbook(path)
     traits: dict[str, dict[str, float]] = {}
     for sheet in ("pss", "stai"):
         rows = sheets.get(sheet, [])

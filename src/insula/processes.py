@@ -1,0 +1,56 @@
+"""Processes that insula starts end with the one that started them, however that one ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+EVERY_S = 0.25
+"""How often a worker looks whether its parent is still there."""
+_watched: set[tuple[int, int]] = set()
+
+
+def end_with(parent: int) -> None:
+    """End this process once ``parent`` (the process id of the one that started it) is gone; twice asked is once done.
+
+    Called by the parent itself it does nothing, so that a task may call it wherever it runs. A thread looks every
+    `EVERY_S`; the process ends without clean-up, as if it were killed too.
+    """
+    key = (os.getpid(), parent)
+    if key in _watched or os.getpid() == parent:
+        return
+    _watched.add(key)
+    threading.Thread(target=_watch, args=(_gone(parent),), daemon=True, name="ends with its parent").start()
+
+
+def _watch(gone: Callable[[], bool]) -> None:
+    while not gone():
+        time.sleep(EVERY_S)
+    os._exit(1)
+
+
+def _gone(parent: int) -> Callable[[], bool]:
+    """Return a test for the end of a process; the id of a dead one may soon be another's."""
+    if sys.platform == "win32":
+        import ctypes
+
+        synchronize, timeout = 0x00100000, 0x102
+        handle = ctypes.windll.kernel32.OpenProcess(synchronize, False, parent)
+        return lambda: not handle or ctypes.windll.kernel32.WaitForSingleObject(handle, 0) != timeout
+    if os.getppid() == parent:
+        return lambda: os.getppid() != parent
+    return lambda: not _there(parent)
+
+
+def _there(process: int) -> bool:
+    """Tell whether a process that is not the direct parent exists."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
