@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from insula import data, errors
-    from insula.data import READERS, describe, info, load
+    from insula.data import READERS, info, load
     from insula.data.readers.simulate import simulate
     from insula.evaluation.audit import audit
     from insula.evaluation.experiment import DataPart, Experiment, experiment_from, read_experiment
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from insula.learning.train import TrainConfig
     from insula.models import MODELS, build
     from insula.pipeline import run_experiment
-    from insula.protocols.protocols import PROTOCOLS, split
+    from insula.protocols.describing import describe
+    from insula.protocols.fold import Fold, split
+    from insula.protocols.protocols import PROTOCOLS
     from insula.signals.recipe import Recipe, SignalRecipe
     from insula.types import Batch, InputSpec, ModelOutput, Recording, Signal, Trial
     from insula.windows.cutting import cut
@@ -33,14 +35,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CLASSICAL", "MODELS", "PROTOCOLS", "READERS", "Batch", "ClassicalEstimator", "DataPart", "Estimator",
-    "EstimatorConfig", "Experiment", "InputSpec", "ModelOutput", "Recipe", "Recording", "Result", "Signal",
+    "EstimatorConfig", "Experiment", "Fold", "InputSpec", "ModelOutput", "Recipe", "Recording", "Result", "Signal",
     "SignalRecipe", "Store", "Target", "TrainConfig", "Trial", "Windows", "audit", "build", "cut", "data", "describe",
     "errors", "evaluate", "experiment_from", "info", "load", "read_experiment", "run_experiment", "simulate", "split",
 ]  # fmt: skip
 
 _MODULES = ("data", "errors")
 _HOMES = {
-    "data": ("READERS", "describe", "info", "load"),
+    "data": ("READERS", "info", "load"),
     "data.readers.simulate": ("simulate",),
     "evaluation.audit": ("audit",),
     "evaluation.experiment": ("DataPart", "Experiment", "experiment_from", "read_experiment"),
@@ -51,7 +53,9 @@ _HOMES = {
     "learning.train": ("TrainConfig",),
     "models": ("MODELS", "build"),
     "pipeline": ("run_experiment",),
-    "protocols.protocols": ("PROTOCOLS", "split"),
+    "protocols.describing": ("describe",),
+    "protocols.fold": ("Fold", "split"),
+    "protocols.protocols": ("PROTOCOLS",),
     "signals.recipe": ("Recipe", "SignalRecipe"),
     "types": ("Batch", "InputSpec", "ModelOutput", "Recording", "Signal", "Trial"),
     "windows.cutting": ("cut",),

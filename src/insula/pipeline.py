@@ -13,12 +13,13 @@ from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
 from insula.evaluation.experiment import Experiment, apply_recipe
 from insula.evaluation.results import Result
-from insula.evaluation.rows import default_normaliser, model_config, require_names
+from insula.evaluation.rows import model_config, require_names
 from insula.evaluation.run import Evaluation, evaluate
 from insula.explain import explain
 from insula.files import person_folder, replacing, require_folder
 from insula.learning.estimator import Estimator
 from insula.learning.train import one_thread
+from insula.protocols.fold import default_normaliser
 from insula.protocols.own_median import decided
 from insula.protocols.protocols import PROTOCOLS
 from insula.report import write
@@ -212,8 +213,7 @@ def train_model(
     scored = windows.take((windows.table["role"] == "scored").to_numpy())
     people = scored.table["subject"].nunique()
     group = ("subject",) if people > 2 else ("subject", "session", "trial")
-    protocol = "within_subject" if people == 1 else "leave_one_subject_out"
-    normaliser = experiment.model.normaliser or default_normaliser(windows, protocol)
+    normaliser = experiment.model.normaliser or default_normaliser(windows, personal=people == 1)
     config = model_config(experiment, normaliser, group, device)
     with one_thread():
         estimator = Estimator(config).fit(scored, _named(progress, "training"))

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from insula.data import Problem, describe
+from insula.data import Problem
 from insula.data.check import window_table
 from insula.data.faults import Fault, runs, trial_faults
-from insula.data.schedule import schedule
 from insula.errors import InputError
-from insula.protocols.protocols import PROTOCOLS, allowed
+from insula.protocols.describing import describe
+from insula.protocols.protocols import PROTOCOLS
+from insula.protocols.schedule import schedule
 from insula.signals.recipe import Recipe
 from insula.types import Recording, Signal, Trial
 
@@ -52,7 +53,7 @@ def test_counts_minutes_windows_gaps_and_json() -> None:
         ("a", "t0", "t1", 2.5), ("a", "t1", "t2", 2.5),
     ]  # fmt: skip
     plain = json.loads(json.dumps(told.to_dict(), allow_nan=False))
-    assert plain["targets"][0]["schedule"]["shared"] is True
+    assert plain["targets"][0]["schedule"]["agreement"] == 1.0
     assert plain["problems"] == [{"file": "x.csv", "what": "odd", "fatal": False}]
 
 
@@ -115,27 +116,44 @@ def test_shared_schedule_is_told_from_shuffled_orders() -> None:
     fixed = [session(f"p{i}", ["a", "b", "c", "a"], [40 + i, 30, 30, 40]) for i in range(8)]
     shuffled = [session(f"p{i}", list(rng.permutation(list("abcabc"))), [30] * 6) for i in range(20)]
     paced = [session(f"p{i}", list("abcabcabc"), list(rng.uniform(10, 90, 9))) for i in range(12)]
-    one, other, third = (schedule(r, "state") for r in (fixed, shuffled, paced))
+    one, other, third = (schedule(window_table(r, "state", RECIPE)) for r in (fixed, shuffled, paced))
     assert one is not None
-    assert one.pairs == 28
     assert one.shared
     assert one.agreement > 0.9
     assert other is not None
     assert not other.shared
-    assert abs(other.agreement - other.chance) < 0.06
+    assert other.kappa < 0.15
     assert third is not None  # equal order at each person's own pace: the trial's number tells the label
-    assert (third.order_agreement, third.shared) == (1.0, True)
+    assert third.order_agreement == 1.0
     assert third.kappa < 0.3
-    assert schedule(fixed[:1], "state") is None
+    assert schedule(window_table(fixed[:1], "state", RECIPE)) is None
 
 
 def test_sessions_are_compared_with_sessions_of_the_same_name() -> None:
     people = [
         session(s, labels, [30, 30], name) for s in "abc" for name, labels in (("1", ["x", "y"]), ("2", ["y", "x"]))
     ]
-    found = schedule(people, "state")
+    found = schedule(window_table(people, "state", RECIPE))
     assert found is not None
-    assert (found.pairs, found.agreement) == (6, 1.0)
+    assert (found.agreement, found.order_agreement) == (1.0, 1.0)
+
+
+def test_data_check_and_evaluate_find_the_same_schedule() -> None:
+    from insula.evaluation.results import Result, System
+
+    for paces in (None, np.random.default_rng(0)):
+        people = [
+            session(f"p{i}", list("abcabcabc"), [30] * 9 if paces is None else list(paces.uniform(20, 90, 9)))
+            for i in range(8)
+        ]
+        (told,) = describe(people, RECIPE).targets
+        table = window_table(people, "state", RECIPE)
+        names = np.array(["a", "b", "c"])[table["y"]]
+        predictions = table.assign(system="m", fold="0", y_true=names, y_pred="a", p_a=1.0, p_b=0.0, p_c=0.0)
+        system = System("m", "M", "model", "trial", "population", False, False, None, 0.0)
+        found = Result("state", ("a", "b", "c"), {"name": "within_subject"}, {}, {}, (system,), predictions)
+        assert told.schedule is not None
+        assert told.schedule.shared == found.shared_schedule
 
 
 def test_opening_label_is_told() -> None:
@@ -153,7 +171,7 @@ def test_opening_label_is_told() -> None:
 
 def test_protocols_with_reasons_that_call_classes_by_label() -> None:
     people = [session(s, ["rest", "load"], [60, 60]) for s in ("a", "b", "c")]
-    (state,) = describe(people, RECIPE, allowed=allowed).targets
+    (state,) = describe(people, RECIPE).targets
     assert set(state.protocols) == set(PROTOCOLS)
     assert state.protocols["leave_one_subject_out"] is None
     why = state.protocols["within_subject"]

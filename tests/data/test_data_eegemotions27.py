@@ -9,9 +9,9 @@ import pytest
 from fixtures_data import lines
 from fixtures_lab_eeg import write_eegemotions27
 
-from insula.data import Problem, describe, info, load
+from insula.data import Problem, info, load
 from insula.errors import DataError
-from insula.protocols.protocols import allowed
+from insula.protocols.describing import describe
 
 
 def test_values_emotions_and_clips(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_values_emotions_and_clips(tmp_path: Path) -> None:
 
 def test_the_software_says_that_nothing_can_be_held_out_inside_a_person(tmp_path: Path) -> None:
     write_eegemotions27(tmp_path, seconds=10)
-    told = describe(load("eegemotions27", tmp_path), info("eegemotions27").recipe, allowed=allowed)
+    told = describe(load("eegemotions27", tmp_path), info("eegemotions27").recipe)
     (emotion,) = told.targets
     assert emotion.protocols["within_subject"]
     assert emotion.protocols["leave_one_subject_out"] is None

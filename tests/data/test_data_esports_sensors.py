@@ -10,9 +10,9 @@ import pytest
 from fixtures_data import lines
 from fixtures_esports import write_esports
 
-from insula.data import Problem, describe, info, load
+from insula.data import Problem, info, load
 from insula.errors import DataError
-from insula.protocols.protocols import allowed
+from insula.protocols.describing import describe
 from insula.windows.cutting import cut
 
 
@@ -78,7 +78,7 @@ def test_real_matches(recordings: Path) -> None:
     assert problems == []
     assert sorted({r.subject for r in people}) == [f"amateurs-{i}" for i in range(5)]
     assert sum(len(r.trials) for r in people) == 55
-    told = describe(people, info("esports_sensors").recipe, allowed=allowed)
+    told = describe(people, info("esports_sensors").recipe)
     targets = {t.target: t for t in told.targets}
     assert targets["opponents"].trials == {"bot": 25, "human": 30}
     assert targets["opponents"].windows == {"bot": 2335, "human": 5485}

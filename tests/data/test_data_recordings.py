@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from fixtures_data import lines
 
-from insula.data import Problem, describe, info, load
-from insula.protocols.protocols import allowed
+from insula.data import Problem, info, load
+from insula.protocols.describing import describe
 
 
 def test_stress_predict(recordings: Path) -> None:
@@ -30,7 +30,7 @@ def test_stress_predict(recordings: Path) -> None:
     assert 240 < np.median(lengths["stroop"]) < 420
     assert 480 < np.median(lengths["interview"]) < 720
     assert 80 < np.median(lengths["hyperventilation"]) < 180
-    told = describe(people, info("stress_predict").recipe, problems=problems, allowed=allowed)
+    told = describe(people, info("stress_predict").recipe, problems=problems)
     stress = told.targets[0]
     assert (stress.target, stress.trials, stress.people) == ("stress", {"rest": 76, "stress": 57}, 19)
     assert stress.windows == {"rest": 3487, "stress": 1673}
@@ -80,7 +80,7 @@ def test_cogwear_e4(recordings: Path) -> None:
     people = load("cogwear_e4", recordings / "cogwear_e4", problems=problems, ppg=True)
     assert len({r.subject for r in people}) == 19
     assert [sum(r.session == s for r in people) for s in ("only", "pre", "post")] == [11, 8, 8]
-    told = describe(people, info("cogwear_e4").recipe, problems=problems, allowed=allowed)
+    told = describe(people, info("cogwear_e4").recipe, problems=problems)
     by_name = {t.target: t for t in told.targets}
     assert by_name["load"].trials == {"load": 27, "rest": 27}
     assert by_name["condition"].trials == {"baseline": 27, "cognitive_load": 27, "survey": 16}

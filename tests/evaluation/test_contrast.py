@@ -7,7 +7,8 @@ import pytest
 from windows_double import make_table, predictions
 
 from insula.errors import InputError
-from insula.evaluation.contrast import clock_agreement, contrast, fixed_order, shares_schedule
+from insula.evaluation.contrast import contrast
+from insula.protocols.schedule import clock_agreement, fixed_order, shares_schedule
 
 
 def by_clock(table):

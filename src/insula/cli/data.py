@@ -47,9 +47,9 @@ def check(
 
     Exit code 1 when a file could not be read.
     """
-    from insula.data import Problem, describe, info, load
+    from insula.data import Problem, info, load
     from insula.evaluation.experiment import apply_recipe
-    from insula.protocols.protocols import allowed
+    from insula.protocols.describing import describe
 
     flags = {"window_s": window, "hop_s": hop, "guard_s": guard}
     recipe = apply_recipe(info(name).recipe, {k: v for k, v in flags.items() if v is not None})
@@ -58,7 +58,7 @@ def check(
         report("reading recordings", 0, 1)
         recordings = load(name, root, problems=problems)
         report("reading recordings", 1, 1)
-    found = describe(recordings, recipe, problems=problems, allowed=allowed)
+    found = describe(recordings, recipe, problems=problems)
     if as_json:
         print(json.dumps(found.to_dict(), indent=1))
     else:
@@ -159,7 +159,8 @@ def _print_target(target: TargetSummary) -> None:
         rows.append(("  without labels", ", ".join(target.people_without)))
     if target.schedule is not None:
         shared = "shared: a clock can read it" if target.schedule.shared else "not shared"
-        rows.append(("  schedule", f"{shared} (agreement kappa {target.schedule.kappa:.2f})"))
+        told = f"{target.schedule.kappa:.2f} at equal times, {target.schedule.order_kappa:.2f} at equal places"
+        rows.append(("  schedule", f"{shared} (other people's labels tell {told}; 0 is chance, 1 everything)"))
     if target.opening:
         rows.append(("  opening", target.opening))
     rows += [(f"  {name}", "allowed" if why is None else why) for name, why in target.protocols.items()]

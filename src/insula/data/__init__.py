@@ -1,26 +1,20 @@
-"""Readers by name, loaded when asked for: `load`, `people`, `info`, `describe`."""
+"""Readers by name, loaded when asked for: `load`, `people`, `info`."""
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from insula.data.info import DataInfo, FileError, Problem
 from insula.errors import DataError, InputError, unknown_name
 from insula.types import Recording
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from insula.data.check import Description
-    from insula.signals.recipe import Recipe
-
-__all__ = ["READERS", "DataInfo", "FileError", "Problem", "describe", "info", "load", "people"]
+__all__ = ["READERS", "DataInfo", "FileError", "Problem", "info", "load", "people"]
 
 READERS: dict[str, str] = {
     "bids": "insula.data.readers.bids",
@@ -105,19 +99,6 @@ def people(name: str, root: str | Path | None = None, **options: Any) -> tuple[s
     kept = {option: value for option, value in options.items() if option in asked}
     with _opening(root, kept):
         return tuple(sorted(listing(None if root is None else Path(root), **kept)))
-
-
-def describe(
-    recordings: Sequence[Recording],
-    recipe: Recipe | None = None,
-    *,
-    problems: Sequence[Problem] = (),
-    allowed: Callable[[pd.DataFrame], Mapping[str, str | None]] | None = None,
-) -> Description:
-    """Say what the recordings hold and what they allow; see `insula.data.check.describe`."""
-    from insula.data import check
-
-    return check.describe(recordings, recipe, problems=problems, allowed=allowed)
 
 
 def _opening(root: str | Path | None, options: Mapping[str, Any]) -> AbstractContextManager[None]:

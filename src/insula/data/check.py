@@ -14,7 +14,7 @@ import pandas as pd
 
 from insula.data.faults import Fault, trial_faults
 from insula.data.info import Problem
-from insula.data.schedule import Schedule, schedule
+from insula.data.schedule import Schedule
 from insula.errors import InputError
 from insula.signals.flags import of_trial
 from insula.signals.grid import window_rows
@@ -24,6 +24,8 @@ from insula.types import FloatArray, Recording, Trial
 
 Allowed = Callable[[pd.DataFrame], Mapping[str, "str | None"]]
 """Windows table -> protocol name -> why the data do not allow it, or None (`insula.protocols.protocols.allowed`)."""
+FindSchedule = Callable[[pd.DataFrame], Schedule | None]
+"""Windows table -> what people share (`insula.protocols.schedule.schedule`)."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def describe(
     *,
     problems: Sequence[Problem] = (),
     allowed: Allowed | None = None,
+    schedule: FindSchedule | None = None,
 ) -> Description:
     """Count and check recordings.
 
@@ -116,7 +119,8 @@ def describe(
     recordings : what `insula.data.load` returned; at least one.
     recipe : how they would be cut (default Recipe()); windows a label and protocols depend on it.
     problems : what the reader collected.
-    allowed : `insula.protocols.protocols.allowed`, to have the protocols judged.
+    allowed, schedule : `insula.protocols.protocols.allowed` and `insula.protocols.schedule.schedule`, to have the
+        protocols judged and the schedule looked for; `insula.describe` gives both.
     """
     if not recordings:
         why = "; ".join(f"{p.file}: {p.what}" for p in problems[:3])
@@ -133,7 +137,7 @@ def describe(
         trial_seconds=(float(seconds.min()), float(np.median(seconds)), float(seconds.max())),
         traits=tuple(sorted({name for r in recordings for name in r.traits})),
         modalities=_modalities(trials, recipe),
-        targets=tuple(_target(name, recordings, recipe, allowed) for name in names),
+        targets=tuple(_target(name, recordings, recipe, allowed, schedule) for name in names),
         gaps=tuple(g for r in recordings for g in _gaps(r)),
         faults=tuple(f for t in trials for f in trial_faults(t)),
         problems=(*problems, *_own_problems(recordings, recipe)),
@@ -187,7 +191,13 @@ def _modality(name: str, trials: Sequence[Trial], judged: Sequence[FloatArray]) 
     )
 
 
-def _target(name: str, recordings: Sequence[Recording], recipe: Recipe, allowed: Allowed | None) -> TargetSummary:
+def _target(
+    name: str,
+    recordings: Sequence[Recording],
+    recipe: Recipe,
+    allowed: Allowed | None,
+    schedule: FindSchedule | None,
+) -> TargetSummary:
     trials = [t for r in recordings for t in r.trials if t.role == "trial" and name in t.labels]
     values = [t.labels[name] for t in trials]
     continuous = _continuous(values)
@@ -213,7 +223,7 @@ def _target(name: str, recordings: Sequence[Recording], recipe: Recipe, allowed:
         value_range=(float(numbers.min()), float(np.median(numbers)), float(numbers.max())) if numbers.size else None,
         people=len(have),
         people_without=tuple(sorted({r.subject for r in recordings} - have)),
-        schedule=None if continuous else schedule(recordings, name),
+        schedule=None if continuous or schedule is None or not len(table) else schedule(table),
         opening=None if continuous else _opening(recordings, name, recipe),
         protocols={} if allowed is None or not len(table) else _judged(allowed(table), sorted(counts)),
     )

@@ -12,7 +12,8 @@ import pandas as pd
 
 from insula.errors import DataError, InputError, unknown_name
 from insula.learning.metrics import balanced_accuracy
-from insula.protocols.grouping import TRIAL, codes, on_both_sides, overlapping
+from insula.protocols.grouping import codes, on_both_sides, overlapping
+from insula.protocols.protocol import TRIAL
 from insula.protocols.protocols import PROTOCOLS
 from insula.types import BoolArray, DoubleArray, IntArray
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from insula.errors import InputError
-
-FEW_LABELLINGS = 20
-"""Below this many exchangeable labellings a null test says nothing."""
+from insula.protocols.schedule import FEW_LABELLINGS
 
 
 @dataclass(frozen=True)

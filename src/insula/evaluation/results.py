@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from insula.errors import DataError, InputError, SchemaError, unknown_name
-from insula.evaluation.contrast import Contrast, contrast, shares_schedule
+from insula.evaluation.contrast import Contrast, contrast
 from insula.evaluation.scores import Paired, mean_over_people, paired, per_person, pooled, to_trials
 from insula.learning.metrics import metrics_for
+from insula.protocols.schedule import shares_schedule
 
 VERSION = 1
 """Version of the schema below; a reader of another version refuses.

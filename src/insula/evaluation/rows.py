@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from insula.errors import InputError, ProtocolError, unknown_name
-from insula.evaluation.contrast import fixed_order, shares_schedule
 from insula.evaluation.experiment import CompareWith, Experiment, Tune, checked
 from insula.evaluation.tuning import with_candidate
 from insula.learning.batches import input_spec
@@ -16,8 +15,9 @@ from insula.learning.estimator import EstimatorConfig, ModelFactory, streams
 from insula.learning.level import Normaliser
 from insula.learning.train import TrainConfig
 from insula.learning.weighing import Quality
+from insula.protocols.fold import default_normaliser
 from insula.protocols.protocols import PROTOCOLS, Split
-from insula.windows.before import rows_before
+from insula.protocols.schedule import fixed_order, shares_schedule
 from insula.windows.table import Windows
 
 
@@ -92,7 +92,7 @@ def make_plans(
     asked for and not allowed; ``force`` has it marked only.
     """
     model = experiment.model
-    normaliser = model.normaliser or default_normaliser(windows, experiment.protocol.name)
+    normaliser = model.normaliser or default_normaliser(windows, PROTOCOLS[experiment.protocol.name].personal)
     others = [
         plan
         for row in experiment.compare.rows
@@ -139,21 +139,6 @@ def _judged(plans: list[Plan], experiment: Experiment) -> list[Plan]:
     return [replace(plan, quality=train.quality, quality_share=train.quality_share) for plan in plans]
 
 
-def default_normaliser(windows: Windows, protocol: str) -> str:
-    """The seconds before each trial where all have them, else opening minutes where there are some.
-
-    A personal protocol uses the training trials.
-    """
-    if PROTOCOLS[protocol].personal:
-        return "person_trials"
-    scored = windows.take((windows.table["role"] == "scored").to_numpy())
-    near, _ = rows_before(scored)
-    if near and len(near) == len(scored.table.groupby(["subject", "session", "trial"])):
-        return "pre_trial"
-    everything = windows.everything()
-    return "opening" if (everything.table["role"] == "reference").any() else "population"
-
-
 def _ablations(compare: CompareWith) -> list[tuple[dict[str, str], tuple[str, str]]]:
     """Options, name and title of each twin of the liquid network."""
     cores = {"ema": "Exponential average in the liquid layers' place", "gru": "GRU in the liquid layers' place"}
@@ -165,7 +150,7 @@ def _ablations(compare: CompareWith) -> list[tuple[dict[str, str], tuple[str, st
 
 def _wants_session(experiment: Experiment, force: bool) -> bool:
     """Whether a session-carried row goes beside the model: by default where the protocol tests sessions or people."""
-    allowed = "session" in PROTOCOLS[experiment.protocol.name].scopes_allowed
+    allowed = "session" in PROTOCOLS[experiment.protocol.name].scopes
     if experiment.compare.session and not (allowed or force):
         raise _no_session(experiment.protocol.name)
     return allowed if experiment.compare.session is None else experiment.compare.session
@@ -175,7 +160,7 @@ def require_scope(scope: str, protocol: str, windows: Windows) -> None:
     """Refuse session scope where it would carry state from training to test, or where the order of stimuli is fixed."""
     if scope != "session":
         return
-    if "session" not in PROTOCOLS[protocol].scopes_allowed:
+    if "session" not in PROTOCOLS[protocol].scopes:
         raise _no_session(protocol)
     if fixed_order(windows.table) or shares_schedule(windows.table):
         raise ProtocolError(

@@ -153,11 +153,9 @@ def _work(cell: Cell, size: Size) -> float:
     from insula.protocols.protocols import PROTOCOLS
 
     experiment = cell.experiment
-    folds = experiment.protocol.folds or 5
     protocol = PROTOCOLS[experiment.protocol.name]
     people = max(1, size.people)
-    if experiment.protocol.name == "leave_one_subject_out":
-        folds = people
+    folds = protocol.parts(people, experiment.protocol.folds)
     # A personal protocol fits folds times a person, on that person's windows only.
     fits = folds * (people if protocol.personal else 1)
     rows = size.windows / (people if protocol.personal else 1) * (folds - 1) / max(folds, 2)

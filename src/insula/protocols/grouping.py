@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 
 from insula.errors import InputError, ProtocolError
+from insula.protocols.protocol import TRIAL
 from insula.types import BoolArray, DoubleArray, IntArray
-
-TRIAL = ("subject", "session", "trial")
-"""Columns that identify a trial."""
 
 
 def inner_split(

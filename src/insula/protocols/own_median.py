@@ -81,7 +81,7 @@ def split_windows(windows: Windows, name: str, *, folds: int | None = None, seed
     if not undecided(windows):
         return split(name, windows.table, folds=folds, seed=seed)
     target = windows.schema.target
-    if name in PROTOCOLS and PROTOCOLS[name].forbids == ("subject",):
+    if name in PROTOCOLS and not PROTOCOLS[name].trains_on_tested:
         raise ProtocolError(
             f"target {target} under {name}: a tested person has no training trials to take the median from; expected a "
             f"protocol that trains on the tested person. {_instead(windows)}"

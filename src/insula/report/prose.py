@@ -7,18 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from insula.report.facts import Facts, opponent, real
-from insula.report.words import data_name, null_p, p_text, range_text, score_text, the, tick_text
-
-_HOW = {
-    "within_subject": "each person had a model of their own; whole trials were held out in stratified folds",
-    "cross_session": "whole sessions were held out",
-    "leave_one_subject_out": "one person at a time was held out and the others trained on",
-    "leave_subjects_out": "groups of people were held out in turn",
-    "leave_stimulus_out": "no stimulus stood on both sides of a split",
-    "calibrated": "one person at a time was held out, and that person's first labelled minutes adapted the model",
-    "random_windows": "windows were shuffled without regard to trials, as published work often does (leaky)",
-    "within_trial": "each trial was cut into a training and a test part (leaky)",
-}
+from insula.report.words import data_name, null_p, p_text, protocol_of, range_text, score_text, the, tick_text
 
 
 def meaning(facts: Facts) -> tuple[tuple[str, str], ...]:
@@ -74,15 +63,8 @@ def meaning(facts: Facts) -> tuple[tuple[str, str], ...]:
                 "minute. A model that only knows the schedule has a contrast of 0.",
             )
         )
-    protocol = str(facts.result.protocol.get("name"))
-    limits = {
-        "within_subject": "These figures are about people the model knows. They say nothing about a new person.",
-        "cross_session": "These figures are about people the model knows, on another day, not about a new person.",
-        "leave_one_subject_out": "Everybody had the same laboratory and device; another setting is another question.",
-        "leave_subjects_out": "Everybody had the same laboratory and device; another setting is another question.",
-        "leave_stimulus_out": "Stimuli are new to the model, but the people may not be.",
-    }
-    out.append(("Who it is about", limits.get(protocol, "Only splits like this one are measured here.")))
+    known = protocol_of(facts)
+    out.append(("Who it is about", known.limits if known else "Only splits like this one are measured here."))
     if any(facts.analyses.get(key) for key in ("attention", "time_constants", "latent")):
         out.append(
             (
@@ -142,10 +124,10 @@ def methods(facts: Facts) -> str:
             f"{real(recipe.get('hop_s')):g} s inside trials; the first {real(recipe.get('guard_s')):g} s of each trial "
             "were left out."
         )
-    folds = result.protocol.get("folds")
+    folds, known = result.protocol.get("folds"), protocol_of(facts)
     count = f" ({folds} folds)" if isinstance(folds, int) else ""
     parts.append(
-        f"Protocol {protocol}{count}: {_HOW.get(protocol, 'as named')}; inner validation was grouped the same way."
+        f"Protocol {protocol}{count}: {known.how if known else 'as named'}; inner validation was grouped the same way."
     )
     size = f" with {head.parameters:,} parameters" if head.parameters else ""
     scope = f"; state, context and normaliser had {head.scope} scope" if head.kind == "model" else ""

@@ -7,23 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from insula.protocols.protocols import PROTOCOLS, Protocol
 from insula.report.facts import Facts, Row, real
 
 LEAKY_BANNER = (
     "This protocol puts windows of the same trial on both sides; "
     "the figure does not tell how well emotion is recognised."
 )
-
-_WHERE = {
-    "within_subject": "in held-out trials of people it was trained on",
-    "cross_session": "in sessions it has never seen",
-    "leave_one_subject_out": "in people it has never seen",
-    "leave_subjects_out": "in people it has never seen",
-    "leave_stimulus_out": "for stimuli it has never seen",
-    "calibrated": "in new people after a few labelled minutes",
-    "random_windows": "when windows of one trial stand on both sides",
-    "within_trial": "when parts of one trial stand on both sides",
-}
 
 
 @dataclass(frozen=True)
@@ -96,6 +86,11 @@ def the(row: Row) -> str:
 def capital(text: str) -> str:
     """Write the first letter large."""
     return text[:1].upper() + text[1:]
+
+
+def protocol_of(facts: Facts) -> Protocol | None:
+    """Return the protocol of a result, None for one that is not known here."""
+    return PROTOCOLS.get(str(facts.result.protocol.get("name")))
 
 
 def null_p(facts: Facts) -> float:
@@ -190,7 +185,8 @@ def verdict(facts: Facts) -> Verdict:
             sentence,
             f"{capital(the(head))} reads {figure}, and no check below can tell more. Run a clean protocol.",
         )
-    where = _WHERE.get(str(facts.result.protocol.get("name")), "on data it has not seen")
+    known = protocol_of(facts)
+    where = known.where if known else "on data it has not seen"
     guess = f"guessing gives {tick_text(facts, facts.chance)}"
     asked = {c.question.split()[0] + c.question.split()[-1]: c for c in checks(facts)}
     clock, swap, null = (asked.get(k) for k in ("Betterclock?", "Aboutschedule?", "Goneshuffled?"))

@@ -35,6 +35,15 @@ class Shared:
     provenance: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Terms:
+    """On what terms windows may be learned from: what stays whole, the normaliser, and the fold that says so."""
+
+    group: tuple[str, ...]
+    normaliser: str
+    fold: str = ""
+
+
 class Windows:
     """A table with a row a window, its labels and groups; signals and features are read when asked for.
 
@@ -50,11 +59,13 @@ class Windows:
         schema: Schema,
         recipe: Recipe,
         y: NDArray[np.float64] | NDArray[np.int64] | None = None,
+        terms: Terms | None = None,
     ) -> None:
         self._shared = shared
         self.rows = rows
         self.schema = schema
         self.recipe = recipe
+        self.terms = terms
         self.table = shared.table.iloc[rows].reset_index(drop=True)
         if y is not None:
             self.table["y"] = y
@@ -80,7 +91,16 @@ class Windows:
     def take(self, rows: Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]) -> Windows:
         """Return the windows of these row numbers (or of a mask), sharing signals and features."""
         chosen = np.asarray(rows) if len(rows) else np.empty(0, np.int64)
-        return Windows(self._shared, self.rows[chosen], self.schema, self.recipe, self.y[chosen])
+        return Windows(self._shared, self.rows[chosen], self.schema, self.recipe, self.y[chosen], self.terms)
+
+    def on(self, terms: Terms) -> Windows:
+        """Return the same windows, to be learned from on these terms."""
+        return Windows(self._shared, self.rows, self.schema, self.recipe, self.y, terms)
+
+    @property
+    def scored(self) -> Windows:
+        """The windows that are labelled and scored, without reference ones."""
+        return self.take((self.table["role"] == "scored").to_numpy())
 
     def everything(self) -> Windows:
         """Return all windows that were cut, those of other splits and the reference ones included."""
@@ -106,7 +126,7 @@ class Windows:
 
     def with_y(self, y: NDArray[np.float64] | NDArray[np.int64]) -> Windows:
         """Return a view with other targets, which what is taken from it keeps (used by the null test)."""
-        return Windows(self._shared, self.rows, self.schema, self.recipe, y)
+        return Windows(self._shared, self.rows, self.schema, self.recipe, y, self.terms)
 
     def features(self) -> dict[str, FloatArray]:
         """Hand-made features a modality, (windows, F_m), NaN where a value is not valid."""

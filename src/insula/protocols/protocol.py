@@ -1,0 +1,88 @@
+"""What a protocol is: one object with its facts, its sentences and its way to deal windows into folds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from insula.types import IntArray
+
+TRIAL = ("subject", "session", "trial")
+"""Columns that identify a trial."""
+ANY_SCOPE = ("trial", "session")
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a protocol deals: the scored ``rows`` of a Windows table, and how.
+
+    ``folds`` is None where the caller leaves their number to the protocol; ``personal`` says whether each person has
+    an own model.
+    """
+
+    table: pd.DataFrame
+    rows: IntArray
+    folds: int | None
+    rng: np.random.Generator
+    personal: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """One fold as a protocol deals it: rows that train and that are tested, the columns of the unit kept whole."""
+
+    fold: str
+    train: IntArray
+    test: IntArray
+    group: tuple[str, ...]
+    subject: str | None = None
+
+
+Parts = tuple[list[Part], list[str]]
+"""The folds, and in words who or what was left out of them."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A way to split windows into training and test.
+
+    Parameters
+    ----------
+    name : by which it is asked for and stored.
+    where : what it tests, after "recognised ..."; for a page.
+    how : what was done, in the past tense; for the methods of a paper.
+    limits : what its figures cannot show.
+    needs, instead : what data must have for it, and what to do with others.
+    deal : makes the folds.
+    leaky : a trial may stand on both sides.
+    personal : each person has an own model.
+    scopes : scopes of state that it allows.
+    forbids : columns whose values may not stand on both sides.
+    folds : whether their number is ``free`` or fixed by the ``people`` or ``sessions``.
+    """
+
+    name: str
+    where: str
+    how: str
+    limits: str
+    needs: str
+    instead: str
+    deal: Callable[[Design], Parts]
+    leaky: bool = False
+    personal: bool = False
+    scopes: tuple[str, ...] = ("trial",)
+    forbids: tuple[str, ...] = ()
+    folds: Literal["free", "people", "sessions"] = "free"
+
+    @property
+    def trains_on_tested(self) -> bool:
+        """Whether a tested person's other trials may train."""
+        return self.forbids != ("subject",)
+
+    def parts(self, people: int, folds: int | None) -> int:
+        """About how many folds it makes of so many people (each person's, where it is personal)."""
+        return people if self.folds == "people" else folds or 5
