@@ -49,13 +49,13 @@ class BayesianHead:
         self.features = features
         self.alpha, self.noise, self.sharpness = float(alpha), float(noise), float(sharpness)
         k = len(self.classes)
-        self.mean = np.zeros((features + 1, k))
+        self.mean: DoubleArray = np.zeros((features + 1, k))
         self.mean[-1] = 1 / k
         if weights is not None:
             self.mean = _shaped("weights", weights, (features + 1, k))
         self.centre = np.zeros(features) if centre is None else _shaped("centre", centre, (features,))
         self.spread = np.ones(features) if spread is None else _shaped("spread", spread, (features,))
-        self.covariance = np.eye(features + 1) / self.alpha
+        self.covariance: DoubleArray = np.eye(features + 1) / self.alpha
         self.covariance[-1, -1] = 1.0
         self.seen = np.zeros(k, np.int64)
 
@@ -88,12 +88,13 @@ class BayesianHead:
         if not len(codes):
             return self
         counts = np.bincount(codes, minlength=len(self.classes))
-        weight = (len(codes) / (np.count_nonzero(counts) * np.maximum(counts, 1)))[codes]
+        weight = np.asarray(len(codes) / (np.count_nonzero(counts) * np.maximum(counts, 1)), np.float64)[codes]
         rows = self._rows(x)
         prior = np.linalg.inv(self.covariance)
         scaled = rows * (weight / self.noise)[:, None]
-        self.covariance = np.linalg.inv(prior + scaled.T @ rows)
-        self.mean = self.covariance @ (prior @ self.mean + scaled.T @ np.eye(len(self.classes))[codes])
+        self.covariance = np.asarray(np.linalg.inv(prior + scaled.T @ rows), np.float64)
+        right = prior @ self.mean + scaled.T @ np.eye(len(self.classes))[codes]
+        self.mean = np.asarray(self.covariance @ right, np.float64)
         self.seen += counts
         return self
 
