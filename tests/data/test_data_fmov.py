@@ -10,8 +10,8 @@ from fixtures_fmov import PEOPLE, order_of, write_fmov
 
 from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
-from insula.evaluation.rows import default_normaliser
 from insula.learning.classical import ClassicalEstimator
+from insula.protocols.fold import default_normaliser
 from insula.windows.cutting import cut
 
 LETTERS = {"A": "angry", "H": "happy", "N": "neutral"}
@@ -94,7 +94,7 @@ def test_muscles_are_read_against_the_seconds_before(tmp_path: Path) -> None:
     people = {f"{n:02d}": 8 for n in range(1, 7)}
     made = cut(load("fmov", write_fmov(tmp_path, people)), info("fmov").recipe, "valence")
     scored = made.take((made.table["role"] == "scored").to_numpy())
-    assert default_normaliser(made, "leave_one_subject_out") == "pre_trial"
+    assert default_normaliser(made, personal=False) == "pre_trial"
     first = (scored.table["subject"] < "04").to_numpy()
     right = {}
     for kind in ("pre_trial", "population"):
