@@ -151,7 +151,7 @@ def test_data_check_and_evaluate_find_the_same_schedule() -> None:
         names = np.array(["a", "b", "c"])[table["y"]]
         predictions = table.assign(system="m", fold="0", y_true=names, y_pred="a", p_a=1.0, p_b=0.0, p_c=0.0)
         system = System("m", "M", "model", "trial", "population", False, False, None, 0.0)
-        found = Result("state", ("a", "b", "c"), {"name": "within_subject"}, {}, {}, (system,), predictions)
+        found = Result("state", ("a", "b", "c"), {"name": "within_subject"}, (system,), predictions)
         assert told.schedule is not None
         assert told.schedule.shared == found.shared_schedule
 
