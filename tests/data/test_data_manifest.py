@@ -15,6 +15,8 @@ from insula.errors import DataError, InputError, InsulaError
 from insula.types import Recording
 
 NAMES = ("Fp1", "Fp2", "O1")
+STEADY = [i * i % 97 for i in range(400)]
+"""Whole numbers that do not count (a counter is no signal)."""
 
 
 def manifest(root: Path, *rows: str) -> Path:
@@ -47,7 +49,7 @@ def test_eeg_files_come_in_microvolts_and_cut_to_the_sample(tmp_path: Path, suff
 
 def test_rows_of_one_trial_join_and_start_together(tmp_path: Path) -> None:
     write_eeg(tmp_path / "eeg.fif", 20, 128.0, NAMES)
-    lines(tmp_path / "eda.csv", ["a,b", *(f"{i},{-i}" for i in range(400))])
+    lines(tmp_path / "eda.csv", ["a,b", *(f"{STEADY[i]},{-STEADY[i] % 7}" for i in range(400))])
     recording = one(
         tmp_path,
         "file,modality,subject,session,trial,stimulus,start,stop,label,rate,channels,unit",
@@ -59,14 +61,14 @@ def test_rows_of_one_trial_join_and_start_together(tmp_path: Path) -> None:
     assert (first.trial, first.stimulus, first.start_s, first.stop_s) == ("t1", "film", 2, 7)
     assert first.signals["eeg"].channels == ("O1", "Fp1")
     eda = first.signals["eda"]
-    assert (eda.start_s, eda.values[0, 0], eda.n_samples) == (2.0, 200.0, 20)
+    assert (eda.start_s, eda.values[0, 0], eda.n_samples) == (2.0, STEADY[200], 20)
     assert second.signals["eeg"].channels == NAMES
     assert second.start_s == 10
 
 
 def test_clock_of_trials_in_files_of_their_own(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        lines(tmp_path / f"{name}.csv", [str(i) for i in range(40)])
+        lines(tmp_path / f"{name}.csv", [str(v) for v in STEADY[:40]])
     head = "file,modality,subject,trial,rate,label"
     rows = ["a.csv,eda,ann,t1,4,x", "b.csv,eda,ann,t2,4,y"]
     recording = one(tmp_path, head, *rows)
@@ -77,36 +79,38 @@ def test_clock_of_trials_in_files_of_their_own(tmp_path: Path) -> None:
 
 
 def test_start_without_stop_reads_to_the_end_of_the_file(tmp_path: Path) -> None:
-    lines(tmp_path / "a.csv", [str(i) for i in range(40)])
+    lines(tmp_path / "a.csv", [str(v) for v in STEADY[:40]])
     write_eeg(tmp_path / "a.fif", 10, 100.0, NAMES)
     head = "file,modality,subject,trial,start,rate,label"
     recording = one(tmp_path, head, "a.csv,eda,ann,t1,4,4,x", "a.fif,eeg,ann,t1,3,,x")
     (trial,) = recording.trials
-    assert trial.signals["eda"].values[0].tolist() == list(range(16, 40))
+    assert trial.signals["eda"].values[0].tolist() == STEADY[16:40]
     assert (trial.start_s, trial.stop_s, trial.signals["eeg"].n_samples) == (4, 11, 700)
 
 
 def test_csv_with_a_time_column_fills_gaps_with_nan(tmp_path: Path) -> None:
     times = np.r_[np.arange(0, 50), np.arange(75, 100)] / 10 + 1000
-    lines(tmp_path / "s.csv", ["clock,gsr,note", *(f"{t:.1f},{2 + t % 3:.3f},x" for t in times)])
+    lines(tmp_path / "s.csv", ["clock,gsr,note", *(f"{t:.1f},{2 + np.sin(t):.3f},x" for t in times)])
     problems: list[Problem] = []
     recording = one(tmp_path, "file,modality,subject,trial,time,label", "s.csv,eda,ann,t1,clock,x", problems=problems)
     eda = recording.trials[0].signals["eda"]
     assert (eda.rate_hz, eda.channels, eda.n_samples) == (10.0, ("gsr",), 100)
     assert np.flatnonzero(np.isnan(eda.values[0])).tolist() == list(range(50, 75))
-    assert [p.what for p in problems] == ["column 'note' holds no numbers and is no channel"]
+    assert [p.what for p in problems] == ["no channels of eda: 'note' (not named like eda)"]
 
 
 def test_csv_with_dates_and_jitter(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     seconds = np.arange(200) / 20 + rng.uniform(-0.004, 0.004, 200)
     stamps = pd.Timestamp("2024-05-01 10:00:00") + pd.to_timedelta(seconds, unit="s")
-    lines(tmp_path / "s.csv", ["when,AF7", *(f"{t},{100 * s:.4f}" for t, s in zip(stamps, seconds, strict=True))])
+    lines(
+        tmp_path / "s.csv", ["when,AF7", *(f"{t},{10 * np.sin(s):.4f}" for t, s in zip(stamps, seconds, strict=True))]
+    )
     recording = one(tmp_path, "file,modality,subject,trial,time,label,unit", "s.csv,eeg,ann,t,when,x,mV")
     eeg = recording.trials[0].signals["eeg"]
     assert (eeg.rate_hz, eeg.unit) == (20.0, "uV")
     at = np.arange(eeg.n_samples) / 20 + seconds[0]
-    np.testing.assert_allclose(eeg.values[0] / 1e3, 100 * at, atol=0.2)  # a ramp is interpolated exactly; mV -> uV
+    np.testing.assert_allclose(eeg.values[0] / 1e3, 10 * np.sin(at), atol=0.2)  # mV -> uV
 
 
 def test_beats_stay_irregular_and_native_e4_files_are_known(tmp_path: Path) -> None:
@@ -194,7 +198,7 @@ def test_bad_rows_end_in_one_error_that_says_where(tmp_path: Path, rows: list[st
     root.mkdir()
     lines(tmp_path / "a.csv", ["1", "2"])
     lines(root / "a.csv", [str(i % 7) for i in range(400)])
-    lines(root / "timed.csv", ["t,v", *(f"{i / 4},{i}" for i in range(50))])
+    lines(root / "timed.csv", ["t,v", *(f"{i / 4},{STEADY[i]}" for i in range(50))])
     (root / "empty.csv").write_text("")
     (root / "empty.edf").write_text("")
     (root / "notes.pdf").write_text("x")

@@ -42,9 +42,12 @@ def test_devices_share_a_clock_and_drift_is_removed(written: Path) -> None:
     first, second = recording.trials
     eeg, eda = first.signals["eeg"], first.signals["eda"]
     assert (eeg.channels, eeg.unit, eeg.rate_hz, eda.channels, eda.rate_hz) == (("Fp1", "Oz"), "uV", 250, ("EDA",), 16)
-    for signal, tolerance in ((eeg, 0.05), (eda, 0.6)):  # a drift of 2e-4 would be 3 to 10 microvolts here
+    for signal, level, tolerance in (
+        (eeg, 0, 0.05),
+        (eda, 60, 0.6),
+    ):  # a drift of 2e-4 would be 3 to 10 microvolts here
         at = 1000.0 + signal.start_s + np.arange(signal.n_samples) / signal.rate_hz
-        for i, row in enumerate(signal.values):
+        for i, row in enumerate(signal.values - level):
             np.testing.assert_allclose(row, 50 * np.sin(2 * np.pi * (0.3 + i) * at), atol=tolerance)
     assert abs(eda.start_s - 5) < 1 / 16
     assert second.signals["eeg"].channels == ("Oz",)
@@ -63,8 +66,10 @@ def test_units_streams_and_channels_that_do_not_fit(written: Path, tmp_path: Pat
     ):
         with pytest.raises(DataError, match=message):
             one(written, row)
-    (volts,) = one(written, "a.xdf,eeg,ann,t,5,6,x,,,V").trials
-    assert np.abs(volts.signals["eeg"].values).max() > 1e7
+    with pytest.raises(DataError, match=r"'Fp1' \(varies by 3\.\d+e\+07 uV; eeg varies by 0\.05 to 50000 uV\)"):
+        one(written, "a.xdf,eeg,ann,t,5,6,x,,,V")
+    (millivolts,) = one(written, "a.xdf,eeg,ann,t,5,6,x,,Fp1,mV").trials
+    assert 2e4 < np.abs(millivolts.signals["eeg"].values).max() <= 5e4
     (tmp_path / "a.xdf").write_bytes(b"XDF:" + b"\xff" * 200)
     with pytest.raises(DataError, match=r"a\.xdf: (pyxdf cannot read it|no stream)"):
         one(written, "a.xdf,eeg,ann,t,5,6,x,,,")

@@ -59,6 +59,7 @@ def drifting(kind: str, start_s: float, seconds: float, rate_hz: float, drift: f
     true = start_s + np.arange(int(seconds * rate_hz)) / rate_hz
     labels = more.get("labels", ("A", "B"))
     values = np.stack([np.sin(2 * np.pi * (0.3 + i) * true) for i in range(len(labels))], axis=1) * 50
+    values += 60 if kind == "GSR" else 0  # skin conductance is above 0
     device = true * (1 + drift) + clock
     measured = np.arange(start_s - 2, start_s + seconds + 2, 2.0)
     offsets = tuple((t * (1 + drift) + clock, t - (t * (1 + drift) + clock)) for t in measured)

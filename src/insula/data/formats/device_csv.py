@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from insula.data.formats.sources import Request, seconds, timed
+from insula.data.formats.delimited import seconds, timed
+from insula.data.formats.request import Request
 from insula.data.formats.tables import AGAIN, read_bytes, to_numbers, whole_lines
 from insula.data.info import FileError, Problem, note
 from insula.errors import unknown_name

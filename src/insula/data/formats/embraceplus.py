@@ -14,8 +14,9 @@ import numpy as np
 
 from insula.data.formats import guarded
 from insula.data.formats.arrays import finite
+from insula.data.formats.delimited import round_rate
 from insula.data.formats.optional import optional_package
-from insula.data.formats.sources import Request, round_rate
+from insula.data.formats.request import Request
 from insula.data.formats.tables import AGAIN
 from insula.data.info import FileError, Problem
 from insula.errors import unknown_name

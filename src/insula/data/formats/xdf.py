@@ -14,7 +14,7 @@ import numpy as np
 
 from insula.data.formats import guarded
 from insula.data.formats.optional import optional_package
-from insula.data.formats.sources import MICROVOLTS, UNITS, VOLTAGES, Request
+from insula.data.formats.request import MICROVOLTS, UNITS, VOLTAGES, Request
 from insula.data.formats.tables import AGAIN, on_grid
 from insula.data.info import FileError, Problem, note
 from insula.errors import unknown_name

@@ -21,7 +21,9 @@ import numpy as np
 import pandas as pd
 
 from insula.data.formats import guarded
-from insula.data.formats.sources import UNITS, OpenFiles, Request
+from insula.data.formats.admission import by_values
+from insula.data.formats.request import UNITS, Request
+from insula.data.formats.sources import OpenFiles
 from insula.data.formats.tables import (
     AGAIN,
     chosen,
@@ -243,6 +245,10 @@ def _physio(root: Path, path: Path, problems: list[Problem] | None) -> dict[str,
         if modality is None or modality in signals:
             if name.lower() not in ("trigger", "time", "timestamp"):
                 note(problems, path, f"column {name[:40]!r} is not used; known are {', '.join(PHYSIO_COLUMNS)}")
+            continue
+        refused = by_values({name: values[:, i]}, modality, "", sensors=True)
+        if refused and not refused[0].masked:
+            note(problems, path, f"no channels of {modality}: {refused[0]}")
             continue
         about = side.get(name)
         unit = about.get("Units") if isinstance(about, dict) else None

@@ -12,8 +12,10 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
+from insula.data.formats.admission import answer
 from insula.data.formats.mne_files import MNE_SUFFIXES
-from insula.data.formats.sources import CSV_SUFFIXES, FORMAT_SUFFIXES, FORMATS, OpenFiles, Request
+from insula.data.formats.request import Request
+from insula.data.formats.sources import CSV_SUFFIXES, FORMAT_SUFFIXES, FORMATS, OpenFiles
 from insula.data.formats.tables import chosen, is_empty, number_column, read_table, to_numbers
 from insula.data.info import DataInfo, FileError, Problem, collecting, note
 from insula.data.readers.label_columns import read_labels
@@ -29,6 +31,7 @@ INFO = DataInfo(
     where="a folder with manifest.csv (and people.csv), or the path of the manifest",
     targets={"(label columns)": "every column that is not one of the manifest's own"},
     recipe=Recipe(window_s=10.0, hop_s=5.0, guard_s=5.0, opening_s=0.0),
+    version=2,
 )
 
 LONGEST_NAME = 255
@@ -74,7 +77,8 @@ def read(
 
     Rows of equal subject, session and trial are one trial; its first row sets its time and the others start with it.
     Without ``onset`` the clock is that of the file when all first rows of a session name the same file, else trials
-    follow each other in the manifest's order. EEG, EOG, ECG and EMG are in microvolts. The people table (``people``,
+    follow each other in the manifest's order. EEG, EOG, ECG and EMG are in microvolts. Times, counters, constants and
+    copies are never channels (`insula.data.formats.admission`). The people table (``people``,
     else people.csv beside the manifest) has a column ``subject`` and one column of numbers a trait.
     """
     path = _manifest(root)
@@ -213,6 +217,13 @@ def _recording(
             clock_s = trial.stop_s
     if not trials:
         raise FileError(path, f"no trial of {subject} (session {session}) can be read; expected at least one.")
+    if (leak := answer(trials)) is not None:
+        modality, channel, label = leak
+        raise FileError(
+            path,
+            f"channel {channel!r} of {modality} never changes within a trial and tells {label} of every one of "
+            f"{subject} (session {session}); expected a signal. Name the other channels in the column channels.",
+        )
     used = sorted({str(row.request.path) for row in rows})
     return Recording(
         subject,

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from insula.data.formats.empatica import E4_KINDS, worn
-from insula.data.formats.sources import OpenFiles, Request
+from insula.data.formats.request import Request
+from insula.data.formats.sources import OpenFiles
 from insula.data.formats.tables import (
     AGAIN,
     chosen,

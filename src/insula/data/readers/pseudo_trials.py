@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from insula.data.formats.sources import OpenFiles, Request
+from insula.data.formats.request import Request
+from insula.data.formats.sources import OpenFiles
 from insula.data.info import DataInfo, FileError, Problem
 from insula.errors import InputError
 from insula.signals.recipe import Recipe

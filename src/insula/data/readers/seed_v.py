@@ -16,8 +16,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+from insula.data.formats.request import Request
 from insula.data.formats.slower import slower
-from insula.data.formats.sources import OpenFiles, Request
+from insula.data.formats.sources import OpenFiles
 from insula.data.formats.tables import AGAIN, chosen, read_bytes, require_folder, to_numbers
 from insula.data.info import DataInfo, FileError, Problem, collecting, note
 from insula.data.readers.order import in_order
