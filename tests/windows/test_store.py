@@ -100,7 +100,7 @@ def study(root: Path, people: int = 2) -> Path:
     root.mkdir()
     lines = ["file,modality,subject,session,trial,stimulus,start,stop,rate,state"]
     for p in range(1, people + 1):
-        (root / f"p{p}.csv").write_text("\n".join(["eda", *(f"{1.5 + p + 0.01 * i}" for i in range(480))]))
+        (root / f"p{p}.csv").write_text("\n".join(["eda", *(f"{1.5 + p + 0.01 * (i * i % 97)}" for i in range(480))]))
         for t in range(2):
             state = "calm" if t else "tense"
             lines.append(f"p{p}.csv,eda,p{p},1,t{t},,{60 * t},{60 * t + 60},4,{state}")
