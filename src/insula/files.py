@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import uuid
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from insula.errors import InputError
 
+LONGEST_NAME = 200
+"""Bytes of a folder's name: 255 on common file systems, less what marks a folder that is not yet in its place."""
+
 
 def require_folder(folder: Path, marker: str, what: str) -> None:
     """Refuse a path that is neither new, nor empty, nor an earlier ``what`` (a folder with the file ``marker``)."""
+    if not folder.name or len(os.fsencode(folder.name)) > LONGEST_NAME or any(ord(c) < 32 for c in str(folder)):
+        raise InputError(
+            f"{str(folder)[:200]!r}; expected a folder's name of 1 to {LONGEST_NAME} bytes that can be printed. "
+            "Give another --out."
+        )
     for part in (folder, *folder.parents):
         if part.is_dir():
             break
@@ -30,8 +40,52 @@ def require_folder(folder: Path, marker: str, what: str) -> None:
 
 
 @contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """Give a new folder beside the wanted one, which takes its place once it is complete."""
+def publishing(folder: Path, marker: str, what: str, owns: Collection[str]) -> Iterator[Path]:
+    """Give a new folder that becomes ``folder``, whole, once the block is done; nothing is seen of it before.
+
+    Path and permissions are tested at the start. One run at a time: a second is refused with the first one's id. Of
+    an earlier ``what`` the files ``owns`` go, and what else lies there is kept. What a killed run left is removed.
+    """
+    require_folder(folder, marker, what)
+    with claimed(folder, what):
+        _recover(folder)
+        with replacing(folder, owns) as work:
+            yield work
+
+
+@contextmanager
+def claimed(folder: Path, what: str) -> Iterator[None]:
+    """Hold a folder for this run; the lock goes with the process, however it ends."""
+    import filelock
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    place = folder.with_name(f".{folder.name}.claim")
+    lock = filelock.FileLock(place, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        with suppress(OSError):
+            other = place.read_text(encoding="utf-8", errors="replace")[:200].strip() or "another run"
+            raise InputError(
+                f"{folder} is being written by {other}; expected one run at a time. Wait for it, or give another --out."
+            ) from None
+        raise InputError(f"{folder} is being written by another run; expected one at a time. Wait for it.") from None
+    try:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        place.write_text(f"run {uuid.uuid4().hex[:8]} (process {os.getpid()} on {socket.gethostname()}, since {now})")
+        yield
+    finally:
+        with suppress(OSError):
+            place.unlink()
+        lock.release()
+
+
+@contextmanager
+def replacing(folder: Path, owns: Collection[str] | None = None) -> Iterator[Path]:
+    """Give a new folder beside the wanted one, which takes its place once it is complete.
+
+    Of the folder that was there, everything goes, or with ``owns`` the entries of these names.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     mark = uuid.uuid4().hex
     work, old = (folder.with_name(f".{folder.name}-{mark}.{which}") for which in ("partial", "old"))
@@ -46,9 +100,32 @@ def replacing(folder: Path) -> Iterator[Path]:
             if old.exists():
                 os.replace(old, folder)
             raise
+        if old.exists() and owns is not None:
+            _keep_others(old, folder, owns)
     finally:
         shutil.rmtree(work, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Find the hidden folders beside ``folder`` that killed savers of it left, half-written or replaced."""
+    pattern = re.compile(rf"\.{re.escape(folder.name)}-[0-9a-f]{{32}}\.(partial|old)")
+    return sorted(path for path in folder.parent.glob(".*") if pattern.fullmatch(path.name))
+
+
+def _recover(folder: Path) -> None:
+    """Put back the folder of a saver that was killed between its two renames; remove what others left."""
+    for left in leftovers(folder):
+        if left.suffix == ".old" and not folder.exists():
+            os.replace(left, folder)
+        else:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _keep_others(old: Path, folder: Path, owns: Collection[str]) -> None:
+    for entry in old.iterdir():
+        if entry.name not in owns and not (folder / entry.name).exists():
+            os.replace(entry, folder / entry.name)
 
 
 def person_folder(person: str) -> str:

@@ -16,7 +16,7 @@ from insula.evaluation.results import Result
 from insula.evaluation.rows import model_config, require_names
 from insula.evaluation.run import Evaluation, evaluate
 from insula.explain import explain
-from insula.files import person_folder, replacing, require_folder
+from insula.files import claimed, person_folder, publishing, replacing, require_folder
 from insula.learning.estimator import Estimator
 from insula.learning.train import one_thread
 from insula.protocols.fold import default_normaliser
@@ -32,6 +32,9 @@ from insula.windows.table import Windows
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total)."""
+
+RESULT_FILES = ("result.json", "predictions.parquet", "report.html", "report.json", "model")
+"""What a folder of results holds of ours; a new run replaces these and keeps what else lies there."""
 
 
 @dataclass(frozen=True)
@@ -133,28 +136,29 @@ def run_experiment(
 ) -> Run:
     """Evaluate an experiment and write ``result.json``, ``predictions.parquet``, ``report.html`` and ``model/``.
 
-    Nothing is written before the evaluation is complete. An existing folder is taken only if it holds an earlier
-    result or is empty. With a ``store``, cleaned trials come from it and stay on disk (see `insula.windows.store`).
+    All of it appears at once, when it is complete; a run that fails or is killed leaves what was there. An existing
+    folder is taken only if it holds an earlier result or is empty, and by one run at a time. With a ``store``, cleaned trials come from it and stay on disk (see `insula.windows.store`).
     """
     folder = Path(out)
-    require_folder(folder, "result.json", "result")
-    windows = _read_and_cut(experiment, device, progress, store, jobs)
-    done = evaluate(
-        windows,
-        experiment,
-        jobs=jobs,
-        device=device,
-        force=force,
-        progress=progress,
-        command=command,
-        data_hash=windows.fingerprint(),
-    )
-    with one_thread():
-        result = explain(done.result, windows, done.models, progress) if analyses else done.result
-        result.save(folder)
-        if keep_model and done.models:
-            save_models(windows, experiment, done, folder / "model", progress)
-    return Run(result, folder, write(result, folder / "report.html"))
+    with publishing(folder, "result.json", "result", RESULT_FILES) as work:
+        windows = _read_and_cut(experiment, device, progress, store, jobs)
+        done = evaluate(
+            windows,
+            experiment,
+            jobs=jobs,
+            device=device,
+            force=force,
+            progress=progress,
+            command=command,
+            data_hash=windows.fingerprint(),
+        )
+        with one_thread():
+            result = explain(done.result, windows, done.models, progress) if analyses else done.result
+            result.save(work)
+            if keep_model and done.models:
+                save_models(windows, experiment, done, work / "model", progress)
+        write(result, work / "report.html")
+    return Run(result, folder, folder / "report.html")
 
 
 def _read_and_cut(
@@ -209,16 +213,23 @@ def train_model(
 ) -> tuple[Estimator, Windows]:
     """Train one model on all labelled windows of an experiment and save it; ``store`` as in `run_experiment`."""
     require_folder(Path(out), "estimator.json", "model")
-    windows = _read_and_cut(experiment, device, progress, store, jobs)
-    scored = windows.take((windows.table["role"] == "scored").to_numpy())
+    with claimed(Path(out), "model"):
+        windows = _read_and_cut(experiment, device, progress, store, jobs)
+        scored = windows.take((windows.table["role"] == "scored").to_numpy())
+        estimator = _fit(experiment, windows, scored, device, progress)
+        estimator.save(out, _story(experiment, scored, windows.fingerprint()))
+    return estimator, scored
+
+
+def _fit(
+    experiment: Experiment, windows: Windows, scored: Windows, device: str, progress: Progress | None
+) -> Estimator:
     people = scored.table["subject"].nunique()
     group = ("subject",) if people > 2 else ("subject", "session", "trial")
     normaliser = experiment.model.normaliser or default_normaliser(windows, personal=people == 1)
     config = model_config(experiment, normaliser, group, device)
     with one_thread():
-        estimator = Estimator(config).fit(scored, _named(progress, "training"))
-    estimator.save(out, _story(experiment, scored, windows.fingerprint()))
-    return estimator, scored
+        return Estimator(config).fit(scored, _named(progress, "training"))
 
 
 def _story(experiment: Experiment, trained: Windows, data_hash: str) -> dict[str, Any]:

@@ -7,6 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 EVERY_S = 0.25
 """How often a worker looks whether its parent is still there."""
@@ -24,6 +27,12 @@ def end_with(parent: int) -> None:
         return
     _watched.add(key)
     threading.Thread(target=_watch, args=(_gone(parent),), daemon=True, name="ends with its parent").start()
+
+
+def run_with(parent: int, act: Callable[..., T], *arguments: Any) -> T:
+    """Call ``act(*arguments)`` in a worker that ends with ``parent``."""
+    end_with(parent)
+    return act(*arguments)
 
 
 def _watch(gone: Callable[[], bool]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from insula import processes
 from insula.evaluation.experiment import Experiment
 from insula.evaluation.nulls import null_test
 from insula.evaluation.results import Result, System
@@ -176,7 +178,8 @@ def run_tasks(tasks: Sequence[Task], seed: int, jobs: int, done: Callable[[int, 
         return found
     from joblib import Parallel, delayed
 
-    stream = Parallel(n_jobs=jobs, return_as="generator", batch_size=1)(delayed(run_fold)(*t, seed) for t in tasks)
+    work = (delayed(processes.run_with)(os.getpid(), run_fold, *task, seed) for task in tasks)
+    stream = Parallel(n_jobs=jobs, return_as="generator", batch_size=1)(work)
     for i, fold in enumerate(stream):
         found.append(fold)
         done(i + 1, len(tasks))

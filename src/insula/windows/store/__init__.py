@@ -15,11 +15,13 @@ swept away after a day. Two writers write beside each other, and the later recor
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from insula import processes
 from insula.data import Problem
 from insula.errors import InputError
 from insula.signals.recipe import Recipe
@@ -175,7 +177,9 @@ class Store:
         from joblib import Parallel, delayed
 
         strict = problems is None
-        work = (delayed(write_person)(one, source, person, strict) for person in missing)
+        work = (
+            delayed(processes.run_with)(os.getpid(), write_person, one, source, person, strict) for person in missing
+        )
         for done, _ in enumerate(Parallel(n_jobs=jobs, return_as="generator", batch_size=1)(work)):
             if progress is not None:
                 progress(done + 1, len(missing))
