@@ -47,14 +47,14 @@ def publishing(folder: Path, marker: str, what: str, owns: Collection[str]) -> I
     an earlier ``what`` the files ``owns`` go, and what else lies there is kept. What a killed run left is removed.
     """
     require_folder(folder, marker, what)
-    with claimed(folder, what):
+    with claimed(folder):
         _recover(folder)
         with replacing(folder, owns) as work:
             yield work
 
 
 @contextmanager
-def claimed(folder: Path, what: str) -> Iterator[None]:
+def claimed(folder: Path) -> Iterator[None]:
     """Hold a folder for this run; the lock goes with the process, however it ends."""
     import filelock
 

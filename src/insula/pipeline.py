@@ -137,7 +137,8 @@ def run_experiment(
     """Evaluate an experiment and write ``result.json``, ``predictions.parquet``, ``report.html`` and ``model/``.
 
     All of it appears at once, when it is complete; a run that fails or is killed leaves what was there. An existing
-    folder is taken only if it holds an earlier result or is empty, and by one run at a time. With a ``store``, cleaned trials come from it and stay on disk (see `insula.windows.store`).
+    folder is taken only if it holds an earlier result or is empty, and by one run at a time. With a ``store``, cleaned
+    trials come from it and stay on disk (see `insula.windows.store`).
     """
     folder = Path(out)
     with publishing(folder, "result.json", "result", RESULT_FILES) as work:
@@ -213,7 +214,7 @@ def train_model(
 ) -> tuple[Estimator, Windows]:
     """Train one model on all labelled windows of an experiment and save it; ``store`` as in `run_experiment`."""
     require_folder(Path(out), "estimator.json", "model")
-    with claimed(Path(out), "model"):
+    with claimed(Path(out)):
         windows = _read_and_cut(experiment, device, progress, store, jobs)
         scored = windows.take((windows.table["role"] == "scored").to_numpy())
         estimator = _fit(experiment, windows, scored, device, progress)

@@ -50,7 +50,7 @@ def test_a_folder_appears_whole_and_keeps_what_is_not_ours(tmp_path: Path) -> No
 
 
 def test_a_second_run_is_refused_with_the_id_of_the_first(tmp_path: Path) -> None:
-    with claimed(tmp_path / "out", "result"):
+    with claimed(tmp_path / "out"):
         told = (tmp_path / ".out.claim").read_text()
         with pytest.raises(InputError, match=r"is being written by run [0-9a-f]{8} \(process") as caught:
             put(tmp_path / "out", "x")
@@ -164,9 +164,8 @@ def seconds_used(process: int) -> float:
 GRID = """
 title = "long"
 protocols = ["leave_one_subject_out"]
+models = ["liquid", "tcn"]
 train = {{epochs = 100000, patience = 100000}}
-[compare]
-rows = ["liquid", "tcn"]
 [[data]]
 name = "manifest"
 root = "{root}"
