@@ -134,7 +134,15 @@ class Normaliser:
             raise InputError(
                 f"{values.shape[1]} feature columns; expected {self.mean.size} as in training. Use the same recipe."
             )
-        own, out = self._own(windows, values), np.empty(values.shape, np.float32)
+        return self._standardised(values, self._own(windows, values))
+
+    def standardise(self, values: Values, mean: DoubleArray, variance: DoubleArray, count: DoubleArray) -> FloatArray:
+        """Normalise rows (n, F) by levels kept elsewhere, (n, F) each and NaN where count is 0: the live predictor."""
+        own = None if self.kind == "population" else _Own(_Level(mean, variance, count), np.arange(len(values)))
+        return self._standardised(values, own)
+
+    def _standardised(self, values: Values, own: _Own | None) -> FloatArray:
+        out = np.empty(values.shape, np.float32)
         for part in _parts(len(values)):
             z = (self._relative(values, own, part) - self.centre) / self.spread
             out[part] = np.clip(z, -_CLIP, _CLIP)
