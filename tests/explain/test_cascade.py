@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -149,7 +150,7 @@ def test_the_curve_by_hand() -> None:
     assert [p.joules for p in curve.points] == pytest.approx([1e-6, 1.75e-6, 2.5e-6, 3.25e-6, 4e-6])
     assert curve.points[1].balanced_accuracy == pytest.approx((0.5 + 1.0) / 2)
     assert curve.second_alone.accuracy == 1.0
-    assert CascadeCurve.from_dict(curve.to_dict()) == curve
+    assert msgspec.convert(msgspec.to_builtins(curve), CascadeCurve) == curve
     fixed = cascade_curve(given, [0.0, 1.0])
     assert [(p.threshold, p.woken) for p in fixed.points] == [(1.0, 0.0), (0.0, 1.0)]
     with pytest.raises(InputError, match="labels"):

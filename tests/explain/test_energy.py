@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -219,7 +219,7 @@ def test_sheet_of_a_window_model(tmp_path: Path) -> None:
     assert "not measured" in text
     assert "4.6 pJ x" in text
     assert "whole window" in text
-    assert EnergySheet.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+    assert msgspec.json.decode(msgspec.json.encode(made), type=EnergySheet) == made
 
 
 def test_sheet_of_a_streaming_model_counts_one_hop_with_state(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_attention_of_a_trial_in_several_folds_is_one_row() -> None:
     rows = np.arange(len(scored()))
     twice = temporal_attention([(model, scored().take(rows[::2])), (model, scored().take(rows[1::2]))])
     assert twice is not None
-    assert twice["trials"] == 18
+    assert twice.trials == 18
 
 
 def test_permutations_stay_inside_people() -> None:
@@ -137,11 +137,11 @@ def test_two_groups_are_found_where_they_are_and_not_where_they_are_not() -> Non
     rng = np.random.default_rng(0)
     two = np.exp(np.concatenate([rng.normal(-2, 0.2, 20), rng.normal(3, 0.2, 20)]))
     found = _groups(two)
-    assert found["separated"]
-    assert found["fast"] == list(range(20))
-    assert found["slow"] == list(range(20, 40))
-    assert not _groups(np.exp(rng.normal(0, 1, 40)))["separated"]
-    assert not _groups(np.ones(40))["separated"]
+    assert found.separated
+    assert found.fast == tuple(range(20))
+    assert found.slow == tuple(range(20, 40))
+    assert not _groups(np.exp(rng.normal(0, 1, 40))).separated
+    assert not _groups(np.ones(40)).separated
 
 
 def test_controls_say_what_frozen_and_shuffled_time_constants_cost(explained: Any) -> None:
@@ -224,7 +224,7 @@ def test_latent_space_of_very_few_windows() -> None:
     calm, tense = (np.flatnonzero(few.y == k) for k in (0, 1))
     found = latent_space([(model, few.take([*calm[:2], *tense[:1]]))])
     assert found is not None
-    assert len(found["xy"]) == 3
+    assert len(found.xy) == 3
     assert latent_space([(model, few.take(calm))]) is None
 
 

@@ -15,20 +15,23 @@ from small_cohort import cohort, fresh, scored, windows
 from torch import nn
 
 import insula.explain.cost.systems as explain_energy
+from insula import plots
 from insula.errors import InputError
 from insula.evaluation.experiment import experiment_from
+from insula.evaluation.results import jsonable
 from insula.evaluation.run import Evaluation, evaluate
+from insula.explain import Evaluated
 from insula.explain.cost import EnergySheet, Latency, shared_basis, sheet
 from insula.explain.cost.spikes import spike_sheet
-from insula.explain.cost.systems import SystemEnergy, beside, energy_of_systems, network_energy, preparation
+from insula.explain.cost.systems import beside, energy_of_systems, network_energy, preparation
 from insula.explain.electrodes import electrode_attention, positions
+from insula.explain.energy import ENERGY, dominated, energy
+from insula.explain.facts import gather
 from insula.explain.gate import gate_curve
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.train import Feed
-from insula.report import cost, plots
-from insula.report.facts import gather
+from insula.plots.cost import _PITCH, _spread
 from insula.report.page import render
-from insula.report.plots.cost import _PITCH, _spread
 from insula.signals.recipe import Recipe
 from insula.types import Batch, InputSpec, ModelOutput, Recording, Signal
 from insula.windows.cutting import cut
@@ -53,9 +56,10 @@ def evaluation() -> Evaluation:
 @cache
 def analysis() -> dict[str, Any]:
     done = evaluation()
-    found = energy_of_systems(done.result, windows(), done.models, runs=1)
+    found = energy(Evaluated(done.result, windows(), done.models), runs=1)
     assert found is not None
-    return found
+    plain: dict[str, Any] = jsonable(ENERGY.write(found))
+    return plain
 
 
 def test_preparation_by_hand() -> None:
@@ -71,11 +75,11 @@ def test_network_sheet_is_the_counters_with_preparation() -> None:
     batch = next(Feed(model.prepare(scored()), "window").each(1)).batch
     alone = sheet("x", model.networks[0], batch, model.spec, runs=1, warm_up=0)
     before = preparation(model.spec)
-    assert found.sheet.macs == alone.macs + before.macs
-    assert found.sheet.adds == alone.adds + before.adds
-    assert found.sheet.parameters == model.parameters
+    assert found.macs == alone.macs + before.macs
+    assert found.adds == alone.adds + before.adds
+    assert found.parameters == model.parameters
     assert found.reads == "signals, features"
-    assert any("carried state" in line for line in found.sheet.basis)
+    assert any("carried state" in line for line in found.basis)
 
 
 def test_who_reads_features_is_found_out() -> None:
@@ -88,8 +92,8 @@ def test_two_members_cost_twice_the_network() -> None:
     both = Estimator(EstimatorConfig(model="tcn", normaliser="population", members=2)).initialise(scored())
     two = network_energy("a", "A", "model", both, scored(), "fresh", runs=1)
     before = preparation(both.spec).macs
-    assert two.sheet.macs == pytest.approx(2 * (one.sheet.macs - before) + before, abs=8)  # and the mean of both
-    assert two.sheet.parameters == 2 * one.sheet.parameters
+    assert two.macs == pytest.approx(2 * (one.macs - before) + before, abs=8)  # and the mean of both
+    assert two.parameters == 2 * one.parameters
 
 
 def test_spiking_counts_are_the_mean_over_windows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,10 +104,10 @@ def test_spiking_counts_are_the_mean_over_windows(monkeypatch: pytest.MonkeyPatc
     batch = next(Feed(model.prepare(some), "window").each(1)).batch
     measured = spike_sheet("x", model.networks[0], batch, model.spec, windows=3)
     before = preparation(model.spec)
-    counted = found.sheet.macs + found.sheet.adds - before.macs - before.adds
+    counted = found.macs + found.adds - before.macs - before.adds
     assert counted == pytest.approx(measured.synaptic + measured.membrane + measured.analogue, abs=50)
-    assert found.sheet.joules_decision == pytest.approx(4.6e-12 * found.sheet.macs + 0.9e-12 * found.sheet.adds)
-    assert "mean of 3 windows" in found.sheet.basis[0]
+    assert found.joules_decision == pytest.approx(4.6e-12 * found.macs + 0.9e-12 * found.adds)
+    assert "mean of 3 windows" in found.basis[0]
 
 
 def test_systems_of_an_evaluation() -> None:
@@ -115,7 +119,7 @@ def test_systems_of_an_evaluation() -> None:
     assert rows["liquid"]["weights"] == "trained, first fold"
     assert rows["liquid"]["joules_decision"] == rows["liquid_session"]["joules_decision"]
     assert rows["liquid_ema"]["joules_decision"] < rows["liquid"]["joules_decision"]
-    assert "layers" not in rows["liquid"]
+    assert rows["liquid"]["layers"] == []
     assert rows["clock"]["kind"] == "clock"
 
 
@@ -138,7 +142,7 @@ def test_logistic_regression_by_hand() -> None:
 
 def test_result_without_its_experiment_has_no_sheets() -> None:
     done = evaluation()
-    assert energy_of_systems(replace(done.result, config={}), windows(), done.models) is None
+    assert energy_of_systems(replace(done.result, config={}), windows(), done.models) == ([], [], "")
 
 
 def test_beside_without_eeg_and_for_a_number() -> None:
@@ -159,9 +163,8 @@ def test_fresh_spiking_weights_are_called_that() -> None:
 def test_busy_machine_is_noticed() -> None:
     calm = network_energy("a", "Calm", "model", fresh("tcn"), scored(), "fresh", runs=1)
 
-    def with_latency(title: str, p50_ms: float, p99_ms: float) -> SystemEnergy:
-        shown: EnergySheet = replace(calm.sheet, latency=Latency(p50_ms, p99_ms, 10, 1, 1))
-        return replace(calm, title=title, sheet=shown)
+    def with_latency(title: str, p50_ms: float, p99_ms: float) -> EnergySheet:
+        return replace(calm, title=title, latency=Latency(p50_ms, p99_ms, 10, 1, 1))
 
     found = explain_energy._disturbed([with_latency("Calm", 1.0, 3.0), with_latency("Late", 1.0, 30.0)])
     assert len(found) == 1
@@ -217,20 +220,20 @@ def attending(by: str) -> Estimator:
 def test_attention_to_a_signal_is_gone_when_electrodes_are_shuffled() -> None:
     found = electrode_attention([(attending("signal"), with_eeg())], shuffles=9)
     assert found is not None
-    matrix = np.asarray(found["matrix"])
+    matrix = np.asarray(found.matrix)
     assert matrix.shape == (4, 4)
     assert matrix.sum(1) == pytest.approx(np.ones(4), abs=1e-5)
-    assert "O1" in found["outside"]
-    assert found["received"][2] == max(found["received"]) > 1.5
-    assert np.asarray(found["shuffled"]).mean(0)[2] * 4 < 1.5
+    assert "O1" in found.outside
+    assert found.received[2] == max(found.received) > 1.5
+    assert np.asarray(found.shuffled).mean(0)[2] * 4 < 1.5
 
 
 def test_attention_to_a_place_survives_the_shuffle() -> None:
     found = electrode_attention([(attending("place"), with_eeg())], shuffles=3)
     assert found is not None
-    assert np.asarray(found["shuffled"]) == pytest.approx(np.asarray(found["matrix"]))
-    assert found["correlation"] == pytest.approx(1.0)
-    assert found["outside"] == []
+    assert np.asarray(found.shuffled) == pytest.approx(np.asarray(found.matrix))
+    assert found.correlation == pytest.approx(1.0)
+    assert found.outside == ()
 
 
 def test_models_without_electrode_attention_have_no_map() -> None:
@@ -259,12 +262,12 @@ def test_gate_curve_joins_the_folds() -> None:
     parts = [scored().take(np.arange(half)), scored().take(np.arange(half, len(scored())))]
     found = gate_curve([(model, part) for part in parts])
     assert found is not None
-    assert found["windows"] == len(scored())
-    woken = [p["woken"] for p in found["points"]]
+    assert found.windows == len(scored())
+    woken = [p.woken for p in found.points]
     assert woken == sorted(woken)
     assert (woken[0], woken[-1]) == (0.0, 1.0)
-    last = found["points"][-1]
-    assert last["joules"] == pytest.approx(found["joules_first"] + found["joules_second"])
+    last = found.points[-1]
+    assert last.joules == pytest.approx(found.joules_first + found.joules_second)
     assert gate_curve([(fresh("tcn"), scored())]) is None
 
 
@@ -296,8 +299,8 @@ def test_page_shows_table_and_pictures() -> None:
     assert "4.6 pJ" in page
     assert "2.5 µJ" in page
     assert "Tangent space" in page
-    facts = gather(result)
-    assert [r["system"] for r in cost.table(facts)] == ["logistic_regression", "liquid"]
+    (table,) = ENERGY.show(ENERGY.read(result), gather(result)).tables
+    assert [r.name for r in table.rows] == ["LR", "Liquid"]
     plain = render(stress())
     assert 'id="energy"' not in plain
     assert "fig-electrodes" not in plain
@@ -311,8 +314,8 @@ def test_each_basis_is_said_once_and_whose_it_is() -> None:
 def test_cheaper_and_better_is_named() -> None:
     mine = plots.CostPoint("Mine", 1e-6, 0.6, 0.5, 0.7, strong=True)
     worse, better = plots.CostPoint("Worse", 1e-9, 0.5, 0.4, 0.6), plots.CostPoint("Better", 1e-8, 0.61, 0.5, 0.7)
-    assert cost._dominated(mine, [mine, worse]) == "Nothing cheaper scores as well as Mine."
-    assert cost._dominated(mine, [mine, worse, better]) == "For less energy, Better scores at least as well as Mine."
+    assert dominated(mine, [mine, worse]) == "Nothing cheaper scores as well as Mine."
+    assert dominated(mine, [mine, worse, better]) == "For less energy, Better scores at least as well as Mine."
 
 
 def test_names_in_the_column_keep_their_distance() -> None:

@@ -13,6 +13,13 @@ from insula.grid.cell import Outcome, commit
 TINY = {"people": 2, "trials_per_emotion": 2, "trial_s": 8.0, "baseline_s": 4.0}
 
 
+_SHEET = {
+    "title": "", "hop_s": 1.0, "parameters": 4321, "weight_bytes": 1, "working_bytes": 1, "macs": 1, "adds": 1,
+    "others": 0, "layers": [], "joules_decision": 2.5e-6, "joules_day": 0.1, "formula": "",
+    "latency": {"p50_ms": 1.25, "p99_ms": 2.0, "runs": 1, "warm_up": 0, "threads": 1},
+}  # fmt: skip
+
+
 def tables(**changes):
     """Plain tables of a grid over simulated people: a classical row or two, no network, unless changed."""
     return {
@@ -48,7 +55,7 @@ def invent(grid, folder, skill, people=9, seed=0):
             systems=(System(name, name.capitalize(), kind, leaky=leaky, parameters=7, seconds=1.0),),
             predictions=predictions(table, np.where(rng.random(len(y)) < right, y, 1 - y), system=name),
             provenance={"date": "2026-03-04T10:22:31+00:00"},
-            analyses={"energy": {name: {"parameters": 4321, "joules_decision": 2.5e-6, "latency": {"p50_ms": 1.25}}}},
+            analyses={"energy": {"rows": [{**_SHEET, "system": name}]}},
         )
         commit(result, Outcome(cell.key, "done", 1.5), folder)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from insula.evaluation.results import Result, System
+from insula.explain.facts import Facts, gather
 from insula.report import page
-from insula.report.facts import Facts, gather
 
 EMOTIONS = ("anger", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 _TAU = {"eeg": (0.02, 2.0, 48), "peripheral": (1.0, 600.0, 32)}
@@ -148,7 +148,7 @@ def stress(people: int = 8, seed: int = 1) -> Result:
     protocol = {"name": "leave_one_subject_out", "leaky": False, "folds": people, "notes": []}
     result = _result("stress", classes, protocol, windows, skills, rng, shared_schedule=True)
     pairs = [_pair(result, "liquid", other) for other in ("clock", "logistic_regression")]
-    return result.with_analyses(pairs=pairs, person_swap={"shared_schedule": True})
+    return result.with_analyses(pairs=pairs)
 
 
 def valence(people: int = 9, seed: int = 2) -> Result:
@@ -269,7 +269,6 @@ def _analyses(result: Result, rng: Any) -> dict[str, Any]:
         },
         "modalities": {"rows": [{"name": n, "difference": d, "lo": d - 0.025, "hi": d + 0.022} for n, d in sensors]},
         "pairs": [_pair(result, "liquid", s.name) for s in result.systems if s.name != "liquid"],
-        "person_swap": {"shared_schedule": False},
         "data": {
             "people": 8, "sessions": 8, "trials": 168, "windows": len(result.of("liquid")),
             "rates_hz": {"eeg": 256, "eda": 4, "bvp": 64},

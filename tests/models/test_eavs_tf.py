@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from fusion_inputs import SPEC, one_hop, random_batch
@@ -16,7 +17,7 @@ from insula.errors import InputError
 from insula.evaluation.experiment import experiment_from
 from insula.evaluation.rows import make_plans
 from insula.explain.cost import count
-from insula.explain.cost.spikes import spike_rates, spike_sheet, spike_table
+from insula.explain.cost.spikes import SpikeSheet, spike_rates, spike_sheet, spike_table
 from insula.models import build
 from insula.models.blocks.spiking_attention import ModalityMixer, TimeMixer
 from insula.models.blocks.spiking_encoders import FrameEncoder, Grid, LogMelEncoder, mel_filters, tokens_per_hop
@@ -269,7 +270,7 @@ def test_sheet_against_the_twin() -> None:
     assert found["spiking"].joules < found["twin"].joules
     # the price of what is left is that of an addition
     assert found["spiking"].joules_synaptic == pytest.approx(found["spiking"].synaptic * 0.9e-12)
-    assert type(found["spiking"]).from_dict(found["spiking"].to_dict()) == found["spiking"]
+    assert msgspec.convert(msgspec.to_builtins(found["spiking"]), SpikeSheet) == found["spiking"]
     assert "synaptic operations" in found["spiking"].text()
     assert list(spike_table(list(found.values()))["system"]) == ["spiking", "twin"]
     # the twin has the weights of the spiking network

@@ -17,11 +17,13 @@ from insula.cli.analyse import analysis_rows
 from insula.evaluation.experiment import experiment_from
 from insula.evaluation.results import Result
 from insula.evaluation.run import evaluate
-from insula.explain import explain
-from insula.explain.quality import LEAST_WINDOWS, _difference, signal_quality
+from insula.explain import Shown, explain
+from insula.explain.facts import Facts
+from insula.explain.picture import Picture
+from insula.explain.quality import LEAST_WINDOWS, QUALITY, _difference, signal_quality
+from insula.explain.wording import percent
 from insula.learning.weighing import good_rows, weights
-from insula.report import page, quality
-from insula.report.facts import Facts
+from insula.report import page
 from insula.signals.quality import FLAGS
 
 PLAN = {
@@ -44,15 +46,15 @@ def test_shares_by_modality_and_person_are_those_of_the_windows(result: Result) 
     json.dumps(data, allow_nan=False)
     share, who = np.array(flat_share(scored())), scored().table["subject"].to_numpy()
     eda = data["modalities"]["eda"]
-    assert list(eda["time"]) == list(FLAGS)
+    assert list(eda["time"]) == ["flat", "gap"]
     assert eda["time"]["flat"] == pytest.approx(share.mean(), abs=1e-6)
     assert eda["flagged"]["flat"] == pytest.approx((share > 0.4).mean(), abs=1e-6)
     assert eda["any"] == pytest.approx((share > 0.4).mean())
-    assert (eda["time"]["gap"], eda["time"]["line noise"], eda["time"]["motion"]) == (0, None, None)
+    assert eda["time"]["gap"] == 0
     assert {p: v["flat"] for p, v in eda["people"].items()} == pytest.approx(
         {p: share[who == p].mean() for p in ("ann", "bob", "cyd")}, abs=1e-6
     )
-    assert data["modalities"]["hr"]["time"] == {f: 0 if f == "gap" else None for f in FLAGS}
+    assert data["modalities"]["hr"]["time"] == {"gap": 0}
     assert (data["windows"], data["share"]) == (len(share), 0.4)
 
 
@@ -66,7 +68,7 @@ def test_what_training_did_is_counted(result: Result) -> None:
     }
     alone = windows()
     one = signal_quality(evaluate(alone, experiment_from(PLAN)).result, alone)
-    assert one["training"]["dropped"] == int((np.array(flat_share(scored())) > 0.4).sum()) > 10
+    assert one.training.dropped == int((np.array(flat_share(scored())) > 0.4).sum()) > 10
 
 
 def test_scores_compare_flagged_and_good_windows_of_the_same_people(result: Result) -> None:
@@ -133,9 +135,17 @@ def one_modality(**time: float | None) -> dict[str, Any]:
 
 
 def sentences(**changes: Any) -> str:
-    found = quality.summary(told(**changes))
+    return " ".join(shown(told(**changes)).sentences)
+
+
+def shown(facts: Facts) -> Shown:
+    found = QUALITY.read(facts.result)
     assert found is not None
-    return " ".join(found.sentences)
+    return QUALITY.show(found, facts)
+
+
+def drawn(facts: Facts) -> dict[str, Picture]:
+    return {p.name: p for p in shown(facts).pictures}
 
 
 @pytest.mark.parametrize(
@@ -161,24 +171,24 @@ def test_good_signals_are_one_sentence_and_no_picture() -> None:
     good = {**one_modality(gap=0.0, flat=0.0), "scores": []}
     assert "No flag marks a single second" in sentences(**good)
     assert "compared" not in sentences(**good)
-    assert quality.pictures(told(**good)) == {}
+    assert drawn(told(**good)) == {}
     assert 'id="quality"' in page.render(told(**good).result)
 
 
 def test_scores_that_cannot_be_compared_are_said_so() -> None:
     assert "No window is flagged" in sentences(scores=[])
     assert "7 windows are flagged; too few" in sentences(scores=[{"name": "eda", "windows": 7, "people": 0}])
-    assert "quality-scores" not in quality.pictures(told(scores=[]))
-    assert "quality-scores" in quality.pictures(told())
+    assert "quality-scores" not in drawn(told(scores=[]))
+    assert "quality-scores" in drawn(told())
 
 
 def test_table_shows_windows_and_time_and_a_dash_where_nothing_was_judged() -> None:
-    found = quality.summary(told(**one_modality(gap=0.034, motion=0.0004)))
-    assert found is not None
-    assert found.flags == ("gap", "motion")
-    assert found.rows == (("eda", (quality.Cell(0.034, 0.034), quality.Cell(0.0004, 0.0004)), 0.0),)
-    shown = page.render(told(**one_modality(gap=0.034, motion=0.0004)).result)
-    section = shown[shown.index('<section id="quality">') :]
+    (table,) = shown(told(**one_modality(gap=0.034, motion=0.0004))).tables
+    assert table.columns == ("modality", "gap", "motion", "any flag")
+    (row,) = table.rows
+    assert (row.name, [c.value for c in row.cells]) == ("eda", [0.034, 0.0004, 0.0])
+    text = page.render(told(**one_modality(gap=0.034, motion=0.0004)).result)
+    section = text[text.index('<section id="quality">') :]
     section = section[: section.index("</section>")]
     assert re.search(r"3\.4 %<small>3\.4 %</small>", section)
     assert "&lt; 0.1 %" in section
@@ -190,11 +200,11 @@ def test_table_shows_windows_and_time_and_a_dash_where_nothing_was_judged() -> N
      (float("nan"), "–")],
 )  # fmt: skip
 def test_percent(share: float, text: str) -> None:
-    assert quality.percent(share) == text
+    assert percent(share) == text
 
 
 def test_strips_have_a_row_a_judged_flag_and_a_cell_a_person() -> None:
-    picture = quality.pictures(told(**one_modality(gap=0.01, motion=0.2)))["quality"]
+    picture = drawn(told(**one_modality(gap=0.01, motion=0.2)))["quality"]
     for svg in (picture.wide, picture.narrow):
         words = re.findall(r">([^<>]+)</text>", svg)
         assert [w for w in words if w in FLAGS] == ["gap", "motion"]
@@ -203,17 +213,17 @@ def test_strips_have_a_row_a_judged_flag_and_a_cell_a_person() -> None:
 
 
 def test_section_and_its_link_are_left_out_where_nothing_was_judged() -> None:
-    shown, bare = page.render(told().result), rendered("valence")
-    assert 'id="quality"' in shown
-    assert 'href="#quality"' in shown
+    text, bare = page.render(told().result), rendered("valence")
+    assert 'id="quality"' in text
+    assert 'href="#quality"' in text
     assert "#quality" not in bare
     assert 'id="quality"' not in bare
 
 
 def test_real_result_is_shown_and_told(result: Result) -> None:
-    shown = page.render(result)
-    assert "Training left out" in shown
-    assert "most frequent flag is flat in eda" in shown
+    text = page.render(result)
+    assert "Training left out" in text
+    assert "most frequent flag is flat in eda" in text
     lines = dict(analysis_rows(result))
     assert lines["quality, eda"].startswith("flat ")
     assert "drop" in lines["quality, training"]

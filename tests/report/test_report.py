@@ -16,8 +16,10 @@ from fake_result import gathered, rendered
 from insula import report
 from insula.errors import InputError
 from insula.evaluation.results import Result
+from insula.explain import facts
+from insula.explain.picture import Picture
 from insula.learning.metrics import ece
-from insula.report import facts, inside, outside, page
+from insula.report import outside, page
 
 EVIL = "<script>alert('x')</script>"
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -180,6 +182,12 @@ def test_null_test_without_its_scores_is_shown_as_intervals() -> None:
     assert "shuffled labels, mean" in made.wide
 
 
+def drawn(of: facts.Facts) -> dict[str, Picture]:
+    """Pictures of the part inside the model by name."""
+    parts, _ = page.shown(of)
+    return {p.name: p for one in parts.get("inside", ()) for p in one.pictures}
+
+
 def test_analyses_with_holes_do_not_break_the_page() -> None:
     base = gathered("emotions")
     holes = {
@@ -188,25 +196,32 @@ def test_analyses_with_holes_do_not_break_the_page() -> None:
         "controls": {"rows": [{"name": "equal", "difference": None}]},
         "latent": {"xy": []},
         "modalities": {},
-        "person_swap": None,
         "data": {},
     }
     one = replace(base, result=replace(base.result, analyses=holes))
-    assert set(inside.pictures(one)) == {"ablation", "attention", "constants-0"}
+    assert set(drawn(one)) == {"attention", "constants-0"}
+
+
+def test_an_analysis_of_another_form_is_named_and_the_page_stands() -> None:
+    base = gathered("valence").result
+    text = report.render(replace(base, analyses={"latent": {"xy": "nowhere"}, "modalities": {"rows": 3}}))
+    assert "analysis latent of a result cannot be read" in text
+    assert "analysis modalities of a result cannot be read" in text
+    assert 'id="systems"' in text
 
 
 def test_note_of_an_analysis_becomes_a_sentence() -> None:
     base = gathered("emotions")
-    rows = base.analyses["modalities"]["rows"]
+    rows = base.result.analyses["modalities"]["rows"]
     noted = replace(base.result, analyses={"modalities": {"rows": rows, "note": "absent at prediction only"}})
-    made = inside.pictures(replace(base, result=noted))
+    made = drawn(replace(base, result=noted))
     assert made["modalities"].caption.endswith(" Absent at prediction only.")
 
 
 def test_time_constant_controls_are_no_ablation() -> None:
     base = gathered("emotions")
     rows = tuple(replace(r, system="liquid_equal") if r.system == "liquid_gru" else r for r in base.rows)
-    made = inside._ablation(replace(base, rows=rows))
+    made = outside._ablation(replace(base, rows=rows))
     assert made is not None
     assert "Exponential" in made.wide
     assert "GRU" not in made.wide

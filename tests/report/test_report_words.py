@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from fake_result import gathered, rendered
 
-from insula.report import facts, prose, words
+from insula.explain import facts, wording
+from insula.report import prose, words
 
 
 def changed(name: str, **headline: Any) -> facts.Facts:
@@ -25,7 +26,7 @@ def test_verdict_says_recognises_where_everything_holds() -> None:
     said = words.verdict(one)
     assert said.tone == "good"
     assert "The liquid fusion network recognises emotion in held-out trials" in said.sentence
-    assert words.score_text(one, one.headline.score) in said.sentence
+    assert wording.score_text(one, one.headline.score) in said.sentence
     assert {c.state for c in words.checks(one)} == {"yes"}
 
 
@@ -108,7 +109,7 @@ def test_pairs_are_made_where_nobody_made_them() -> None:
 
 @pytest.mark.parametrize(("p", "text"), [(0.0004, "p < .001"), (0.048, "p = .048"), (1.0, "p = 1.000")])
 def test_p_values(p: float, text: str) -> None:
-    assert words.p_text(p).replace("\u00a0", " ").replace("0.001", ".001") == text
+    assert wording.p_text(p).replace("\u00a0", " ").replace("0.001", ".001") == text
 
 
 def test_methods_name_data_protocol_versions_and_seed() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from insula.cli import show
+
+if TYPE_CHECKING:
+    from insula.evaluation.results import Result
 
 
 def register(app: typer.Typer) -> None:
@@ -85,61 +88,12 @@ def audit(
         raise typer.Exit(1)
 
 
-def analysis_rows(result: object) -> list[tuple[str, str]]:
+def analysis_rows(result: Result) -> list[tuple[str, str]]:
     """Say each analysis in a line or two."""
-    from insula.evaluation.results import Result
-    from insula.explain.cost import joules_text
+    from insula.explain import ANALYSES
 
-    assert isinstance(result, Result)
-    found, rows = result.analyses, []
-    for pair in found.get("pairs", []):
-        text = f"{_interval(pair)}, p = {_p(pair['p'])} over {pair['n']} people"
-        rows.append((f"{pair['a']} minus {pair['b']}", text))
-    if "attention" in found:
-        ps = ", ".join(f"{name} p = {p:.3f}" for name, p in found["attention"]["p"].items())
-        rows.append(("attention over time", ps))
-    for name, layer in found.get("time_constants", {}).get("layers", {}).items():
-        tau = sorted(layer["tau_sys_mean_s"])
-        share, groups = layer["memory_dominant_share"], layer["groups"]
-        rows.append(
-            (
-                f"time constants, {name}",
-                f"{tau[0]:.2g} to {tau[-1]:.2g} s, middle {tau[len(tau) // 2]:.2g} s; two groups: "
-                f"{_yes(groups['separated'])} (untrained: {_yes(groups['untrained_separated'])}); "
-                f"memory-dominant over a window: {share['trained']:.0%} (untrained {share['untrained']:.0%})",
-            )
-        )
-    for row in found.get("controls", {}).get("rows", []):
-        rows.append(
-            (row["name"], f"{row['difference']:+.3f} [{row['difference_lo']:+.3f}, {row['difference_hi']:+.3f}]")
-        )
-    if "latent" in found:
-        latent = found["latent"]
-        shuffled = sum(latent["silhouette_shuffled"]) / len(latent["silhouette_shuffled"])
-        rows.append(("latent silhouette", f"{latent['silhouette']:.3f} (shuffled labels {shuffled:.3f})"))
-    for row in found.get("modalities", {}).get("rows", []):
-        rows.append((row["name"], _interval(row)))
-    for point in found.get("cascade", {}).get("points", [])[::5]:
-        text = f"balanced accuracy {point['balanced_accuracy']:.3f} for {joules_text(point['joules'])} a decision"
-        rows.append((f"gate, {point['woken']:.0%} woken, threshold {point['threshold']:.3f}", text))
-    quality = found.get("quality", {})
-    for name, one in quality.get("modalities", {}).items():
-        marked = ", ".join(f"{flag} {share:.1%}" for flag, share in one["time"].items() if share)
-        rows.append((f"quality, {name}", f"{marked} of the time" if marked else "no flag"))
-    if quality:
-        made = quality["training"]
-        text = f"{made['dropped']} of {quality['windows']} windows bad, mean weight {made['mean_weight']:.2f}"
-        rows.append(("quality, training", f"{made['how']}; {text}"))
+    rows: list[tuple[str, str]] = []
+    for one in ANALYSES.values():
+        found = one.read(result)
+        rows += one.lines(found) if found is not None else ()
     return rows
-
-
-def _interval(row: dict[str, float]) -> str:
-    return f"{row['difference']:+.3f} [{row['lo']:+.3f}, {row['hi']:+.3f}]"
-
-
-def _p(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"

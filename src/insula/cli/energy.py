@@ -14,7 +14,7 @@ from insula.cli import show
 
 if TYPE_CHECKING:
     from insula.evaluation.experiment import Experiment
-    from insula.explain.cost.systems import SystemEnergy
+    from insula.explain.cost import EnergySheet
     from insula.learning.estimator import Estimator
     from insula.types import Recording
     from insula.windows.table import Windows
@@ -52,6 +52,8 @@ def energy(
     Joules are counted operations at 45 nm prices; measured ones stand beside where the processor shows its counters.
     Nothing is trained: networks are counted with fresh weights, save with --trained.
     """
+    from dataclasses import asdict
+
     from insula.errors import InputError
     from insula.explain.cost.systems import beside
     from insula.learning.estimator import Estimator
@@ -85,7 +87,7 @@ def energy(
             "target": windows.schema.target,
             "window_s": windows.recipe.window_s,
             "hop_s": windows.recipe.hop_s,
-            "systems": [one.to_dict() for one in found],
+            "systems": [asdict(one) for one in found],
             "notes": notes,
         }
         print(json.dumps(document, indent=1))
@@ -117,7 +119,7 @@ def _windows(plan: Experiment, trained: Estimator | None) -> Windows:
         return made(recordings)
 
 
-def _print(found: list[SystemEnergy], notes: list[str]) -> None:
+def _print(found: list[EnergySheet], notes: list[str]) -> None:
     from rich.table import Table
 
     from insula.explain.cost import joules_text, shared_basis
@@ -139,18 +141,17 @@ def _print(found: list[SystemEnergy], notes: list[str]) -> None:
     )
     for name in (*columns, "measured"):
         table.add_column(name, justify="right")
-    for one in found:
-        s = one.sheet
+    for s in found:
         counts = (f"{n:,}" for n in (s.macs, s.adds, s.others, s.parameters))
         memory = f"{_number(s.weight_bytes / 1000)} + {_number(s.working_bytes / 1000)}"
         joules = (_number(s.joules_decision / 1e-9), _number(s.joules_day))
         timed = (*map(_number, (s.latency.p50_ms, s.latency.p99_ms)), joules_text(s.measured_joules_decision))
-        table.add_row(one.title, one.reads, *counts, memory, *joules, *timed)
+        table.add_row(s.title, s.reads, *counts, memory, *joules, *timed)
     console.print(table)
     for one in found:
-        console.print(f"{one.title}: {one.sheet.formula}", soft_wrap=True)
+        console.print(f"{one.title}: {one.formula}", soft_wrap=True)
     console.print()
-    lines = [*notes, *shared_basis({one.title: one.sheet.basis for one in found})]
+    lines = [*notes, *shared_basis({one.title: one.basis for one in found})]
     for line in lines:
         console.print(f"- {line}", soft_wrap=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -78,25 +78,6 @@ class CascadeCurve:
     joules_second: float
     windows: int
     basis: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(replace(self, points=())) | {
-            "points": [asdict(p) for p in self.points],
-            "basis": list(self.basis),
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> CascadeCurve:
-        """Read what `to_dict` wrote."""
-        return cls(
-            tuple(CurvePoint(**p) for p in data["points"]),
-            CurvePoint(**data["second_alone"]),
-            data["joules_first"],
-            data["joules_second"],
-            data["windows"],
-            tuple(data["basis"]),
-        )
 
 
 def branch_answers(

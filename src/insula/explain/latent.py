@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from insula.learning.estimator import Estimator
+from insula import plots
+from insula.explain import picture
+from insula.explain.analysis import Analysis, Evaluated, Fitted, Shown, known
+from insula.explain.facts import Facts
+from insula.explain.wording import minus
 from insula.types import DoubleArray
 from insula.windows.table import Windows
 
 _POINTS = 600
 _SHUFFLES = 50
+FEW = 30
+"""Windows below which a map is a handful of specks, and no picture is made of it."""
 
 
-def latent_space(fitted: Sequence[tuple[Estimator, Windows]], seed: int = 0) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class Latent:
+    """Map of n windows with the label and the person of each; mean silhouette of the labels, and shuffled ones."""
+
+    xy: tuple[tuple[float, float], ...] = ()
+    label: tuple[str, ...] = ()
+    subject: tuple[str, ...] = ()
+    silhouette: float = math.nan
+    silhouette_shuffled: tuple[float, ...] = ()
+    note: str = ""
+
+
+def latent_space(fitted: Fitted, seed: int = 0) -> Latent | None:
     """Map the held-out windows of the fold that has most of them, and average the silhouette over the folds.
 
     Folds have networks of their own, so that only windows of one fold share a map. The reference permutes labels
@@ -41,17 +61,17 @@ def latent_space(fitted: Sequence[tuple[Estimator, Windows]], seed: int = 0) -> 
     perplexity = float(np.clip(len(points) / 8, 2, 30))
     xy = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
     table = held_out.table.iloc[rows]
-    return {
-        "xy": xy.astype(np.float64).round(3).tolist(),
-        "label": [model.schema.classes[int(v)] for v in table["y"]],
-        "subject": table["subject"].tolist(),
-        "silhouette": float(np.mean(scores)),
-        "silhouette_shuffled": np.mean(shuffled, 0).tolist(),
-        "note": (
+    return Latent(
+        xy=tuple(map(tuple, xy.astype(np.float64).round(3).tolist())),
+        label=tuple(model.schema.classes[int(v)] for v in table["y"]),
+        subject=tuple(table["subject"]),
+        silhouette=float(np.mean(scores)),
+        silhouette_shuffled=tuple(np.mean(shuffled, 0).tolist()),
+        note=(
             f"held-out windows of one fold ({len(rows)} points, perplexity {perplexity:.0f}); silhouette is the mean "
             f"over {len(scores)} folds, beside {_SHUFFLES} permutations of labels between trials"
         ),
-    }
+    )
 
 
 def _silhouette(points: DoubleArray, labels: Any) -> float | None:
@@ -71,3 +91,62 @@ def _shuffled(points: DoubleArray, held_out: Windows, rng: np.random.Generator) 
     labels = np.asarray(held_out.y)[first]
     found = [_silhouette(points, rng.permutation(labels)[trial]) for _ in range(_SHUFFLES)]
     return [0.0 if v is None else v for v in found]
+
+
+def _run(evaluated: Evaluated) -> Latent | None:
+    return latent_space(evaluated.fitted)
+
+
+def _show(found: Latent, facts: Facts) -> Shown:
+    xy = np.asarray(found.xy, dtype=np.float64)
+    if len(xy) < 3:
+        return Shown()
+    if len(xy) < FEW:
+        few = f"What it holds alike: the largest fold holds out {len(xy)} windows, too few for a map ({FEW} or more)."
+        return Shown(silent=(few,))
+    shuffled = known(found.silhouette_shuffled)
+    told, silent = "", ""
+    if shuffled and np.ptp(shuffled) < 1e-9:
+        silent = "Silhouette of the labels: shuffling labels between trials cannot change it here, so it is not shown."
+    elif math.isfinite(found.silhouette):
+        told = f"Silhouette of the labels: {minus(f'{found.silhouette:.2f}')}"
+        told += f"; with shuffled labels {minus(f'{min(shuffled):.2f} to {max(shuffled):.2f}')}." if shuffled else "."
+    classes, labels = _classes(found, facts)
+    subjects = list(found.subject or ("",) * len(xy))
+    caption = f"""Windows the network finds alike lie close (t-SNE of the latent vector). If islands follow people
+        rather than labels, it has learned who, not how. Distances between islands mean nothing.
+        {told}{picture.sentence(found.note)}"""
+    made = picture.make(
+        "latent", "What it holds alike", caption, f"Map of {len(xy)} windows of {len(set(subjects))} people. {told}",
+        plots.latent, xy, labels, subjects, classes,
+    )  # fmt: skip
+    return Shown(pictures=(made,), silent=(silent,) if silent else ())
+
+
+def _classes(found: Latent, facts: Facts) -> tuple[list[str], list[str]]:
+    """Classes and the class of each window; thirds of a continuous target."""
+    if facts.result.classes:
+        return list(facts.result.classes), list(found.label)
+    classes = ["low", "middle", "high"]
+    value = np.asarray([float(v) for v in found.label])
+    return classes, [classes[i] for i in np.searchsorted(np.nanquantile(value, [1 / 3, 2 / 3]), value)]
+
+
+def _lines(found: Latent) -> Iterator[tuple[str, str]]:
+    shuffled = known(found.silhouette_shuffled)
+    if shuffled:
+        mean = sum(shuffled) / len(shuffled)
+        yield "latent silhouette", f"{found.silhouette:.3f} (shuffled labels {mean:.3f})"
+
+
+LATENT = Analysis(
+    "latent",
+    Latent,
+    _run,
+    _show,
+    _lines,
+    methods=(
+        "Latent vectors of held-out windows were mapped with t-SNE (van der Maaten and Hinton 2008, JMLR 9) and their "
+        "silhouette (Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7) compared with labels permuted between trials."
+    ),
+)

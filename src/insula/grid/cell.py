@@ -96,6 +96,8 @@ def evaluate_cell(
     import torch
 
     from insula.evaluation.run import evaluate
+    from insula.explain.analysis import Evaluated
+    from insula.explain.energy import ENERGY, energy
 
     torch.set_num_threads(1)
     started = time.perf_counter()
@@ -104,7 +106,8 @@ def evaluate_cell(
     if began is not None:
         began()
     done = evaluate(windows, experiment, data_hash=fingerprint, command="insula compare")
-    return done.result.with_analyses(energy=_costs(windows, done)), read_s
+    costs = energy(Evaluated(done.result, windows, done.models), _RUNS)
+    return done.result.with_analyses(energy=ENERGY.write(costs) if costs else {}), read_s
 
 
 def run_cell(
@@ -155,14 +158,6 @@ def _to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _costs(windows: Windows, done: Any) -> dict[str, Any]:
-    """Energy sheet of each of the cell's rows: counted operations, their price and latency on this machine."""
-    from insula.explain.cost.systems import energy_of_systems
-
-    found = energy_of_systems(done.result, windows, done.models, runs=_RUNS)
-    return {row["system"]: row for row in found["rows"]} if found is not None else {}
 
 
 def _name(values: Mapping[str, Any]) -> str:

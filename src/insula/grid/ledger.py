@@ -13,6 +13,7 @@ import pandas as pd
 from insula.errors import InputError
 from insula.evaluation.results import Result, System
 from insula.evaluation.scores import Paired, per_person
+from insula.explain.energy import ENERGY
 from insula.grid import statistics
 from insula.grid.cell import NO_DATA, Outcome
 from insula.grid.claims import CLAIMS, Claim, claims_for
@@ -372,9 +373,10 @@ def _costs(loaded: Sequence[Loaded]) -> dict[str, tuple[int | None, float | None
     """Parameters, joules a decision and median latency in ms of each row, from the first of its cells."""
     found: dict[str, tuple[int | None, float | None, float | None]] = {}
     for cell, result in loaded:
-        for system, sheet in (result.analyses.get("energy") or {}).items():
-            name = cell.system + system.removeprefix(cell.experiment.model.name)
-            found.setdefault(name, (sheet["parameters"], sheet["joules_decision"], sheet["latency"]["p50_ms"]))
+        costs = ENERGY.read(result)
+        for sheet in costs.rows if costs else ():
+            name = cell.system + sheet.system.removeprefix(cell.experiment.model.name)
+            found.setdefault(name, (sheet.parameters, sheet.joules_decision, sheet.latency.p50_ms))
     return found
 
 

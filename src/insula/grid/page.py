@@ -18,9 +18,9 @@ from insula.grid.cell import NO_DATA
 from insula.grid.claims import Claim
 from insula.grid.ledger import Comparison, Entry, Ledger, Row, Section, Span
 from insula.grid.statistics import Pair
+from insula.plots import NARROW_PX, WIDE_PX, css_variables
+from insula.plots.ranks import ranks
 from insula.report.page import date
-from insula.report.plots import NARROW_PX, WIDE_PX, css_variables
-from insula.report.plots.ranks import ranks
 
 _SPACE = "\u00a0"
 """Keeps a number and its sign on one line."""

@@ -19,7 +19,7 @@ import pandas as pd
 
 from insula.errors import DataError, InputError, unknown_name
 from insula.evaluation.results import Result
-from insula.explain.analyses import pairs
+from insula.explain import ANALYSES
 from insula.files import person_folder, replacing
 from insula.grid.run import locked
 from insula.learning.estimator import digest
@@ -31,8 +31,6 @@ from insula.report import write
 MARK = "must_be_retrained"
 """Key of ``training.json`` that lists why a model must be trained again."""
 _BEFORE = "computed before a person was removed"
-_ANEW = ("pairs", "data", "energy")
-"""Analyses that are computed anew or hold nothing of people; the others are marked."""
 _LEDGER = ("ledger.html", "ledger.md")
 
 
@@ -197,11 +195,9 @@ def without(result: Result, name: Name) -> Result:
             texts = {t: name.without(t) for t in rows[column].dropna().unique() if isinstance(t, str)}
             rows[column] = [texts.get(v, v) for v in rows[column]]
     analyses = dict(name.cleaned(result.analyses) or {})
-    stale = [k for k, v in analyses.items() if k not in _ANEW and isinstance(v, dict)]
+    stale = [k for k, v in analyses.items() if isinstance(v, dict) and _stale(k)]
     for key in stale:
         analyses[key] = {**analyses[key], "note": "; ".join(filter(None, [analyses[key].get("note"), _BEFORE]))}
-    if isinstance(analyses.get("data"), dict):
-        analyses["data"] = _counts(analyses["data"], result, name)
     nulls = {k: {**v, "text": f"{v.get('text', '')} ({_BEFORE})".strip()} for k, v in result.nulls.items()}
     systems = tuple(
         replace(s, notes=tuple(name.cleaned({"notes": list(s.notes)})["notes"])) for s in result.systems
@@ -222,7 +218,22 @@ def without(result: Result, name: Name) -> Result:
         analyses=analyses,
         version=result.version,
     )
-    return cleaned.with_analyses(pairs=pairs(cleaned)) if "pairs" in analyses else cleaned
+    return cleaned.with_analyses(**_renewed_analyses(result, cleaned))
+
+
+def _stale(name: str) -> bool:
+    """Whether the figures of an analysis come from people and are not made anew without one."""
+    known = ANALYSES.get(name)
+    return known is None or (known.people and known.renew is None)
+
+
+def _renewed_analyses(before: Result, after: Result) -> dict[str, Any]:
+    made = {}
+    for one in ANALYSES.values():
+        old = one.read(after) if one.renew is not None else None
+        if old is not None and one.renew is not None:
+            made[one.name] = one.write(one.renew(old, before, after))
+    return made
 
 
 def _said(result: Result, stale: Sequence[str]) -> str:
@@ -234,22 +245,6 @@ def _said(result: Result, stale: Sequence[str]) -> str:
         text += f"; {_BEFORE}: {', '.join(s.replace('_', ' ') for s in stale)}"
     known = PROTOCOLS.get(str(result.protocol.get("name")))
     return text if known is not None and known.personal else f"{text}; the models had learned from that person"
-
-
-def _counts(data: dict[str, Any], result: Result, name: Name) -> dict[str, Any]:
-    """Counts of the data without the person's sessions, trials and windows, as far as they were predicted."""
-    rows = result.of(result.systems[0].name)
-    own = rows[rows["subject"].map(name.is_)]
-    if not len(own):
-        return data
-    parts = {
-        "people": 1,
-        "sessions": len(own[["subject", "session"]].drop_duplicates()),
-        "trials": len(own[["subject", "session", "trial"]].drop_duplicates()),
-        "windows": len(own),
-    }
-    out = {k: v - parts[k] if k in parts and isinstance(v, int) else v for k, v in data.items()}
-    return {**out, "other_figures": _BEFORE}
 
 
 def _remove_result(folder: Path) -> None:

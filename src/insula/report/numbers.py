@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from insula.evaluation.results import Result, jsonable
-from insula.report import facts as read
+from insula.explain import facts as read
+from insula.explain.facts import Facts
 from insula.report import prose, words
-from insula.report.facts import Facts
 
 
 def numbers(result: Result) -> dict[str, Any]:

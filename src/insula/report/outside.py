@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from insula.report import facts as read
-from insula.report import picture, plots, words
-from insula.report.facts import Facts, real
-from insula.report.picture import Picture
+from insula import plots
+from insula.explain import facts as read
+from insula.explain import picture
+from insula.explain.facts import Facts, real
+from insula.explain.picture import Picture
+from insula.explain.spikes import SPIKES
+from insula.explain.wording import difference_text, p_text, score_text, the
+from insula.report.words import null_p
 
 
 def pictures(facts: Facts) -> dict[str, Picture]:
     """Draw every picture whose numbers are there, by name."""
     makers: Sequence[Callable[[Facts], Picture | None]] = (
-        _systems, _pairs, _contrast, _null, _confusion, _scatter, _reliability, _people, _timeline,
+        _systems, _pairs, _ablation, _contrast, _null, _confusion, _scatter, _reliability, _people, _timeline,
     )  # fmt: skip
     found = (make(facts) for make in makers)
     return {one.name: one for one in found if one is not None}
@@ -62,6 +65,41 @@ def _pairs(facts: Facts) -> Picture | None:
     )
 
 
+_LIQUID = (
+    "Is it the liquid layer?",
+    "The same network with its liquid layer replaced by something simpler of equal size. If a replacement does as "
+    "well, the liquid layer is not what makes the figure.",
+)
+_SPIKING = (
+    "What do the spikes cost in accuracy?",
+    "The same layers with rectified units instead of spiking neurons. What the twin scores above the spiking "
+    "network is the price of the energy that spikes save.",
+)
+
+
+def _ablation(facts: Facts) -> Picture | None:
+    # Networks trained with other time constants have a picture of their own.
+    wanted = [
+        r for r in facts.rows
+        if r.kind == "ablation" and math.isfinite(r.score) and not r.system.endswith(("_frozen", "_equal"))
+    ]  # fmt: skip
+    if not wanted:
+        return None
+    rows = [picture.interval(facts, r) for r in (facts.headline, *sorted(wanted, key=lambda r: -r.score))]
+    told = []
+    for row in wanted:
+        pair = facts.pair(facts.headline.system, row.system)
+        if pair is not None:
+            word = "better than" if pair.lo > 0 else "worse than" if pair.hi < 0 else "not told apart from"
+            told.append(f"The model is {word} {the(row)} ({difference_text(facts, pair.difference)}).")
+    title, why = _SPIKING if SPIKES.read(facts.result) is not None else _LIQUID
+    return picture.make(
+        "ablation", title, f"{why} {' '.join(told)}", picture.say(facts, rows), plots.intervals, rows,
+        (plots.Line("chance", facts.chance),), axis=picture.axis(facts),
+        text=picture.written(facts), tick=picture.tick(facts),
+    )  # fmt: skip
+
+
 def _contrast(facts: Facts) -> Picture | None:
     rows = [
         plots.Interval(r.title, r.contrast, r.contrast_lo, r.contrast_hi, r.ink, r is facts.headline)
@@ -73,30 +111,27 @@ def _contrast(facts: Facts) -> Picture | None:
     caption = """Score against a person's own labels minus score against other people's labels at the same minute. The
         schedule alone gives 0, and so does the clock. Only rows whose interval lies right of 0 have been shown to
         use something about this very person."""
-    made = picture.differences(
+    return picture.differences(
         facts, "contrast", "Own labels against other people's", caption, rows, ("schedule", "the person")
     )
-    return replace(made, caption=made.caption + picture.note(facts, "person_swap"))
 
 
 def _null(facts: Facts) -> Picture | None:
     null = facts.result.nulls.get(facts.headline.system) or {}
     scores = [real(v) for v in null.get("scores") or () if math.isfinite(real(v))]
-    p = words.null_p(facts)
+    p = null_p(facts)
     if len(scores) < 2:
         return _null_interval(facts, null, p)
     floor = (
-        f"; {len(scores)} shuffles can give no less than {words.p_text(1 / (1 + len(scores)))}."
-        if math.isfinite(p)
-        else ""
+        f"; {len(scores)} shuffles can give no less than {p_text(1 / (1 + len(scores)))}." if math.isfinite(p) else ""
     )
     caption = f"""The whole pipeline refitted {len(scores)} times with labels shuffled between whole trials of a
         person. Grey bars should pile up at chance; they show how far luck goes. The blue line is the score with the
-        true labels. {words.p_text(p)}{floor}"""
-    by_luck = words.score_text(facts, float(np.mean(scores)))
+        true labels. {p_text(p)}{floor}"""
+    by_luck = score_text(facts, float(np.mean(scores)))
     alt = (
         f"Histogram of {len(scores)} scores with shuffled labels, mean {by_luck}, "
-        f"against {words.score_text(facts, facts.headline.score)} with the true labels. {words.p_text(p)}"
+        f"against {score_text(facts, facts.headline.score)} with the true labels. {p_text(p)}"
     )
     return picture.make(
         "null", "What luck alone reaches", caption, alt, plots.null_histogram, scores, facts.headline.score,
@@ -114,7 +149,7 @@ def _null_interval(facts: Facts, null: Mapping[str, Any], p: float) -> Picture |
         plots.Interval("shuffled labels, mean", mean, lo, hi, "baseline"),
     ]
     caption = f"""The whole pipeline refitted {null.get("shuffles") or "several"} times with labels shuffled between
-        whole trials of a person. Shuffled labels should score at chance. {words.p_text(p)}"""
+        whole trials of a person. Shuffled labels should score at chance. {p_text(p)}"""
     return picture.make(
         "null", "What luck alone reaches", caption, picture.say(facts, rows), plots.intervals, rows,
         (plots.Line("chance", facts.chance),), axis=facts.score_name,
@@ -184,9 +219,7 @@ def _people(facts: Facts) -> Picture | None:
         row that is no network. The model is ahead for {ahead} of {len(rows)} people
         {f"and at or below chance for {under}" if under else "and above chance for all"}. A mean hides
         this spread, and a person at the bottom would be served badly."""
-    alt = "; ".join(
-        f"{r.name} {words.score_text(facts, r.model)} against {words.score_text(facts, r.baseline)}" for r in rows
-    )
+    alt = "; ".join(f"{r.name} {score_text(facts, r.model)} against {score_text(facts, r.baseline)}" for r in rows)
     return picture.make(
         "people", "Every person", caption, alt, plots.per_person, rows, titles=(facts.headline.title, against.title),
         chance=facts.chance, axis=facts.score_name, text=picture.tick(facts),
@@ -198,7 +231,7 @@ def _timeline(facts: Facts) -> Picture | None:
     if not classes or read.probabilities(facts.predictions(facts.headline.system), classes) is None:
         return None
     mine = facts.person_scores[facts.headline.system]
-    strips = read.strips(facts, {who: words.score_text(facts, score) for who, score in mine.items()})
+    strips = read.strips(facts, {who: score_text(facts, score) for who, score in mine.items()})
     if not strips:
         return None
     below = f"the probability of {classes[1]}" if len(classes) == 2 else "the probability of each label, stacked"

@@ -16,11 +16,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from insula.errors import DataError
 from insula.evaluation.results import Result
-from insula.report import cost, inside, outside, prose, quality, words
-from insula.report.facts import OTHER_SCORES, Facts, gather
+from insula.explain import ANALYSES, Shown, wording
+from insula.explain.data import DATA, DataSummary
+from insula.explain.facts import OTHER_SCORES, Facts, gather
+from insula.plots import css_variables
+from insula.report import outside, prose, words
 from insula.report.numbers import numbers_of
-from insula.report.plots import css_variables
 
 _SCORE_TITLES = {
     "macro_f1": ("macro F1", 3),
@@ -81,15 +84,14 @@ def _render(facts: Facts) -> str:
     environment.filters["value"] = plain
     environment.filters["nice"] = nice
     environment.filters["date"] = date
-    environment.filters["minus"] = words.minus
-    environment.filters["percent"] = quality.percent
+    environment.filters["minus"] = wording.minus
     environment.filters["svg"] = Markup
     environment.tests["many"] = lambda value: isinstance(value, Mapping)
     environment.tests["number"] = lambda v: isinstance(v, int | float) and math.isfinite(v)
     files = resources.files("insula.report") / "templates"
     template = environment.get_template("report.html.j2")
-    within = inside.pictures(facts)
-    data: Mapping[str, Any] = facts.analyses.get("data") or {}
+    parts, unreadable = shown(facts)
+    data = (None if unreadable else DATA.read(facts.result)) or DataSummary()
     return template.render(
         facts=facts,
         head=facts.headline,
@@ -97,7 +99,7 @@ def _render(facts: Facts) -> str:
         provenance=facts.result.provenance,
         data_name=words.data_name(facts),
         banner=words.LEAKY_BANNER if facts.result.leaky else "",
-        notes=_notes(facts),
+        notes=(*_notes(facts, data), *unreadable),
         verdict=words.verdict(facts),
         checks=words.checks(facts),
         meter=_meter(facts),
@@ -106,34 +108,46 @@ def _render(facts: Facts) -> str:
         has_contrast=any(math.isfinite(r.contrast) for r in facts.rows),
         has_trial=any(math.isfinite(r.trial) for r in facts.rows),
         best=max((r.score for r in facts.rows if math.isfinite(r.score)), default=math.nan),
-        pictures=outside.pictures(facts) | within | cost.pictures(facts) | quality.pictures(facts),
-        energy=cost.table(facts),
-        energy_basis=cost.basis(facts),
-        inside=tuple(within),
-        shared=words.shared_schedule(facts),
-        data={k: v for k, v in data.items() if k != "problems"},
-        problems=data.get("problems") or (),
-        quality=quality.summary(facts),
+        pictures=outside.pictures(facts),
+        parts=parts,
+        shared=facts.result.shared_schedule,
+        data=data.record,
+        problems=data.problems,
         meaning=prose.meaning(facts),
         misuse=prose.MISUSE,
         methods=prose.methods(facts),
-        score=partial(words.score_text, facts),
-        span=partial(words.range_text, facts),
-        difference=partial(words.difference_text, facts),
-        difference_span=partial(words.difference_range, facts),
-        p_text=words.p_text,
+        score=partial(wording.score_text, facts),
+        span=partial(wording.range_text, facts),
+        difference=partial(wording.difference_text, facts),
+        difference_span=partial(wording.difference_range, facts),
+        p_text=wording.p_text,
         variables=Markup(css_variables()),
         style=Markup((files / "report.css").read_text(encoding="utf-8")),
         script=Markup((files / "report.js").read_text(encoding="utf-8")),
     )
 
 
-def _notes(facts: Facts) -> tuple[str, ...]:
+def shown(facts: Facts) -> tuple[dict[str, list[Shown]], tuple[str, ...]]:
+    """Let every analysis show what it found: by section of the page, and notes on those that cannot be read."""
+    parts: dict[str, list[Shown]] = {}
+    notes = []
+    for one in ANALYSES.values():
+        try:
+            found = one.read(facts.result)
+        except DataError as error:
+            notes.append(str(error))
+            continue
+        made = Shown() if found is None else one.show(found, facts)
+        if made != Shown():
+            parts.setdefault(one.part, []).append(made)
+    return parts, tuple(notes)
+
+
+def _notes(facts: Facts, data: DataSummary) -> tuple[str, ...]:
     """Return the notes of the protocol, each once, without those listed with the data; a text counts as one note."""
     notes = facts.result.protocol.get("notes") or ()
-    elsewhere = (facts.analyses.get("data") or {}).get("problems") or ()
     texts = dict.fromkeys([notes] if isinstance(notes, str) else map(str, notes))
-    return tuple(text for text in texts if text not in elsewhere)
+    return tuple(text for text in texts if text not in data.problems)
 
 
 def _any(facts: Facts, name: str) -> bool:
@@ -157,10 +171,10 @@ def _meter(facts: Facts) -> Mapping[str, Any]:
         "at": place(head.score) if math.isfinite(head.score) else 0.0,
         "lo": place(head.lo) if known else 0.0,
         "width": place(head.hi) - place(head.lo) if known else 0.0,
-        "left": words.tick_text(facts, low),
-        "right": words.tick_text(facts, 1.0),
+        "left": wording.tick_text(facts, low),
+        "right": wording.tick_text(facts, 1.0),
         "clock": next((place(value) for name, value, _ in marks if name == "clock"), 50.0),
-        "marks": [(name, place(value), words.tick_text(facts, value), ink) for name, value, ink in marks],
+        "marks": [(name, place(value), wording.tick_text(facts, value), ink) for name, value, ink in marks],
     }
 
 
@@ -182,7 +196,7 @@ def plain(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return words.minus(f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}")
+        return wording.minus(f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}")
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):

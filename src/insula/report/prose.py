@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from insula.report.facts import Facts, opponent, real
-from insula.report.words import data_name, null_p, p_text, protocol_of, range_text, score_text, the, tick_text
+from insula.explain import ANALYSES
+from insula.explain.facts import Facts, opponent, real
+from insula.explain.wording import p_text, range_text, score_text, the, tick_text
+from insula.report.words import data_name, null_p, protocol_of
 
 
 def meaning(facts: Facts) -> tuple[tuple[str, str], ...]:
@@ -65,7 +67,7 @@ def meaning(facts: Facts) -> tuple[tuple[str, str], ...]:
         )
     known = protocol_of(facts)
     out.append(("Who it is about", known.limits if known else "Only splits like this one are measured here."))
-    if any(facts.analyses.get(key) for key in ("attention", "time_constants", "latent")):
+    if any(a.part == "inside" and facts.result.analyses.get(a.name) for a in ANALYSES.values()):
         out.append(
             (
                 "Explanations are of the model",

@@ -7,8 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from insula.explain.facts import Facts, Row, real
+from insula.explain.wording import (
+    capital,
+    difference_range,
+    difference_text,
+    p_text,
+    range_text,
+    score_text,
+    the,
+    tick_text,
+)
 from insula.protocols.protocols import PROTOCOLS, Protocol
-from insula.report.facts import Facts, Row, real
 
 LEAKY_BANNER = (
     "This protocol puts windows of the same trial on both sides; "
@@ -34,60 +44,6 @@ class Check:
     answer: str
 
 
-def minus(text: str) -> str:
-    """Write a real minus sign."""
-    return text.replace("-", "−")
-
-
-def score_text(facts: Facts, value: float) -> str:
-    """Write a score the way people say it: percent for balanced accuracy, two decimals for CCC, an en dash for NaN."""
-    if not math.isfinite(value):
-        return "–"
-    return minus(f"{value:.2f}") if facts.continuous else minus(f"{100 * value:.1f}\u00a0%")
-
-
-def tick_text(facts: Facts, value: float) -> str:
-    """Write a score at an axis tick."""
-    return minus(f"{value:.2f}") if facts.continuous else minus(f"{100 * value:.0f}\u00a0%")
-
-
-def difference_text(facts: Facts, value: float) -> str:
-    """Write a difference of scores with its sign, in percentage points or CCC."""
-    if not math.isfinite(value):
-        return "–"
-    return minus(f"{value:+.2f}") if facts.continuous else minus(f"{100 * value:+.1f}\u00a0pts")
-
-
-def range_text(facts: Facts, lo: float, hi: float) -> str:
-    """Write an interval of scores."""
-    if not (math.isfinite(lo) and math.isfinite(hi)):
-        return "no interval"
-    if facts.continuous:
-        return minus(f"{lo:.2f} to {hi:.2f}")
-    return minus(f"{100 * lo:.1f} to {100 * hi:.1f}\u00a0%")
-
-
-def p_text(p: float) -> str:
-    """Write a p value."""
-    return (
-        ""
-        if not math.isfinite(p)
-        else ("p\u00a0<\u00a0.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.3f}".replace("0.", ".", 1))
-    )
-
-
-def the(row: Row) -> str:
-    """Write a system's title inside a sentence."""
-    title = row.title
-    plain = f"{title[0].lower()}{title[1:]}" if title[:1].isupper() and title[1:2].islower() else title
-    return plain if row.kind == "classical" else f"the {plain}"
-
-
-def capital(text: str) -> str:
-    """Write the first letter large."""
-    return text[:1].upper() + text[1:]
-
-
 def protocol_of(facts: Facts) -> Protocol | None:
     """Return the protocol of a result, None for one that is not known here."""
     return PROTOCOLS.get(str(facts.result.protocol.get("name")))
@@ -102,13 +58,6 @@ def data_name(facts: Facts) -> str:
     """Return the name of the data set, empty where the configuration has none."""
     experiment: Mapping[str, Any] = facts.result.config.get("experiment") or {}
     return str((experiment.get("data") or {}).get("name") or "")
-
-
-def shared_schedule(facts: Facts) -> bool | None:
-    """Tell whether people share a schedule, None where nobody looked."""
-    known = facts.result.shared_schedule
-    swap: Mapping[str, Any] = facts.analyses.get("person_swap") or {}
-    return swap.get("shared_schedule") if known is None else known
 
 
 def checks(facts: Facts) -> tuple[Check, ...]:
@@ -154,11 +103,6 @@ def _state(holds: bool, known: bool) -> str:
     return "unknown" if not known else ("yes" if holds else "no")
 
 
-def difference_range(facts: Facts, lo: float, hi: float) -> str:
-    """Write an interval of differences."""
-    return f"{difference_text(facts, lo)} to {difference_text(facts, hi)}".replace("\u00a0pts to", " to")
-
-
 def _against(facts: Facts, other: Row, question: str) -> Check:
     pair = facts.pair(facts.headline.system, other.system)
     if pair is None:
@@ -198,7 +142,7 @@ def verdict(facts: Facts) -> Verdict:
     if clock and facts.clock and not head.score > facts.clock.score:
         sentence = f"{nothing}: a clock that sees no body signal does as well or better."
         return Verdict("bad", sentence, f"The model scores {figure}, the clock {score_text(facts, facts.clock.score)}.")
-    if swap and swap.state != "yes" and shared_schedule(facts):
+    if swap and swap.state != "yes" and facts.result.shared_schedule:
         sentence = f"{nothing}: labels of other people at the same minute fit its predictions about as well."
         return Verdict("bad", sentence, f"It scores {figure}. {swap.answer}")
     if null and null.state == "no":

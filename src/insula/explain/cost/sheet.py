@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +27,14 @@ DAY_S = 86_400.0
 
 @dataclass(frozen=True)
 class EnergySheet:
-    """Cost of one decision of one system.
+    """Cost of one decision of one system; ``reads`` says what goes into it, ``weights`` whose weights were counted.
 
     ``joules_decision`` and ``joules_day`` follow from counted operations (``formula``); ``measured_joules_decision``
     from the processor's counters, None where they cannot be read. ``layers`` lists (name, multiply-accumulates,
     additions, others). ``basis`` says in words where each figure comes from.
     """
 
-    name: str
+    title: str
     hop_s: float
     parameters: int
     weight_bytes: int
@@ -47,30 +47,17 @@ class EnergySheet:
     joules_day: float
     formula: str
     latency: Latency
-    measured_joules_decision: float | None
-    basis: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        plain = asdict(self)
-        return {**plain, "layers": [list(row) for row in self.layers], "basis": list(self.basis)}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> EnergySheet:
-        """Read what `to_dict` wrote."""
-        return cls(
-            **{
-                **data,
-                "layers": tuple((str(n), int(m), int(a), int(o)) for n, m, a, o in data["layers"]),
-                "latency": Latency(**data["latency"]),
-                "basis": tuple(data["basis"]),
-            }
-        )
+    measured_joules_decision: float | None = None
+    basis: tuple[str, ...] = ()
+    system: str = ""
+    kind: str = ""
+    reads: str = ""
+    weights: str = ""
 
     def text(self) -> str:
         """Write the sheet in plain lines."""
         lines = [
-            f"{self.name}: one decision every {self.hop_s:g} s",
+            f"{self.title}: one decision every {self.hop_s:g} s",
             f"  parameters {self.parameters:,} ({self.weight_bytes:,} bytes)",
             f"  working memory {self.working_bytes:,} bytes",
             f"  {self.formula}",
@@ -82,7 +69,7 @@ class EnergySheet:
 
 
 def sheet(
-    name: str,
+    title: str,
     model: nn.Module,
     batch: Batch,
     spec: InputSpec,
@@ -101,7 +88,7 @@ def sheet(
 
     Parameters
     ----------
-    name : title of the row.
+    title : of the row.
     batch : windows as the model is trained on; features (B, F).
     spec : its window_s and hop_s; one decision every hop_s seconds.
     preprocessing : arithmetic before the model (cleaning, hand-made features), to be added where it is known.
@@ -126,7 +113,7 @@ def sheet(
         model.train(training)
     held = [*model.parameters(), *model.buffers()]
     made = _assemble(
-        name,
+        title,
         spec.hop_s,
         counted,
         preprocessing,
@@ -139,7 +126,7 @@ def sheet(
 
 
 def classical_sheet(
-    name: str,
+    title: str,
     estimator: Any,
     rows: NDArray[np.float64],
     hop_s: float,
@@ -161,7 +148,7 @@ def classical_sheet(
     timed = latency(lambda: decide(rows[:1]), runs=runs, warm_up=warm_up)
     joules = measured_joules(lambda: decide(rows[:1]), runs=runs, root=powercap)
     numbers = estimator_parameters(estimator)
-    return _assemble(name, hop_s, counted, preprocessing, costs or Costs(), timed, joules, (numbers, 8 * numbers))
+    return _assemble(title, hop_s, counted, preprocessing, costs or Costs(), timed, joules, (numbers, 8 * numbers))
 
 
 def compare(sheets: Sequence[EnergySheet]) -> pd.DataFrame:
@@ -171,7 +158,7 @@ def compare(sheets: Sequence[EnergySheet]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "system": s.name,
+                "system": s.title,
                 "parameters": s.parameters,
                 "weight_bytes": s.weight_bytes,
                 "macs": s.macs,
@@ -198,7 +185,7 @@ def shared_basis(bases: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _assemble(
-    name: str,
+    title: str,
     hop_s: float,
     counted: OperationCount,
     preprocessing: OperationCount | None,
@@ -228,7 +215,7 @@ def _assemble(
         else f"measured joules: mean of {timed.runs} decisions by the packages' powercap counters, idle power included",
     )
     return EnergySheet(
-        name=name,
+        title=title,
         hop_s=hop_s,
         parameters=parameters,
         weight_bytes=weight_bytes,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -42,15 +42,6 @@ class SpikeSheet:
     def joules(self) -> float:
         """Energy of one decision."""
         return self.joules_synaptic + self.joules_membrane + self.joules_analogue
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "rates": [list(row) for row in self.rates]}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> SpikeSheet:
-        """Read what `to_dict` wrote."""
-        return cls(**{**data, "rates": tuple((str(n), float(r)) for n, r in data["rates"])})
 
     def text(self) -> str:
         """Write the sheet in plain lines."""

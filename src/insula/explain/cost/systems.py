@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,36 +41,20 @@ _NOT_COUNTED = (
 )
 
 
-@dataclass(frozen=True)
-class SystemEnergy:
-    """The sheet of one system; ``reads`` says what goes into it, ``weights`` whose weights were counted."""
-
-    system: str
-    title: str
-    kind: str
-    reads: str
-    weights: str
-    sheet: EnergySheet
-
-    def to_dict(self, layers: bool = True) -> dict[str, Any]:
-        """Plain values for JSON, the sheet's own beside them."""
-        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "sheet"}
-        dropped = ("name",) if layers else ("name", "layers")
-        return {**named, **{k: v for k, v in self.sheet.to_dict().items() if k not in dropped}}
-
-
 def energy_of_systems(
     result: Result, windows: Windows, models: Sequence[FoldModel], runs: int = 60
-) -> dict[str, Any] | None:
-    """Make the sheets of the systems of an evaluation, on the windows held out in its first fold.
+) -> tuple[list[EnergySheet], list[str], str]:
+    """Make the sheets of the systems of an evaluation, titles of those without one, and a note.
+
+    Counted on the windows held out in its first fold.
 
     The model is counted with its trained weights, its variants with fresh ones (dense arithmetic does not depend on
     them), classical rows as fitted on the first fold. Left out: baselines other than the clock, which cost next to
-    nothing, and the controls of time constants, which cost what the model costs. None where the result
-    does not hold its experiment.
+    nothing, and the controls of time constants, which cost what the model costs. Nothing where the
+    result does not hold its experiment.
     """
     if "experiment" not in result.config:
-        return None
+        return [], [], ""
     experiment = experiment_from(result.config["experiment"])
     protocol = experiment.protocol
     first = (
@@ -85,19 +69,13 @@ def energy_of_systems(
         for p in make_plans(windows, experiment, first, factory=factory, force=True)
         if p.name in here and not p.name.endswith(("_frozen", "_equal"))
     ]
-    found: list[SystemEnergy] = []
+    found: list[EnergySheet] = []
     for plan in plans:
         made = _of_plan(plan, found, windows, first, models, experiment.seed, runs)
         if made is not None:
             found.append(made)
-    if not found:
-        return None
-    return {
-        "rows": [one.to_dict(layers=False) for one in found],
-        "without": [p.title for p in plans if p.name not in {one.system for one in found}],
-        "hop_s": windows.recipe.hop_s,
-        "note": "; ".join([_NOT_COUNTED, *_disturbed(found)]),
-    }
+    without = [p.title for p in plans if p.name not in {one.system for one in found}]
+    return found, without, "; ".join([_NOT_COUNTED, *_disturbed(found)])
 
 
 def beside(
@@ -106,7 +84,7 @@ def beside(
     size: str = "small",
     options: dict[str, Any] | None = None,
     runs: int = 200,
-) -> tuple[list[SystemEnergy], list[str]]:
+) -> tuple[list[EnergySheet], list[str]]:
     """Make the sheet of a model and of what it is compared with; and say what has none.
 
     Parameters
@@ -130,7 +108,7 @@ def beside(
             found.append(_one(name, name, scored, "small", None, runs))
         except InputError as error:
             notes.append(f"{name} left out: {error}")
-    spiking = [one.title for one in found if one.weights == "fresh" and _FOLLOWS in one.sheet.basis[0]]
+    spiking = [one.title for one in found if one.weights == "fresh" and _FOLLOWS in one.basis[0]]
     if spiking:
         notes.insert(
             0,
@@ -142,7 +120,7 @@ def beside(
 
 def network_energy(
     system: str, title: str, kind: str, model: Estimator, windows: Windows, weights: str, runs: int
-) -> SystemEnergy:
+) -> EnergySheet:
     """Make the sheet of an Estimator's network (of all its members together) on some of these windows.
 
     The work of a spiking network or a cascade follows the data: it is the mean of `WINDOWS` windows.
@@ -161,12 +139,12 @@ def network_energy(
             for i in range(1, len(batch.traits))
         ]
         made = _mean([made, *others])
-    return SystemEnergy(system, title, kind, _reads(network, batch), weights, made)
+    return replace(made, system=system, kind=kind, reads=_reads(network, batch), weights=weights)
 
 
 def row_energy(
     system: str, title: str, row: ClassicalEstimator, windows: Windows, weights: str, runs: int
-) -> SystemEnergy | None:
+) -> EnergySheet | None:
     """Make the sheet of a fitted classical row; None for a constant one and one that reads covariance matrices.
 
     Eigenvalues of covariance matrices have no count that is exact for every processor.
@@ -183,7 +161,8 @@ def row_energy(
             title, row.model, columns, windows.recipe.hop_s, preprocessing=before, runs=runs, warm_up=min(runs, 20)
         )
     reads = "features" if row.info.inputs == "features" else "the time"
-    return SystemEnergy(system, title, "clock" if system == "clock" else row.info.kind, reads, weights, made)
+    kind = "clock" if system == "clock" else row.info.kind
+    return replace(made, system=system, kind=kind, reads=reads, weights=weights)
 
 
 def preparation(spec: InputSpec) -> OperationCount:
@@ -210,20 +189,20 @@ class Members(nn.Module):
         return ModelOutput(mean, outs[0].embedding, [o.state for o in outs])
 
 
-def _disturbed(found: Sequence[SystemEnergy]) -> list[str]:
-    busy = [one.title for one in found if one.sheet.latency.p99_ms > _BUSY * one.sheet.latency.p50_ms]
+def _disturbed(found: Sequence[EnergySheet]) -> list[str]:
+    busy = [one.title for one in found if one.latency.p99_ms > _BUSY * one.latency.p50_ms]
     return [f"the machine was busy while latency was measured ({', '.join(busy)}): do not trust p99"] if busy else []
 
 
 def _of_plan(
     plan: Plan,
-    found: Sequence[SystemEnergy],
+    found: Sequence[EnergySheet],
     windows: Windows,
     first: Split,
     models: Sequence[FoldModel],
     seed: int,
     runs: int,
-) -> SystemEnergy | None:
+) -> EnergySheet | None:
     """Make the sheet of one row of an evaluation, None for one that has none."""
     training, test = windows.take(first.train), windows.take(first.test)
     if plan.network is not None:
@@ -246,7 +225,7 @@ def _of_plan(
 
 def _one(
     name: str, model: str | Estimator, windows: Windows, size: str, options: dict[str, Any] | None, runs: int
-) -> SystemEnergy:
+) -> EnergySheet:
     if isinstance(model, Estimator):
         title = f"{name} ({model.config.size}, trained)"
         return network_energy(name, title, "model", model, windows, "trained", runs)

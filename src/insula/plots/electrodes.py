@@ -12,7 +12,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
-from insula.report.plots.style import WIDE_PX, draw, ink, is_narrow
+from insula.plots.style import WIDE_PX, draw, ink, is_narrow
 
 _LINKS = 12
 _LEVELS = 9

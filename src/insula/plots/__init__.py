@@ -4,12 +4,12 @@ Every function takes plain numbers and a width in CSS pixels, and returns one SV
 variables (`css_variables`) and whose letters are text.
 """
 
-from insula.report.plots.cost import CostPoint, GatePoint, energy, gate
-from insula.report.plots.electrodes import ElectrodeMap, electrode_heads, electrode_matrices
-from insula.report.plots.inside import Attention, attention, latent, retention, seconds, time_constants
-from insula.report.plots.people import PersonScore, Strip, per_person, timeline
-from insula.report.plots.quality import Strips, quality
-from insula.report.plots.scores import (
+from insula.plots.cost import CostPoint, GatePoint, energy, gate
+from insula.plots.electrodes import ElectrodeMap, electrode_heads, electrode_matrices
+from insula.plots.inside import Attention, attention, latent, retention, seconds, time_constants
+from insula.plots.people import PersonScore, Strip, per_person, timeline
+from insula.plots.quality import Strips, quality
+from insula.plots.scores import (
     Interval,
     Line,
     ReliabilityBin,
@@ -19,8 +19,8 @@ from insula.report.plots.scores import (
     reliability,
     true_against_predicted,
 )
-from insula.report.plots.spikes import SpikeBill, spikes
-from insula.report.plots.style import INKS, NARROW_PX, WIDE_PX, class_inks, css_variables
+from insula.plots.spikes import SpikeBill, spikes
+from insula.plots.style import INKS, NARROW_PX, WIDE_PX, class_inks, css_variables
 
 __all__ = [
     "INKS",

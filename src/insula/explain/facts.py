@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from insula.errors import InputError
 from insula.evaluation.results import Result
-from insula.report.plots import PersonScore, ReliabilityBin, Strip
+from insula.explain.pairs import PAIRS, Pair, pair
+from insula.plots import PersonScore, ReliabilityBin, Strip
 
 OTHER_SCORES = ("macro_f1", "kappa", "auc", "ece", "rmse", "pearson")
 
@@ -55,19 +56,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A paired comparison over people: score of ``a`` minus score of ``b``."""
-
-    a: str
-    b: str
-    difference: float
-    lo: float
-    hi: float
-    p: float
-    people: int
-
-
-@dataclass(frozen=True)
 class Facts:
     """Everything the page and its JSON twin are written from."""
 
@@ -89,10 +77,6 @@ class Facts:
     def score_name(self) -> str:
         return "CCC" if self.continuous else "balanced accuracy"
 
-    @property
-    def analyses(self) -> Mapping[str, Any]:
-        return self.result.analyses
-
     def predictions(self, system: str) -> pd.DataFrame:
         """Return the predictions of one system, in time order inside each session."""
         frame = self.result.predictions
@@ -104,7 +88,7 @@ class Facts:
             if (one.a, one.b) == (a, b):
                 return one
             if (one.a, one.b) == (b, a):
-                return Pair(a, b, -one.difference, -one.hi, -one.lo, one.p, one.people)
+                return one.turned
         return None
 
 
@@ -135,6 +119,7 @@ def gather(result: Result) -> Facts:
         str(system): {str(who): float(v) for who, v in column.items() if math.isfinite(v)}
         for system, column in result.people().items()
     }
+    others = [s for s in result.systems if s.name != headline.system]
     return Facts(
         result=result,
         rows=rows,
@@ -142,7 +127,7 @@ def gather(result: Result) -> Facts:
         clock=next((r for r in rows if r.system == "clock"), None),
         rival=max((r for r in classical if r is not headline), key=lambda r: r.score, default=None),
         chance=result.chance,
-        pairs=_pairs(result, headline.system),
+        pairs=PAIRS.read(result) or tuple(pair(result, headline.system, s.name) for s in others),
         people=people,
         person_scores=scores,
     )
@@ -186,27 +171,6 @@ def _row(result: Result, record: Mapping[Any, Any]) -> Row:
         contrast=real(record.get("contrast")),
         contrast_lo=real(record.get("contrast_lo")),
         contrast_hi=real(record.get("contrast_hi")),
-    )
-
-
-def _pairs(result: Result, head: str) -> tuple[Pair, ...]:
-    """Return the comparisons that were made, or make the headline system's own."""
-    made = result.analyses.get("pairs")
-    if made is not None:
-        return tuple(_pair(p) for p in made)
-    found = [(s.name, result.compare(head, s.name)) for s in result.systems if s.name != head]
-    return tuple(Pair(head, name, p.mean, p.lo, p.hi, p.p, p.people) for name, p in found)
-
-
-def _pair(data: Mapping[str, Any]) -> Pair:
-    return Pair(
-        str(data["a"]),
-        str(data["b"]),
-        real(data.get("difference")),
-        real(data.get("lo")),
-        real(data.get("hi")),
-        real(data.get("p")),
-        int(data.get("n") or 0),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from insula.report.plots.style import WIDE_PX, draw, ink, is_narrow, shorten, strip_axes
+from insula.plots.style import WIDE_PX, draw, ink, is_narrow, shorten, strip_axes
 
 CAUSES = (("spikes", "c1"), ("membranes", "c6"), ("analogue", "c9"))
 _PITCH = 19.0

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from insula.report.plots.style import WIDE_PX, class_inks, draw, ink, is_narrow, shorten, strip_axes
+from insula.plots.style import WIDE_PX, class_inks, draw, ink, is_narrow, shorten, strip_axes
 
 _NAMED_PEOPLE = 45
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from insula.report.plots.style import WIDE_PX, draw, fold, ink, is_narrow, shorten, strip_axes
+from insula.plots.style import WIDE_PX, draw, fold, ink, is_narrow, shorten, strip_axes
 
 Formatter = Callable[[float], str]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from insula.report.plots.style import WIDE_PX, draw, ink, is_narrow, shorten, strip_axes
+from insula.plots.style import WIDE_PX, draw, ink, is_narrow, shorten, strip_axes
 
 _MARKERS = {"model": "o", "ablation": "D", "classical": "s", "baseline": "o", "clock": "^"}
 """Marks of the kinds of system, as in the table beside."""

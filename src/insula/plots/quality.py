@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
-from insula.report.plots.style import WIDE_PX, draw, ink, is_narrow, shorten
+from insula.plots.style import WIDE_PX, draw, ink, is_narrow, shorten
 from insula.types import DoubleArray
 
 SHADES = ((0.0, "none"), (0.01, "to 1 %"), (0.05, "to 5 %"), (0.2, "to 20 %"), (0.5, "to 50 %"), (1.0, "more"))

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insula.report import plots
-from insula.report.plots.style import fold, shorten
+from insula import plots
+from insula.plots.style import fold, shorten
 
 EMOTIONS = ("anger", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
@@ -217,5 +217,5 @@ def test_drawing_leaves_no_trace_in_matplotlib() -> None:
 
 
 def test_pyplot_is_never_imported() -> None:
-    code = "import sys, insula.report.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, insula.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""One figure of the page, and what all figures share: how they are drawn for two screens, their axes and words."""
+"""One figure of the page, and what all figures share: how they are drawn for two screens, their axes and wording."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from insula.report import plots, words
-from insula.report.facts import Facts, Row
+from insula import plots
+from insula.explain import wording
+from insula.explain.facts import Facts, Row
+from insula.explain.pairs import Difference
 
 
 @dataclass(frozen=True)
@@ -35,23 +37,30 @@ def axis(facts: Facts) -> str:
 
 
 def tick(facts: Facts) -> Callable[[float], str]:
-    return lambda value: words.tick_text(facts, value)
+    return lambda value: wording.tick_text(facts, value)
 
 
 def written(facts: Facts) -> Callable[[float], str]:
-    return lambda value: words.score_text(facts, value)
+    return lambda value: wording.score_text(facts, value)
 
 
 def points(facts: Facts) -> Callable[[float], str]:
     def text(value: float) -> str:
-        return words.minus(f"{value:+.2g}" if facts.continuous else f"{100 * value:+.3g}") if abs(value) > 1e-9 else "0"
+        return (
+            wording.minus(f"{value:+.2g}" if facts.continuous else f"{100 * value:+.3g}") if abs(value) > 1e-9 else "0"
+        )
 
     return text
 
 
+def change(row: Difference, ink: str) -> plots.Interval:
+    """Turn a difference into a row of a picture."""
+    return plots.Interval(row.name, row.difference, row.lo, row.hi, ink)
+
+
 def say(facts: Facts, rows: Sequence[plots.Interval]) -> str:
     return "; ".join(
-        f"{r.name} {words.score_text(facts, r.value)} ({words.range_text(facts, r.lo, r.hi)})" for r in rows
+        f"{r.name} {wording.score_text(facts, r.value)} ({wording.range_text(facts, r.lo, r.hi)})" for r in rows
     )
 
 
@@ -65,14 +74,14 @@ def differences(
     facts: Facts, name: str, title: str, caption: str, rows: Sequence[plots.Interval], sides: tuple[str, str]
 ) -> Picture:
     alt = "; ".join(
-        f"{r.name} {words.difference_text(facts, r.value)} ({words.difference_text(facts, r.lo)} to "
-        f"{words.difference_text(facts, r.hi)})"
+        f"{r.name} {wording.difference_text(facts, r.value)} ({wording.difference_text(facts, r.lo)} to "
+        f"{wording.difference_text(facts, r.hi)})"
         for r in rows
     )
     unit = "CCC" if facts.continuous else "percentage points"
 
     def text(value: float) -> str:
-        return words.difference_text(facts, value)
+        return wording.difference_text(facts, value)
 
     return make(
         name, title, caption, alt, plots.intervals, rows, (plots.Line("no difference", 0.0),),
@@ -80,7 +89,7 @@ def differences(
     )  # fmt: skip
 
 
-def note(facts: Facts, key: str) -> str:
+def sentence(note: str) -> str:
     """Return the note of an analysis as a sentence after a space, nothing where there is none."""
-    text = str((facts.analyses.get(key) or {}).get("note") or "").strip()
-    return f" {words.capital(text).rstrip('.')}." if text else ""
+    text = note.strip()
+    return f" {wording.capital(text).rstrip('.')}." if text else ""

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from insula.report.plots.style import WIDE_PX, class_inks, draw, ink, is_narrow, shorten
+from insula.plots.style import WIDE_PX, class_inks, draw, ink, is_narrow, shorten
 
 
 @dataclass(frozen=True)
