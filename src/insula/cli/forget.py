@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,19 +24,28 @@ def forget(
     ],
     more: Annotated[list[Path] | None, typer.Argument(metavar="[DIR]...", help="More folders, as after --in.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before anything is removed.")] = False,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train models that learned from the person again, on the others.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Remove a person from results, models' bookkeeping, grids of cells and stores; say what must be trained again.
 
-    Every file and file name is looked through afterwards: exit code 1 where the name still stands, with each place.
+    What will be removed is listed first. Every file and file name is looked through afterwards: exit code 1 where the
+    name still stands, with each place. Files that cannot be looked into (archives, ONNX, UTF-16) are listed.
     """
     from insula.privacy.forget import forget as remove
 
-    found = remove(person, [*folders, *(more or [])], dry_run=dry_run)
+    where = [*folders, *(more or [])]
+    if not (dry_run or yes):
+        _ask(remove(person, where, dry_run=True))
+    found = remove(person, where, dry_run=dry_run, retrain=retrain)
     parts = (
         ("would be done" if dry_run else "done", found.done),
         ("must be trained again", found.retrain),
         ("would stay" if dry_run else "still names the person", found.leftovers),
+        ("could not be looked into", found.closed),
     )
     if as_json:
         lists = {what.replace(" ", "_"): [{"path": str(p), "what": w} for p, w in rows] for what, rows in parts}
@@ -52,6 +62,23 @@ def forget(
                 soft_wrap=True,
             )
         if not found.leftovers and not dry_run:
-            console.print(f"nothing under the folders names {found.person!r} any more", soft_wrap=True, markup=False)
+            but = f", as far as they can be read ({len(found.closed)} files cannot)" if found.closed else ""
+            console.print(
+                f"nothing under the folders names {found.person!r} any more{but}", soft_wrap=True, markup=False
+            )
     if found.leftovers:
+        raise typer.Exit(1)
+
+
+def _ask(planned: Any) -> None:
+    """List what will be removed and wait for a yes; without somebody to ask nothing is done."""
+    from insula.errors import InputError
+
+    for path, why in planned.done:
+        print(f"will be done: {path}: {why}", file=sys.stderr)
+    if not sys.stdin.isatty():
+        raise InputError(
+            "nobody to ask whether to go on; expected a yes. Nothing was removed: add --yes (or --dry-run)."
+        )
+    if not typer.confirm("Go on?", err=True):
         raise typer.Exit(1)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -20,11 +21,11 @@ import pandas as pd
 from insula.errors import DataError, InputError, unknown_name
 from insula.evaluation.results import Result
 from insula.explain import ANALYSES
-from insula.files import person_folder, replacing
+from insula.files import claimed, person_folder, replacing
 from insula.grid.run import locked
 from insula.learning.estimator import digest
 from insula.privacy.names import COLUMNS, Name
-from insula.privacy.survey import Found, model_people, named, read_json, survey, traces
+from insula.privacy.survey import Found, closed, model_people, named, read_json, survey, traces
 from insula.protocols.protocols import PROTOCOLS
 from insula.report import write
 
@@ -60,30 +61,36 @@ class Forgotten:
     done: tuple[tuple[Path, str], ...]
     retrain: tuple[tuple[Path, str], ...]
     leftovers: tuple[tuple[Path, str], ...]
+    closed: tuple[tuple[Path, str], ...] = ()
     dry_run: bool = False
 
 
-def forget(person: str, folders: Sequence[str | Path], *, dry_run: bool = False) -> Forgotten:
+def forget(person: str, folders: Sequence[str | Path], *, dry_run: bool = False, retrain: bool = False) -> Forgotten:
     """Remove a person from everything insula wrote under ``folders``, then look through every file for the name.
 
     Each result, model and table is replaced whole or not at all; a second run goes on where a first one was stopped.
+    With ``retrain`` the models that had learned from the person are trained again on the others. ``closed`` of the
+    answer lists files that could not be looked into.
 
     Raises
     ------
     InputError : no such folder, or nobody of that name in them.
+    DataError : a store or result that insula did not write; nothing has been changed then.
     """
     roots = _roots(folders)
     found = survey(roots)
     name = Name(person, found.people, found.words)
     if name.name not in found.people and not any(named(root, name) for root in roots):
         raise unknown_name("person", person, found.people)
-    steps, retrain = _plan(found, name)
+    steps, again = _plan(found, name)
     if not dry_run:
         with ExitStack() as stack:
             for grid in found.grids:
                 stack.enter_context(locked(grid))
             for step in steps:
                 step.act()
+            if retrain:
+                again = [one for one in again if not _trained_again(one[0], name)]
     left = [
         (path, where)
         for root in roots
@@ -91,7 +98,8 @@ def forget(person: str, folders: Sequence[str | Path], *, dry_run: bool = False)
         if not (dry_run and any(s.covers(path) for s in steps))
     ]
     done = tuple((s.path, s.what) for s in steps)
-    return Forgotten(name.name, name.ordinary, done, tuple(retrain), tuple(dict.fromkeys(left)), dry_run)
+    shut = tuple(dict.fromkeys(one for root in roots for one in closed(root)))
+    return Forgotten(name.name, name.ordinary, done, tuple(again), tuple(dict.fromkeys(left)), shut, dry_run)
 
 
 def retraining_note(folder: str | Path) -> str:
@@ -133,11 +141,16 @@ def _plan(found: Found, name: Name) -> tuple[list[Step], list[tuple[Path, str]]]
             retrain.append((folder, trained))
     for path in found.stores:
         if name.name in found.people_of[path]:
-            what = "the person's trials removed from the store"
+            parts = _samples(path, name)
+            what = f"{sum(n for _, n in parts)} trials removed from the store: " + ", ".join(
+                where for where, _ in parts
+            )
             steps.append(Step(path, what, partial(_clean_store, path, name), whole=True))
     for path in found.tables:
         if name.name in found.people_of[path]:
             steps.append(Step(path, "the person's rows removed", partial(_clean_table, path, name), frozenset({path})))
+    for path in found.unfinished:
+        steps.append(Step(path, "removed: left by a save that was killed", partial(_remove_leftover, path), whole=True))
     touched: set[Path] = set()
     for folder in found.results:
         if name.name in found.people_of[folder] or any(named(folder / f, name) for f in _FILES):
@@ -311,7 +324,32 @@ def _clean_model(folder: Path, name: Name, trained: str) -> None:
             _write(work / "training.json", json.dumps({**story, MARK: list(dict.fromkeys(marks))}, indent=1))
 
 
+def _trained_again(folder: Path, name: Name) -> bool:
+    """Train a model again on the people it was trained on but one; False where its bookkeeping does not allow it."""
+    from insula.evaluation.experiment import experiment_from
+    from insula.pipeline import train_model
+
+    story = read_json(folder / "training.json")
+    if not isinstance(story, dict) or not isinstance(story.get("experiment"), dict) or not folder.is_dir():
+        return False
+    others = [p for p in story.get("subjects") or () if isinstance(p, str) and not name.is_(p)]
+    if not others:
+        return False
+    tables = {**story["experiment"], "data": {**story["experiment"].get("data", {}), "subjects": others}}
+    train_model(experiment_from(tables), folder)
+    return True
+
+
 # -- tables, stores, single files --------------------------------------------------------------------------------------
+
+
+def _samples(path: Path, name: Name) -> list[tuple[str, int]]:
+    """What of a store will go; a store that insula did not write is refused here, before anything is done."""
+    from insula.windows.store import Store
+
+    store = Store(path)
+    store.require_ours()
+    return [part for person in filter(name.is_, store.people()) for part in store.samples_of(person)]
 
 
 def _clean_store(path: Path, name: Name) -> None:
@@ -376,8 +414,18 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
+def _remove_leftover(path: Path) -> None:
+    """Remove what a killed save left, unless a run is writing there now."""
+    whose = re.sub(r"^\.(.*)-[0-9a-f]{32}\.\w+$", r"\1", path.name)
+    with claimed(path.with_name(whose)) if whose != path.name else nullcontext():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+
+
 def _remove(folder: Path) -> None:
     """Remove a folder: it is out of the way at once, whatever happens next."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
     away = folder.with_name(f".{uuid.uuid4().hex}.old")
     os.replace(folder, away)
     shutil.rmtree(away)

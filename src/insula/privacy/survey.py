@@ -21,6 +21,10 @@ from insula.privacy.names import COLUMNS, Name, plain
 
 _PREDICTED = ("subject", "start_s", "stop_s", "prediction")
 """Columns by which a table of `insula predict` is known."""
+_HALF = re.compile(r"\.(.+-)?[0-9a-f]{32}\.(partial|old)")
+"""Names of what a save that was killed leaves, half-written or replaced."""
+_NAMELESS = re.compile(r"weights-[0-9]+\.safetensors|.*\.(png|svg|jpe?g|gif|woff2?)")
+"""Files that insula writes without anybody's name in them."""
 _SNIFF = 8192
 _SPOKEN = ("report", "plots", "explain", "energy", "compare", "templates")
 """Parts of the package whose words may stand in what it writes."""
@@ -35,6 +39,7 @@ class Found:
     grids: list[Path] = field(default_factory=list)
     stores: list[Path] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
+    unfinished: list[Path] = field(default_factory=list)
     people_of: dict[Path, set[str]] = field(default_factory=dict)
     words: set[str] = field(default_factory=set)
 
@@ -51,6 +56,10 @@ def survey(roots: Iterable[Path]) -> Found:
     for root in roots:
         for top, folders, files in os.walk(root):
             folder = Path(top)
+            files = [file for file in files if not (folder / file).is_symlink()]
+            for name in [n for n in (*folders, *files) if _HALF.fullmatch(n)]:
+                found.unfinished.append(folder / name)
+                (folders if name in folders else files).remove(name)
             if MARKER in files:
                 folders.clear()
                 found.stores.append(folder)
@@ -149,6 +158,27 @@ def traces(path: Path, name: Name) -> Iterator[tuple[Path, str]]:
                 where = _inside(one, name)
                 if where:
                     yield one, where
+
+
+def closed(path: Path) -> Iterator[tuple[Path, str]]:
+    """Find the files that `traces` cannot look into, samples of a store and weights of a model left out."""
+    from insula.windows.store import MARKER
+
+    for top, folders, files in os.walk(path):
+        if MARKER in files:
+            folders.clear()
+            continue
+        for file in sorted(files):
+            one = Path(top) / file
+            if one.is_symlink():
+                yield one, "a link: what it leads to was not touched"
+            elif one.suffix != ".parquet" and not _NAMELESS.fullmatch(file) and one.is_file():
+                with one.open("rb") as opened:
+                    start = opened.read(_SNIFF)
+                if not _is_text(start):
+                    kinds = {b"\x1f\x8b": "compressed (gzip)", b"PK": "an archive (zip)", b"\xff\xfe": "text in UTF-16",
+                             b"\xfe\xff": "text in UTF-16"}  # fmt: skip
+                    yield one, kinds.get(start[:2], "not text that insula can read")
 
 
 def named(path: Path, name: Name) -> bool:

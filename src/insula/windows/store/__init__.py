@@ -16,16 +16,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from insula import processes
 from insula.data import Problem
-from insula.errors import InputError
+from insula.errors import DataError, InputError
 from insula.signals.recipe import Recipe
 from insula.windows.store.folder import Folder
+from insula.windows.store.records import Marker, SetRecord, decode
 from insula.windows.store.sets import (
     FORMAT,
     MARKER,
@@ -40,6 +44,7 @@ from insula.windows.store.sets import (
 
 __all__ = ["MARKER", "Held", "SetInfo", "Store", "is_store"]
 
+_KEY = re.compile("[0-9a-f]{20}")
 ORPHAN_S = 24 * 3600.0
 """Samples without a record that are older than this belong to no living writer."""
 
@@ -111,7 +116,7 @@ class Store:
             self._write_each(one, source, missing, problems, jobs, progress)
             records |= {person: one.record(person) for person in missing}
         there = [record for record in records.values() if record is not None]
-        told = [Problem(p["file"], p["what"], p["fatal"]) for record in there for p in record["problems"]]
+        told = [Problem(p.file, p.what, p.fatal) for record in there for p in record.problems]
         if problems is None:
             require_whole(told)  # an earlier run may have gone on without the damaged people
         else:
@@ -123,20 +128,21 @@ class Store:
         out = []
         for one, made in self._all():
             records = one.records()
-            trials = sum(len(s["trials"]) for r in records for s in r["sessions"])
+            trials = sum(len(s.trials) for r in records for s in r.sessions)
             size = int(self.folder.fs.du(self.folder.at(one.key, "data"))) if self.folder.names(one.key, "data") else 0
-            out.append(SetInfo(one.key, made["reader"], made["insula"], len(records), trials, size))
+            out.append(SetInfo(one.key, made.reader, made.insula, len(records), trials, size))
         return out
 
     def people(self) -> list[str]:
         """Names of everybody in any set of the store, sorted."""
-        return sorted({record["subject"] for one, _ in self._all() for record in one.records()})
+        return sorted({record.subject for one, _ in self._all() for record in one.records()})
 
     def forget(self, person: str) -> int:
         """Remove a person's record, samples and mentions from every set; return how many trials went.
 
         Samples without a record, which a crash may have left, go too: no other process should be writing meanwhile.
         """
+        self.require_ours()
         gone = sum(one.forget(person) for one, _ in self._all())
         self.sweep(0.0)
         return gone
@@ -145,15 +151,33 @@ class Store:
         """Delete samples without a record that are older than so many seconds; return how many folders went."""
         return sum(one.sweep(older_s) for one, _ in self._all())
 
-    def _all(self) -> list[tuple[StoreSet, dict[str, Any]]]:
+    def samples_of(self, person: str) -> list[tuple[str, int]]:
+        """The folders of a person's samples inside the store, with the trials in each."""
+        return [found for one, _ in self._all() if (found := one.samples_of(person)) is not None]
+
+    def require_ours(self) -> None:
+        """Raise DataError unless everything in the store is as insula writes it, so that removing is safe."""
+        marker = self.folder.read(MARKER)
+        if marker is None or decode(marker, Marker, self.folder.at(MARKER)).format != FORMAT:
+            raise DataError(f"{self.folder.at(MARKER)}; expected a store of format {FORMAT}. Nothing was removed.")
+        for one, made in self._all():
+            one.require_ours(made)
+            one.records()
+
+    def _all(self) -> list[tuple[StoreSet, SetRecord]]:
         """Every set and what it was made from."""
-        texts = {key: self.folder.read(key, "set.json") for key in self.folder.names()}
-        return [(StoreSet(self.folder, key), json.loads(text)) for key, text in texts.items() if text is not None]
+        texts = {key: self.folder.read(key, "set.json") for key in self.folder.names() if _KEY.fullmatch(key)}
+        return [
+            (StoreSet(self.folder, key), decode(text, SetRecord, self.folder.at(key, "set.json")))
+            for key, text in texts.items()
+            if text is not None
+        ]
 
     def _set(self, key: str, made: Mapping[str, Any]) -> StoreSet:
         """The set of this key, or one made the same way that holds more modalities."""
         if self.folder.read(key, "set.json") is None:
-            for other, known in self._all():
+            for other, record in self._all():
+                known = msgspec.to_builtins(record)
                 signals = {**known["signals"], **made["signals"]}
                 if known == json.loads(json.dumps({**made, "signals": signals}, default=str)):
                     return other

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from insula.errors import DataError
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -32,12 +34,23 @@ class Folder:
         import fsspec
 
         root = str(Path(self.url)) if self.local else fsspec.core.url_to_fs(self.url, **self.options)[1]
-        return "/".join((root.rstrip("/"), *parts))
+        return "/".join((root.rstrip("/"), *map(_tame, parts)))
+
+    def inside(self, *parts: str) -> str:
+        """Path of something inside; one that a link leads out of the folder is a DataError."""
+        path = self.at(*parts)
+        if self.local:
+            root, real = os.path.realpath(self.url), os.path.realpath(path)
+            if not parts or os.path.commonpath((root, real)) != root or real == root:
+                raise DataError(
+                    f"{path} leads out of {self.url}; expected a path inside the store. Look at it yourself."
+                )
+        return path
 
     def read(self, *parts: str) -> bytes | None:
         """Content of a file, None where there is none."""
         try:
-            content: bytes = self.fs.cat_file(self.at(*parts))
+            content: bytes = self.fs.cat_file(self.inside(*parts))
         except (FileNotFoundError, NotADirectoryError):
             return None
         return content
@@ -52,7 +65,7 @@ class Folder:
 
     def commit(self, content: bytes, *parts: str) -> None:
         """Write a file that appears whole or not at all."""
-        path = self.at(*parts)
+        path = self.inside(*parts)
         if not self.local:  # one put, which object storage shows when it is complete
             self.fs.pipe_file(path, content)
             return
@@ -70,7 +83,7 @@ class Folder:
 
     def remove(self, *parts: str) -> None:
         """Delete a file or a folder, if it is there."""
-        path = self.at(*parts)
+        path = self.inside(*parts)
         if self.fs.exists(path):
             self.fs.rm(path, recursive=True)
 
@@ -81,3 +94,11 @@ class Folder:
         if self.local:
             return zarr.open_group(self.at(*parts), mode="w")
         return zarr.open_group("/".join((self.url.rstrip("/"), *parts)), mode="w", storage_options=dict(self.options))
+
+
+def _tame(part: str) -> str:
+    """Refuse a step that leads elsewhere: nothing, ``..``, an absolute path, a drive or another scheme."""
+    steps = part.split("/")
+    if any(step in ("", ".", "..") or "\\" in step or ":" in step or "\0" in step for step in steps):
+        raise DataError(f"path {part[:80]!r} inside a store; expected names of files and folders. Look at it yourself.")
+    return part

@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from insula.data import Problem, info, load, people
 from insula.errors import DataError
 from insula.signals.cleaner import CLEANING_VERSION, clean_trial
@@ -21,6 +23,7 @@ from insula.signals.recipe import Recipe
 from insula.types import ChannelSpec, Recording, Trial
 from insula.windows.store.arrays import Place, Stored, StoredTrial, TrialKey, write_session
 from insula.windows.store.folder import Folder
+from insula.windows.store.records import ProblemRecord, Record, SessionRecord, SetRecord, TrialRecord, decode_person
 
 FORMAT = 1
 MARKER = "insula-store.json"
@@ -73,13 +76,13 @@ class StoreSet:
             return list(found)
         if self.folder.read(self.key, "everybody.json") is None:
             return None
-        return [r["subject"] for r in self.records()]
+        return [r.subject for r in self.records()]
 
-    def record(self, person: str) -> dict[str, Any] | None:
+    def record(self, person: str) -> Record | None:
         """A person's record, None where there is none yet."""
         return self._read(f"{self._id(person)}.json")
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         names = [n for n in self.folder.names(self.key, "people") if n.endswith(".json")]
         return [r for r in map(self._read, names) if r is not None]
 
@@ -92,53 +95,68 @@ class StoreSet:
             trials = [clean_trial(trial, recipe) for trial in recording.trials]
             places = write_session(self.folder, trials, self.key, "data", data, str(i))
             sessions.append(_session(recording, [t.bad_channels for t in trials], places))
-        record = {
-            "subject": person,
-            "data": data,
-            "sessions": sessions,
-            "problems": [{"file": str(p.file), "what": p.what, "fatal": p.fatal} for p in problems],
-        }
-        self.folder.commit(json.dumps(record).encode(), self.key, "people", f"{self._id(person)}.json")
+        told = tuple(ProblemRecord(str(p.file), p.what, p.fatal) for p in problems)
+        self._commit(Record(person, data, tuple(sessions), told))
+
+    def samples_of(self, person: str) -> tuple[str, int] | None:
+        """The folder of a person's samples inside the store, and how many trials it holds; None where there is none."""
+        gone = self.record(person)
+        return None if gone is None else (f"{self.key}/data/{gone.data}", sum(len(s.trials) for s in gone.sessions))
 
     def forget(self, person: str) -> int:
         """Remove a person; return how many trials went."""
         gone = self.record(person)
         if gone is not None:
             self.folder.remove(self.key, "people", f"{self._id(person)}.json")
-            self.folder.remove(self.key, "data", gone["data"])
+            self.folder.remove(self.key, "data", gone.data)
         token = re.compile(rf"(?<!\w){re.escape(person)}(?!\w)")
         for record in self.records():
-            kept = [p for p in record["problems"] if not token.search(f"{p['file']} {p['what']}")]
-            if len(kept) < len(record["problems"]):
-                text = json.dumps({**record, "problems": kept})
-                self.folder.commit(text.encode(), self.key, "people", f"{self._id(record['subject'])}.json")
-        return 0 if gone is None else sum(len(s["trials"]) for s in gone["sessions"])
+            kept = tuple(p for p in record.problems if not token.search(f"{p.file} {p.what}"))
+            if len(kept) < len(record.problems):
+                self._commit(msgspec.structs.replace(record, problems=kept))
+        return 0 if gone is None else sum(len(s.trials) for s in gone.sessions)
+
+    def require_ours(self, made: SetRecord) -> None:
+        """Raise DataError unless the key is that of what the set says it was made from, as insula makes keys."""
+        told = msgspec.structs.asdict(made)
+        told.pop("insula")
+        if _key(told) != self.key:
+            raise DataError(
+                f"{self.folder.at(self.key, 'set.json')} does not belong to its folder; expected a store that insula "
+                "wrote. Nothing was removed: look at it yourself."
+            )
 
     def sweep(self, older_s: float) -> int:
         """Delete samples that no record names and that are older than so many seconds."""
-        used = {record["data"] for record in self.records()}
-        old = [n for n in self.folder.names(self.key, "data") if n not in used and self._age_s(n) >= older_s]
+        used = {record.data for record in self.records()}
+        there = [n for n in self.folder.names(self.key, "data") if re.fullmatch("[0-9a-f]{32}", n) and n not in used]
+        old = [n for n in there if self._age_s(n) >= older_s]
         for name in old:
             self.folder.remove(self.key, "data", name)
         return len(old)
 
     def _age_s(self, data: str) -> float:
-        changed = self.folder.fs.modified(self.folder.at(self.key, "data", data, BEGUN))
+        try:
+            changed = self.folder.fs.modified(self.folder.at(self.key, "data", data, BEGUN))
+        except FileNotFoundError:  # not begun by us
+            return -1.0
         return time.time() - float(changed.timestamp())
 
     def _id(self, person: str) -> str:
         return hashlib.sha256(f"{self.key}/{person}".encode()).hexdigest()[:20]
 
-    def _read(self, name: str) -> dict[str, Any] | None:
+    def _commit(self, record: Record) -> None:
+        self.folder.commit(msgspec.json.encode(record), self.key, "people", f"{self._id(record.subject)}.json")
+
+    def _read(self, name: str) -> Record | None:
         content = self.folder.read(self.key, "people", name)
         if content is None:
             return None
-        try:
-            found: dict[str, Any] = json.loads(content)
-        except ValueError:
-            where = self.folder.at(self.key, "people", name)
-            raise DataError(f"{where} is no record of a store; expected JSON. Delete the file.") from None
-        return found
+        where = self.folder.at(self.key, "people", name)
+        record = decode_person(content, self.key, where)
+        if name != f"{self._id(record.subject)}.json":
+            raise DataError(f"{where} is not the record of {record.subject!r}; expected it under its own name.")
+        return record
 
 
 def require_whole(problems: Sequence[Problem]) -> None:
@@ -171,8 +189,11 @@ def identity(
         "cleaning": CLEANING_VERSION,
         "format": FORMAT,
     }
-    key = hashlib.sha256(json.dumps(made, sort_keys=True, default=str).encode()).hexdigest()[:20]
-    return key, {**made, "insula": version("insula")}
+    return _key(made), {**made, "insula": version("insula")}
+
+
+def _key(made: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(made, sort_keys=True, default=str).encode()).hexdigest()[:20]
 
 
 def _source_hash(root: Path | None) -> str:
@@ -199,61 +220,45 @@ def _files(root: Path) -> list[Path]:
 
 def _session(
     recording: Recording, bad: Sequence[Mapping[str, tuple[str, ...]]], places: Sequence[Mapping[str, Place]]
-) -> dict[str, Any]:
+) -> SessionRecord:
     """Describe a session in plain values; arrays are described once."""
     arrays: dict[str, Any] = {}
     trials = []
     for trial, left_out, place in zip(recording.trials, bad, places, strict=True):
         for p in place.values():
             spec = p.array.spec
-            arrays[p.array.path] = [list(spec.channels), spec.rate_hz, spec.unit, dict(p.array.rows)]
-        where = {m: [p.array.path, p.first, p.length, p.second, p.seconds] for m, p in place.items()}
+            arrays[p.array.path] = (spec.channels, spec.rate_hz, spec.unit, dict(p.array.rows))
+        where = {m: (p.array.path, p.first, p.length, p.second, p.seconds) for m, p in place.items()}
+        lost = {m: tuple(channels) for m, channels in left_out.items() if channels}
         trials.append(
-            {
-                "trial": trial.trial,
-                "start_s": trial.start_s,
-                "stop_s": trial.stop_s,
-                "stimulus": trial.stimulus,
-                "role": trial.role,
-                "labels": dict(trial.labels),
-                "bad": {m: list(channels) for m, channels in left_out.items() if channels},
-                "places": where,
-            }
+            TrialRecord(
+                trial.trial, trial.start_s, trial.stop_s, trial.stimulus, trial.role, dict(trial.labels), lost, where
+            )
         )
-    return {
-        "session": recording.session,
-        "traits": dict(recording.traits),
-        "provenance": dict(recording.provenance),
-        "arrays": arrays,
-        "trials": trials,
-    }
+    return SessionRecord(recording.session, dict(recording.traits), dict(recording.provenance), arrays, tuple(trials))
 
 
-def held(folder: Folder, records: Sequence[Mapping[str, Any]]) -> Held:
+def held(folder: Folder, records: Sequence[Record]) -> Held:
     recordings: list[Recording] = []
     clean: dict[TrialKey, StoredTrial] = {}
     for record in records:
-        for session in record["sessions"]:
-            recordings.append(_recording(folder, record["subject"], session, clean))
+        for session in record.sessions:
+            recordings.append(_recording(folder, record.subject, session, clean))
     recordings.sort(key=lambda r: (r.subject, r.session))
     return Held(tuple(recordings), clean)
 
 
-def _recording(
-    folder: Folder, person: str, session: Mapping[str, Any], clean: dict[TrialKey, StoredTrial]
-) -> Recording:
+def _recording(folder: Folder, person: str, session: SessionRecord, clean: dict[TrialKey, StoredTrial]) -> Recording:
     """Build a session without samples and add its cleaned trials."""
     arrays = {
-        path: Stored(path, ChannelSpec(tuple(channels), rate_hz, unit), rows)
-        for path, (channels, rate_hz, unit, rows) in session["arrays"].items()
+        path: Stored(path, ChannelSpec(channels, rate_hz, unit), rows)
+        for path, (channels, rate_hz, unit, rows) in session.arrays.items()
     }
     trials = []
-    for t in session["trials"]:
-        trial = Trial(
-            person, session["session"], t["trial"], t["start_s"], t["stop_s"], {}, t["labels"], t["stimulus"], t["role"]
-        )
-        places = {m: Place(arrays[path], *numbers) for m, (path, *numbers) in t["places"].items()}
-        bad = {m: tuple(t["bad"].get(m, ())) for m in places}
+    for t in session.trials:
+        trial = Trial(person, session.session, t.trial, t.start_s, t.stop_s, {}, t.labels, t.stimulus, t.role)
+        places = {m: Place(arrays[path], *numbers) for m, (path, *numbers) in t.places.items()}
+        bad = {m: t.bad.get(m, ()) for m in places}
         clean[trial.key] = StoredTrial(trial.key, trial.start_s, trial.stop_s, places, bad, folder)
         trials.append(trial)
-    return Recording(person, session["session"], tuple(trials), session["traits"], session["provenance"])
+    return Recording(person, session.session, tuple(trials), session.traits, session.provenance)
