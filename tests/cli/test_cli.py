@@ -66,7 +66,13 @@ def test_evaluate_prints_the_table_and_writes_the_folder(evaluated: tuple[Path, 
     assert sorted(p.name for p in out.iterdir()) == [
         "model", "predictions.parquet", "report.html", "report.json", "result.json",
     ]  # fmt: skip
-    for name in ("Liquid fusion network", "Clock", "Majority", "leave_one_subject_out, 3 people", "chance 0.500"):
+    for name in (
+        "Design oracle",
+        "Majority",
+        "cannot be tested: 3 people, 6 needed",
+        "leave_one_subject_out, 3 people",
+        "chance 0.500",
+    ):
         assert name in stdout
     assert f"report: {out / 'report.html'}" in stdout
     assert "fits: " in stderr

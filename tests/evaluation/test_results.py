@@ -21,13 +21,13 @@ def make_result(people=9, leaky=False, schedule="random", skill=0.9, **changes):
     clock = table.groupby("elapsed_s")["y"].transform(lambda v: v.mode().iloc[0]).to_numpy()
     frames = [
         predictions(table, np.where(rng.random(len(y)) < skill, y, 1 - y), system="liquid"),
-        predictions(table, clock, system="clock"),
+        predictions(table, clock, system="elapsed_trial"),
     ]
     systems = (
         System(
             "liquid", "Liquid fusion network", "model", "trial", "opening", parameters=1234, seconds=1.5, notes=("a",)
         ),
-        System("clock", "Clock", "baseline"),
+        System("elapsed_trial", "Elapsed time and time in trial", "baseline"),
     )
     options = {
         "target": "state",
@@ -144,45 +144,108 @@ def test_json_follows_the_documented_schema(tmp_path):
 
 def test_table_has_a_row_a_system():
     table = make_result().table().set_index("name")
-    assert list(table.index) == ["liquid", "clock"]
+    assert list(table.index) == ["liquid", "elapsed_trial"]
     row = table.loc["liquid"]
     assert row["balanced_accuracy_lo"] < row["balanced_accuracy"] < row["balanced_accuracy_hi"]
     assert row["trial_balanced_accuracy"] > row["balanced_accuracy"]
     assert row["people"] == 9
     assert row["unit"] == "people"
     assert row["null_p"] == pytest.approx(1 / 31)
-    assert row["verdict"] == "shown"
-    assert table.loc["clock", "verdict"] == "baseline"
+    assert row["verdict"].startswith("follows the person, ")
+    assert "of what is attainable" in row["verdict"]
+    assert "null test p = 0.032 over 30 shuffles" in row["why"]
+    assert table.loc["elapsed_trial", "verdict"] == "signal-free row"
     assert np.isfinite(row[["macro_f1", "kappa", "auc", "ece", "pooled_balanced_accuracy"]].astype(float)).all()
-    assert np.isnan(row["contrast"]), "orders differ, so elapsed time gives nothing away"
+    assert row["contrast"] == pytest.approx(row["contrast_ceiling"] * 0.8, abs=0.08), "9 of 10 windows are right"
+    assert row["contrast_p"] == 0.001
 
 
-def test_verdicts_and_marks():
-    assert make_result(skill=0.5).verdict("liquid") == "not shown: interval includes chance"
-    assert make_result(leaky=True).verdict("liquid") == "not shown: leaky protocol"
-    shared = make_result(schedule="shared")
-    assert shared.shared_schedule
-    assert shared.verdict("liquid") == "not shown: not above the clock"
+def test_verdicts_of_results():
+    assert make_result(skill=0.5).verdict("liquid").step in (2, 3)
+    leaky = make_result(leaky=True).verdict("liquid")
+    assert leaky.text.startswith("leaky: follows the person")
+    assert leaky.tone == "leaky"
+    shared = make_result(schedule="shared").verdict("liquid")
+    assert shared.step == 1
+    assert "Give people different orders" in shared.why
     alone = make_result(
-        schedule="shared",
-        systems=shared.systems[:1],
-        predictions=shared.predictions[shared.predictions["system"] == "liquid"],
-    )
-    assert alone.verdict("liquid") == "not shown: person-swap contrast includes 0"
-    assert np.isfinite(alone.table()["contrast"].iloc[0])
+        systems=make_result().systems[:1],
+        predictions=make_result().predictions.query("system == 'liquid'"),
+    ).verdict("liquid")
+    assert alone.provisional
+    assert "no signal-free opponent" in alone.why
     poor = make_result(nulls={"liquid": null_test(0.9, [0.9, 0.95] * 20, chance=0.5, labellings=10**5)})
-    assert poor.verdict("liquid").startswith("not shown: null test")
-    assert (
-        System("x", "X", "model", "session", leaky=True, transductive=True).marks
-        == "leaky, session scope, transductive"
-    )
-    assert make_result().system("clock").marks == ""
+    assert poor.verdict("liquid").step == 2
+    few = make_result(nulls={"liquid": null_test(0.9, [0.5], chance=0.5, labellings=10**5)}).verdict("liquid")
+    assert few.text.startswith("provisional: ")
+    two = make_result(people=2, skill=1.0).verdict("liquid")
+    assert two.text == "cannot be tested"
+    assert "2 people, 6 needed" in two.why
+
+
+def test_marks():
+    both = System("x", "X", "model", "session", leaky=True, transductive=True).marks
+    assert both == "leaky, session scope, transductive"
+    assert make_result().system("elapsed_trial").marks == ""
+
+
+def test_the_number_of_a_trial_is_no_opponent():
+    """A real effect where the trial's number is the label: the design oracle is perfect and refutes nothing."""
+    base = make_result()
+    oracle = base.of("liquid").assign(system="clock", y_pred=base.of("liquid")["y_true"])
+    systems = (*base.systems, System("clock", "Design oracle", "baseline", "session"))
+    found = make_result(systems=systems, predictions=pd.concat([base.predictions, oracle], ignore_index=True))
+    assert found.verdict("liquid").step == 4
+    assert found.opponent("liquid").name == "elapsed_trial"
+
+
+def test_opponents_match_the_scope():
+    base = make_result()
+    clock = base.of("elapsed_trial").assign(system="elapsed")
+    systems = (
+        System("liquid", "L", "model", "session"), base.systems[1], System("elapsed", "E", "baseline", "session"),
+    )  # fmt: skip
+    found = make_result(systems=systems, predictions=pd.concat([base.predictions, clock], ignore_index=True))
+    assert found.opponent("liquid").name == "elapsed"
+    assert found.verdict("liquid").text.startswith("session scope: ")
+
+
+def test_one_person_is_judged_by_trials():
+    def one(trials, skill=0.95):
+        table = make_table(people=1, trials=trials, windows=4, seed=3)
+        y, rng = table["y"].to_numpy(), np.random.default_rng(0)
+        right = (rng.random(trials) < skill)[table["trial_index"]]
+        frames = [
+            predictions(table, np.where(right, y, 1 - y), system="liquid"),
+            predictions(table, rng.permutation(y), system="elapsed_trial"),
+        ]
+        return make_result(predictions=pd.concat(frames, ignore_index=True), nulls={}).verdict("liquid")
+
+    assert one(12).step == 1
+    assert "12 trials of one person, 20 needed" in one(12).why
+    assert one(30).step == 4
+    assert one(30).provisional
+    assert one(30, skill=0.5).step in (2, 3)
+
+
+def test_only_the_declared_comparison_is_called_better():
+    base = make_result()
+    poor = make_result(skill=0.75).of("liquid").assign(system="logistic_regression")
+    systems = (*base.systems, System("logistic_regression", "Logistic regression", "classical", "window"))
+    both = pd.concat([base.predictions, poor], ignore_index=True)
+    open_ = make_result(systems=systems, predictions=both)
+    assert open_.verdict("liquid").step == 4
+    config = {"declared": ["liquid", "logistic_regression"]}
+    declared = make_result(systems=systems, predictions=both, config=config)
+    assert declared.verdict("liquid").step == 5
+    assert "and better than Logistic regression by +0." in declared.verdict("liquid").text
+    assert declared.verdict("logistic_regression").step < 5
 
 
 def test_people_and_comparison():
     result = make_result()
     assert result.people().shape == (9, 2)
-    assert result.compare("liquid", "clock").mean > 0
+    assert result.compare("liquid", "elapsed_trial").mean > 0
     assert len(result.of("liquid", "trial")) == 9 * 8
     assert result.with_analyses(more=1).analyses["more"] == 1
 

@@ -123,7 +123,7 @@ def emotions(people: int = 8, seed: int = 0) -> Result:
         "liquid_gru": ("GRU in the liquid layer's place", "ablation", "trial", 1.02),
         "logistic_regression": ("Logistic regression", "classical", "trial", 0.75),
         "random_forest_whole": ("Random forest, whole-session z-scores", "classical", "trial", 0.85),
-        "clock": ("Clock", "baseline", "none", 0.12),
+        "elapsed_trial": ("Elapsed time and time in trial", "baseline", "none", 0.12),
         "prior": ("Prior", "baseline", "none", 0.0),
     }
     protocol = {"name": "within_subject", "leaky": False, "folds": 3, "notes": []}
@@ -142,12 +142,12 @@ def stress(people: int = 8, seed: int = 1) -> Result:
     skills = {
         "liquid": ("Liquid fusion network", "model", "trial", 0.45),
         "logistic_regression": ("Logistic regression", "classical", "trial", 0.4),
-        "clock": ("Clock", "baseline", "none", 1.4),
+        "elapsed_trial": ("Elapsed time and time in trial", "baseline", "none", 1.4),
         "majority": ("Majority", "baseline", "none", 0.0),
     }
     protocol = {"name": "leave_one_subject_out", "leaky": False, "folds": people, "notes": []}
     result = _result("stress", classes, protocol, windows, skills, rng, shared_schedule=True)
-    pairs = [_pair(result, "liquid", other) for other in ("clock", "logistic_regression")]
+    pairs = [_pair(result, "liquid", other) for other in ("elapsed_trial", "logistic_regression")]
     return result.with_analyses(pairs=pairs)
 
 
@@ -160,7 +160,7 @@ def valence(people: int = 9, seed: int = 2) -> Result:
     skills = {
         "liquid": ("Liquid fusion network", "model", "trial", 0.5),
         "random_forest": ("Random forest", "classical", "trial", 0.4),
-        "clock": ("Clock", "baseline", "none", 0.05),
+        "elapsed_trial": ("Elapsed time and time in trial", "baseline", "none", 0.05),
     }
     protocol = {"name": "leave_one_subject_out", "leaky": False, "folds": people, "notes": []}
     return _result("valence", (), protocol, windows, skills, rng)

@@ -74,7 +74,8 @@ def test_contract_of_continuous_rows(name):
 
 
 def test_registry_is_complete():
-    assert {n for n, i in CLASSICAL.items() if i.kind == "baseline"} == {"majority", "prior", "clock", "elapsed"}
+    baselines = {"majority", "prior", "clock", "elapsed", "elapsed_trial", "stimulus_prior"}
+    assert {n for n, i in CLASSICAL.items() if i.kind == "baseline"} == baselines
     assert all(n == i.name and (i.discrete or i.continuous) and i.description for n, i in CLASSICAL.items())
 
 
@@ -98,6 +99,39 @@ def test_clock_reads_a_shared_schedule_and_nothing_else():
     louder = make_windows(shared, effect=9.0, seed=5)
     assert np.array_equal(row.predict_proba(blind), row.predict_proba(louder)), "no signal"
     assert row.scope == "session"
+
+
+def test_time_in_trial_reads_labels_from_the_length_of_trials():
+    """Class a lasts 4 windows and b 12; late in a trial the label is known, whatever the order."""
+    table = make_table(people=8, trials=8, windows=12)
+    long = (table["y"] == 1) | (table.groupby(["subject", "session", "trial"]).cumcount() < 4)
+    table = table[long].reset_index(drop=True)
+    start = 10.0 * table.groupby("subject").cumcount() + 20.0 * table["trial_index"]
+    table = table.assign(start_s=start, stop_s=start + 20.0, elapsed_s=start + 20.0)
+    windows = make_windows(table, effect=0.0)
+    assert loso(windows, "elapsed_trial", options=QUICK["clock"]) > 0.7
+    assert loso(windows, "elapsed", options=QUICK["clock"]) < 0.65
+    row = ClassicalEstimator("elapsed_trial", options=QUICK["clock"]).fit(windows)
+    assert row.scope == "session"
+    assert np.array_equal(row.predict_proba(windows), row.predict_proba(make_windows(table, effect=9.0, seed=5)))
+
+
+def test_stimulus_prior_knows_stimuli_of_training_and_nothing_else():
+    table = make_table(people=6, trials=6, windows=4)
+    windows = make_windows(table, effect=0.0)
+    assert loso(windows, "stimulus_prior") == 1.0  # the label is the stimulus here
+    row = ClassicalEstimator("stimulus_prior").fit(windows)
+    unknown = make_windows(table.assign(stimulus="new"), effect=0.0)
+    assert np.allclose(row.predict_proba(unknown), row.share)
+    ratings = numbers()
+    named = WindowsDouble(
+        ratings.table.assign(stimulus=np.where(ratings.table["y"] > 0, "up", "down")),
+        {"eda": ratings._all[1]["eda"]},
+        (),
+    )
+    found = ClassicalEstimator("stimulus_prior").fit(named).predict(named)
+    scored = named.table.iloc[scored_rows(named.table)]
+    assert set(np.round(found, 6)) == set(scored.groupby("stimulus")["y"].mean().round(6))
 
 
 def test_logistic_regression_profits_from_the_persons_level():

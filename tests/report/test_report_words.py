@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from fake_result import gathered, rendered
 
+from insula.evaluation.verdict import WORDS, Verdict
 from insula.explain import facts, wording
 from insula.report import prose, words
 
@@ -21,54 +22,66 @@ def changed(name: str, **headline: Any) -> facts.Facts:
     return replace(base, headline=row, rows=tuple(row if r is base.headline else r for r in base.rows))
 
 
-def test_verdict_says_recognises_where_everything_holds() -> None:
+def test_verdict_follows_where_everything_holds() -> None:
     one = gathered("emotions")
     said = words.verdict(one)
     assert said.tone == "good"
-    assert "The liquid fusion network recognises emotion in held-out trials" in said.sentence
-    assert wording.score_text(one, one.headline.score) in said.sentence
+    assert "The liquid fusion network follows the person for emotion in held-out trials" in said.sentence
+    assert "of what is attainable" in said.sentence
+    assert wording.score_text(one, one.headline.score) in said.more
     assert {c.state for c in words.checks(one)} == {"yes"}
 
 
-def test_verdict_does_not_say_recognises_below_the_clock() -> None:
-    said = words.verdict(gathered("stress"))
-    assert said.tone == "bad"
-    assert said.sentence.startswith("These figures do not show")
-    assert "clock" in said.sentence
-    assert {c.question: c.state for c in words.checks(gathered("stress"))}["Better than a clock?"] == "no"
-
-
-def test_verdict_of_an_interval_that_holds_chance() -> None:
-    said = words.verdict(changed("emotions", score=0.16, lo=0.13, hi=0.19))
-    assert said.tone == "bad"
-    assert "does not recognise emotion" in said.sentence
-
-
-def test_verdict_of_a_contrast_that_holds_zero() -> None:
-    one = changed("stress", score=0.95, lo=0.92, hi=0.97, contrast=0.01, contrast_lo=-0.01, contrast_hi=0.03)
+def test_verdict_of_the_clocks_own_field() -> None:
+    one = gathered("stress")
     said = words.verdict(one)
-    assert said.tone == "bad"
-    assert "other people" in said.sentence
+    assert said.tone != "good"
+    assert "follows" not in said.sentence
+    assert {c.question: c.state for c in words.checks(one)}["Better than a clock?"] in ("no", "unknown")
 
 
-def test_verdict_of_a_null_test_that_fails() -> None:
+def test_words_are_those_of_the_one_verdict() -> None:
+    """Tone and claim come from `evaluation.verdict`; the page adds no judgement of its own."""
     base = gathered("emotions")
-    null = {**base.result.nulls["liquid"], "p": 0.4}
-    one = replace(base, result=replace(base.result, nulls={"liquid": null}))
-    assert words.verdict(one).tone == "bad"
-    assert "shuffled labels" in words.verdict(one).sentence
+    for step, claim in ((1, "cannot be tested"), (2, "not above chance"), (3, "explained by the timetable")):
+        found = Verdict(step, "", WORDS[step], "because")
+        said = words.verdict(replace(base, verdict=found))
+        assert claim in said.sentence
+        assert said.tone == found.tone != "good"
+        assert "Because." in said.more
+        assert "does not recognise" not in said.sentence
 
 
-@pytest.mark.parametrize("mark", [{"scope": "session"}, {"transductive": True}])
-def test_verdict_of_a_marked_headline_is_never_plain_good(mark: dict[str, Any]) -> None:
-    assert words.verdict(changed("emotions", **mark)).tone == "unclear"
+def test_a_tick_and_a_cross_need_their_whole_interval() -> None:
+    states = [
+        {c.question: c.state for c in words.checks(changed("emotions", lo=lo, hi=hi))}["Better than guessing?"]
+        for lo, hi in ((0.2, 0.3), (0.1, 0.2), (0.05, 0.1))
+    ]
+    assert states == ["yes", "unknown", "no"]
+    base = gathered("emotions")
+    pairs = tuple(replace(p, difference=0.0, lo=-0.01, hi=0.01) for p in base.pairs)
+    tied = {c.question: c.state for c in words.checks(replace(base, pairs=pairs))}
+    assert tied["Better than a clock?"] == "unknown"
+    null = {**base.result.nulls["liquid"], "p": 1.0}
+    poor = replace(base, result=replace(base.result, nulls={"liquid": null}))
+    assert {c.question: c.state for c in words.checks(poor)}["Gone when labels are shuffled?"] == "unknown"
+    few = {**base.result.nulls["liquid"], "p": 0.5, "shuffles": 1, "floor": 0.5}
+    one = replace(base, result=replace(base.result, nulls={"liquid": few}))
+    assert {c.question: c.state for c in words.checks(one)}["Gone when labels are shuffled?"] == "unknown"
 
 
-def test_verdict_never_goes_beyond_the_result_itself() -> None:
-    for name in ("emotions", "stress", "valence", "leaky"):
-        one = gathered(name)
-        if one.headline.verdict != "shown":
-            assert words.verdict(one).tone in ("bad", "leaky")
+def test_nothing_is_ticked_where_nothing_can_be_tested() -> None:
+    one = facts.gather(fake_result.emotions(people=2))
+    assert words.verdict(one).sentence.startswith("Whether the liquid fusion network recognises emotion")
+    assert {c.state for c in words.checks(one)} == {"unknown"}
+
+
+@pytest.mark.parametrize("mark", ["session scope", "transductive"])
+def test_verdict_of_a_marked_headline_is_never_plain_good(mark: str) -> None:
+    base = gathered("emotions")
+    said = words.verdict(replace(base, verdict=replace(base.verdict, marks=mark)))
+    assert said.tone == "unclear"
+    assert said.sentence.lower().startswith(mark)
 
 
 def test_leaky_result_has_banner_and_no_check_passes() -> None:
@@ -91,11 +104,11 @@ def test_session_scope_and_transductive_rows_are_marked_with_a_legend() -> None:
 
 def test_pair_is_turned_round() -> None:
     one = gathered("emotions")
-    there, back = one.pair("liquid", "clock"), one.pair("clock", "liquid")
+    there, back = one.pair("liquid", "elapsed_trial"), one.pair("elapsed_trial", "liquid")
     assert there is not None
     assert back is not None
     assert (back.difference, back.lo, back.hi) == (-there.difference, -there.hi, -there.lo)
-    assert one.pair("clock", "prior") is None
+    assert one.pair("elapsed_trial", "prior") is None
 
 
 def test_pairs_are_made_where_nobody_made_them() -> None:
@@ -131,5 +144,5 @@ def test_methods_name_data_protocol_versions_and_seed() -> None:
 def test_few_people_are_said_to_be_few() -> None:
     one = facts.gather(fake_result.stress(people=5))
     meaning = dict(prose.meaning(one))
-    assert "trials within people" in meaning["The interval"].lower()
+    assert "over 5 people" in meaning["The interval"]
     assert "nothing about people in general" in meaning["The interval"]

@@ -37,6 +37,7 @@ def explain(
         return
     console = show.console()
     console.print(show.result_table(result))
+    console.print("\n".join(show.verdict_lines(result)))
     console.print(show.facts(analysis_rows(result)))
 
 

@@ -238,6 +238,7 @@ def predict(
 def _finish(done: Any) -> None:
     console = show.console()
     console.print(show.result_table(done.result))
+    console.print("\n".join(show.verdict_lines(done.result)))
     _warn(done.result.protocol["notes"])
     console.print(f"report: {done.page}", soft_wrap=True)
 

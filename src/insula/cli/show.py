@@ -72,18 +72,25 @@ def result_table(result: Result) -> Table:
     main = result.main_metric
     table = Table(title=title(result), title_justify="left")
     columns = ["system", f"{main.replace('_', ' ')} [95 %]", "per trial", "AUC" if result.classes else "RMSE"]
-    if result.shared_schedule:
-        columns.append("person-swap contrast [95 %]")
+    swaps = result.contrasts
+    if any(swaps.values()):
+        columns += ["person-swap contrast [95 %]", "of ceiling"]
     columns += ["scope", "marks", "verdict"]
     for i, name in enumerate(columns):
         table.add_column(name, justify="left" if i == 0 or name in ("scope", "marks", "verdict") else "right")
     for _, row in frame.iterrows():
         cells = [row["title"], _interval(row, main), _number(row[f"trial_{main}"])]
         cells.append(_number(row["auc" if result.classes else "rmse"]))
-        if result.shared_schedule:
-            cells.append(_interval(row, "contrast"))
+        if any(swaps.values()):
+            cells += [_interval(row, "contrast"), _number(row["contrast_ceiling"])]
         table.add_row(*cells, row["scope"], row["marks"], row["verdict"])
     return table
+
+
+def verdict_lines(result: Result) -> list[str]:
+    """What the models of a result may be said to show, each in a sentence with its numbers."""
+    wanted = [s for s in result.systems if s.kind == "model"] or list(result.systems[:1])
+    return [f"{s.title}: {result.verdict(s.name).sentence}." for s in wanted]
 
 
 def title(result: Result) -> str:

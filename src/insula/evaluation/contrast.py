@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from insula.errors import InputError
-from insula.evaluation.scores import FEW_PEOPLE, classes_of
+from insula.evaluation.scores import Interval, classes_of, over_people
+from insula.learning.metrics import ccc
 from insula.protocols.schedule import half_hop, session_rank
-from insula.types import DoubleArray, IntArray
+from insula.types import BoolArray, DoubleArray, IntArray
+
+LEAST_CEILING = 0.05
+"""Below this contrast of perfect labels people's timetables are too alike for anything to be tested."""
+_SAME = 0.02
+"""Two timetables are one where perfect labels have less contrast than this between them."""
+_PERMUTATIONS = 999
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """Balanced accuracy against own labels minus that against other people's labels at equal elapsed time.
+    """Score against own labels minus that against other people's labels at equal elapsed time.
 
-    ``own``, ``other`` and ``mean`` are means over people, ``lo`` and ``hi`` the bootstrap interval of ``mean`` over
-    ``unit``. ``pairs`` ordered pairs of people could be compared.
+    ``own``, ``other`` and ``mean`` are means over people, ``lo`` and ``hi`` Student's t interval of ``mean`` over
+    people, ``ceiling`` the contrast that perfect predictions would have. ``p`` = (1 + b) / (1 + m) with b of m random
+    exchanges of whole label timelines among people that fit the predictions at least as well; ``labellings`` counts the
+    distinct ones. ``pairs`` ordered pairs of people could be compared; ``by_person`` holds each person's contrast.
     """
 
     own: float
@@ -26,9 +36,12 @@ class Contrast:
     mean: float
     lo: float
     hi: float
+    ceiling: float
+    p: float
+    labellings: int
     people: int
     pairs: int
-    unit: str
+    by_person: Mapping[str, float] = field(repr=False)
 
     @property
     def includes_zero(self) -> bool:
@@ -36,130 +49,157 @@ class Contrast:
         return not self.lo > 0
 
     @property
+    def share(self) -> tuple[float, float, float]:
+        """Mean and interval as shares of the ceiling; NaN below `LEAST_CEILING`."""
+        if not self.ceiling >= LEAST_CEILING:
+            return (math.nan,) * 3
+        return self.mean / self.ceiling, self.lo / self.ceiling, self.hi / self.ceiling
+
+    @property
     def text(self) -> str:
-        few = "" if self.unit == "people" else f" ({self.unit} drawn: fewer than {FEW_PEOPLE} people)"
-        return f"contrast {self.mean:+.3f} [{self.lo:+.3f}, {self.hi:+.3f}] over {self.people} people{few}"
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """Hits and rows by trial of the first person and class, (trials, K) each, on the windows that match."""
-
-    own_hits: DoubleArray
-    own_rows: DoubleArray
-    other_hits: DoubleArray
-    other_rows: DoubleArray
-
-    def scores(self, weight: DoubleArray) -> tuple[float, float]:
-        """Balanced accuracy against own and other labels with trials drawn ``weight`` times; NaN below 2 classes."""
-        rows, other = weight @ self.own_rows, weight @ self.other_rows
-        both = (rows > 0) & (other > 0)
-        if both.sum() < 2:
-            return float("nan"), float("nan")
-        own = (weight @ self.own_hits)[both] / rows[both]
-        return float(own.mean()), float(((weight @ self.other_hits)[both] / other[both]).mean())
+        found = f"contrast {self.mean:+.3f} [{self.lo:+.3f}, {self.hi:+.3f}] of {self.ceiling:.3f} attainable"
+        return f"{found} over {self.people} people, p = {self.p:.3g}"
 
 
 def contrast(
-    predictions: pd.DataFrame, *, tolerance_s: float | None = None, resamples: int = 2000, seed: int = 0
+    predictions: pd.DataFrame, *, tolerance_s: float | None = None, permutations: int = _PERMUTATIONS, seed: int = 0
 ) -> Contrast | None:
     """Person-swap contrast of one system's predictions; None where no two people can be compared.
 
     For every ordered pair of people, each window of the first is matched to the window of the second nearest in
-    elapsed time within ``tolerance_s`` (default half the hop), session by session in order. Both scores use the matched
-    windows only and the classes that both people have there, so a constant guess, or any function of elapsed time
-    alone, has contrast 0 in the mean. Whole people are drawn for the interval; below 8 people trials within people.
+    elapsed time within ``tolerance_s`` (default half the hop), session by session in order. Both scores (balanced
+    accuracy, CCC for a continuous target) use the matched windows only, and the classes that both people have there,
+    so a constant guess, or any function of elapsed time alone, has contrast 0 in the mean.
     """
-    classes = classes_of(predictions)
-    if not classes:
-        raise InputError("person-swap contrast of a continuous target; expected classes. Use CCC against the clock.")
     tolerance_s = half_hop(predictions) if tolerance_s is None else tolerance_s
-    pairs = _pairs(predictions, classes, tolerance_s)
-    whole = {key: p.scores(np.ones(len(p.own_hits))) for key, p in pairs.items()}
-    whole = {key: scores for key, scores in whole.items() if np.isfinite(scores[0])}
-    if not whole:
+    found = _swaps(predictions, classes_of(predictions), tolerance_s)
+    usable = np.isfinite(found.own) & ~np.eye(len(found.people), dtype=bool)
+    rows = np.flatnonzero(usable.any(axis=1))
+    if not rows.size:
         return None
-    firsts = list(dict.fromkeys(i for i, _ in whole))
-    own = np.array([np.mean([o for (i, _), (o, _) in whole.items() if i == f]) for f in firsts])
-    other = np.array([np.mean([o for (i, _), (_, o) in whole.items() if i == f]) for f in firsts])
+    own, other, perfect = (_row_means(m, usable)[rows] for m in (found.own, found.other, found.perfect))
     difference = own - other
-    rng = np.random.default_rng(seed)
-    if len(firsts) >= FEW_PEOPLE:
-        drawn = difference[rng.integers(0, len(firsts), (resamples, len(firsts)))].mean(axis=1)
-        unit = "people"
-    else:
-        drawn = _draw_trials({key: pairs[key] for key in whole}, firsts, min(resamples, 500), rng)
-        unit = "trials within people"
-    lo, hi = np.nanpercentile(drawn, [2.5, 97.5])
+    interval = over_people(difference)
     return Contrast(
-        float(own.mean()),
-        float(other.mean()),
-        float(difference.mean()),
-        float(lo),
-        float(hi),
-        len(firsts),
-        len(whole),
-        unit,
+        own=float(own.mean()),
+        other=float(other.mean()),
+        mean=interval.mean,
+        lo=interval.lo,
+        hi=interval.hi,
+        ceiling=float((1 - perfect).mean()),
+        p=_exchanged(found.own - found.other, usable, permutations, np.random.default_rng(seed)),
+        labellings=_labellings(1 - found.perfect, usable),
+        people=int(rows.size),
+        pairs=int(usable.sum()),
+        by_person={found.people[i]: float(d) for i, d in zip(rows, difference, strict=True)},
     )
 
 
-def _pairs(predictions: pd.DataFrame, classes: tuple[str, ...], tolerance_s: float) -> dict[tuple[str, str], _Pair]:
+def lead(one: Contrast, other: Contrast) -> Interval:
+    """Difference of two systems' contrasts, paired over the people that both have."""
+    both = [p for p in one.by_person if p in other.by_person]
+    return over_people([one.by_person[p] - other.by_person[p] for p in both])
+
+
+@dataclass(frozen=True)
+class _Swaps:
+    """Scores of each person's (rows) predictions on the windows matched to another person (columns), (P, P) each.
+
+    ``own`` against own labels, ``other`` against the other's, ``perfect`` of own labels against the other's.
+    """
+
+    people: tuple[str, ...]
+    own: DoubleArray
+    other: DoubleArray
+    perfect: DoubleArray
+
+
+def _swaps(predictions: pd.DataFrame, classes: tuple[str, ...], tolerance_s: float) -> _Swaps:
     code = {c: k for k, c in enumerate(classes)}
+
+    def values(column: str) -> DoubleArray:
+        found = predictions[column]
+        return np.asarray(found.astype(str).map(code) if classes else found, np.float64)
+
     table = pd.DataFrame(
         {
             "subject": predictions["subject"].astype(str).to_numpy(),
-            "session": session_rank(predictions),
-            "trial": np.asarray(predictions.groupby(["subject", "session", "trial"], sort=False).ngroup()),
-            "elapsed_s": predictions["elapsed_s"].to_numpy(np.float64),
-            "true": predictions["y_true"].astype(str).map(code).to_numpy(np.int64),
-            "guess": predictions["y_pred"].astype(str).map(code).to_numpy(np.int64),
+            "clock": _one_clock(predictions, tolerance_s),
+            "true": values("y_true"),
+            "guess": values("y_pred"),
         }
-    ).sort_values(["subject", "session", "elapsed_s"], kind="stable")
-    # one clock over sessions: each session gets its own stretch, far from the others
-    stretch = float(table["elapsed_s"].max() - table["elapsed_s"].min()) + 10 * tolerance_s + 1
-    table["clock"] = table["elapsed_s"] + table["session"] * stretch
-    people = {str(s): part for s, part in table.groupby("subject", sort=True)}
-    pairs: dict[tuple[str, str], _Pair] = {}
-    for i, a in people.items():
-        trial = np.unique(a["trial"].to_numpy(), return_inverse=True)[1]
-        for j, b in people.items():
+    ).sort_values(["subject", "clock"], kind="stable")
+    parts = {str(s): part for s, part in table.groupby("subject", sort=True)}
+    people = tuple(parts)
+    columns = [tuple(parts[p][c].to_numpy() for c in ("clock", "true", "guess")) for p in people]
+    own, other, perfect = (np.full((len(people), len(people)), np.nan) for _ in range(3))
+    for i, (clock, true, guess) in enumerate(columns):
+        for j, (their_clock, their_true, _) in enumerate(columns):
             if i == j:
                 continue
-            near = _nearest(b["clock"].to_numpy(), a["clock"].to_numpy())
-            match = np.abs(b["clock"].to_numpy()[near] - a["clock"].to_numpy()) <= tolerance_s + 1e-6
+            near = _nearest(their_clock, clock)
+            match = np.abs(their_clock[near] - clock) <= tolerance_s + 1e-6
             if match.any():
-                mine, theirs = a["true"].to_numpy()[match], b["true"].to_numpy()[near][match]
-                guess = a["guess"].to_numpy()[match]
-                pairs[i, j] = _count(trial[match], int(trial.max()) + 1, mine, theirs, guess, len(classes))
-    return pairs
+                score = _recalls if classes else _agreements
+                own[i, j], other[i, j], perfect[i, j] = score(true[match], their_true[near][match], guess[match])
+    return _Swaps(people, own, other, perfect)
 
 
-def _count(trial: IntArray, n_trials: int, own: IntArray, theirs: IntArray, guess: IntArray, k: int) -> _Pair:
-    def by_trial(label: IntArray, keep: IntArray) -> DoubleArray:
-        flat = np.bincount(trial * k + label, weights=keep.astype(np.float64), minlength=n_trials * k)
-        return np.asarray(flat.reshape(n_trials, k))  # (trials * K,) -> (trials, K)
+def _recalls(own: DoubleArray, theirs: DoubleArray, guess: DoubleArray) -> tuple[float, float, float]:
+    """Balanced accuracies over the classes that both have; NaN below two."""
+    k = int(max(own.max(), theirs.max(), guess.max())) + 1
+    mine, other, said = (v.astype(np.int64) for v in (own, theirs, guess))
 
-    every = np.ones(guess.size, np.int64)
-    return _Pair(
-        by_trial(own, guess == own), by_trial(own, every), by_trial(theirs, guess == theirs), by_trial(theirs, every)
-    )
+    def recall(true: IntArray, answer: IntArray) -> DoubleArray:
+        rows = np.bincount(true, minlength=k)
+        return np.bincount(true[true == answer], minlength=k) / np.maximum(rows, 1)
+
+    both = (np.bincount(mine, minlength=k) > 0) & (np.bincount(other, minlength=k) > 0)
+    if both.sum() < 2:
+        return (math.nan,) * 3
+    found = (recall(true, answer)[both].mean() for true, answer in ((mine, said), (other, said), (other, mine)))
+    one, two, three = (float(v) for v in found)
+    return one, two, three
 
 
-def _draw_trials(
-    pairs: dict[tuple[str, str], _Pair], firsts: list[str], resamples: int, rng: np.random.Generator
-) -> DoubleArray:
-    """Contrast of ``resamples`` draws of trials within each first person of a pair, (resamples,)."""
-    means = np.full((resamples, len(firsts)), np.nan)
-    for column, one in enumerate(firsts):
-        own = [p for (i, _), p in pairs.items() if i == one]
-        n = len(own[0].own_hits)
-        for r in range(resamples):
-            weight = np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
-            difference = [o - t for o, t in (p.scores(weight) for p in own) if np.isfinite(o)]
-            means[r, column] = np.mean(difference) if difference else np.nan
-    valid = np.isfinite(means)
-    total, count = np.where(valid, means, 0.0).sum(axis=1), valid.sum(axis=1)
-    return np.asarray(np.divide(total, count, out=np.full(resamples, np.nan), where=count > 0))
+def _agreements(own: DoubleArray, theirs: DoubleArray, guess: DoubleArray) -> tuple[float, float, float]:
+    """CCC of a continuous target; NaN where one does not vary. A constant guess agrees with nobody."""
+    if own.size < 3 or np.ptp(own) == 0 or np.ptp(theirs) == 0:
+        return (math.nan,) * 3
+    one, two = (0.0, 0.0) if np.ptp(guess) == 0 else (ccc(own, guess), ccc(theirs, guess))
+    return one, two, ccc(theirs, own)
+
+
+def _exchanged(difference: DoubleArray, usable: BoolArray, permutations: int, rng: np.random.Generator) -> float:
+    """p of the own labels against other people's: how often exchanged timelines fit at least as well."""
+    n = len(difference)
+    loss = np.where(usable, difference, 0.0)  # a person keeping the own labels loses nothing
+    drawn = rng.permuted(np.tile(np.arange(n), (permutations, 1)), axis=1)
+    total = loss[np.arange(n), drawn].sum(axis=1)
+    return float((1 + (total <= 1e-12).sum()) / (1 + permutations))
+
+
+def _labellings(apart: DoubleArray, usable: BoolArray) -> int:
+    """Count the distinct ways to hand people's timelines round, equal timelines counted as one."""
+    left = list(np.flatnonzero(usable.any(axis=1)))
+    total = math.factorial(len(left))
+    while left:
+        first = left[0]
+        same = [j for j in left if j == first or (usable[first, j] and apart[first, j] < _SAME)]
+        total //= math.factorial(len(same))
+        left = [j for j in left if j not in same]
+    return total
+
+
+def _row_means(matrix: DoubleArray, usable: BoolArray) -> DoubleArray:
+    return np.asarray(np.where(usable, matrix, 0.0).sum(axis=1) / np.maximum(usable.sum(axis=1), 1))
+
+
+def _one_clock(table: pd.DataFrame, tolerance_s: float) -> DoubleArray:
+    """Elapsed time on one clock over sessions: each session has its own stretch, far from the others, (rows,)."""
+    elapsed = table["elapsed_s"].to_numpy(np.float64)
+    stretch = float(elapsed.max() - elapsed.min()) + 10 * tolerance_s + 1
+    return np.asarray(elapsed + session_rank(table) * stretch)
 
 
 def _nearest(sorted_values: DoubleArray, wanted: DoubleArray) -> IntArray:

@@ -63,6 +63,8 @@ class CompareWith:
     rows: tuple[str, ...] = (
         "clock",
         "elapsed",
+        "elapsed_trial",
+        "stimulus_prior",
         "majority",
         "prior",
         "logistic_regression",

@@ -10,6 +10,9 @@ import numpy as np
 from insula.errors import InputError
 from insula.protocols.schedule import FEW_LABELLINGS
 
+FEW_SHUFFLES = 19
+"""Below this many shuffles p cannot reach .05, and a verdict that stands on it is provisional."""
+
 
 @dataclass(frozen=True)
 class NullTest:

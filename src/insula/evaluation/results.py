@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +16,20 @@ import numpy as np
 import pandas as pd
 
 from insula.errors import DataError, InputError, SchemaError, unknown_name
-from insula.evaluation.contrast import Contrast, contrast
-from insula.evaluation.scores import Paired, mean_over_people, paired, per_person, pooled, to_trials
+from insula.evaluation.contrast import Contrast, contrast, lead
+from insula.evaluation.scores import (
+    Interval,
+    Paired,
+    exchanged_trials,
+    mean_over_people,
+    paired,
+    per_person,
+    pooled,
+    to_trials,
+)
+from insula.evaluation.verdict import Evidence, Opponent, Verdict, decide
 from insula.learning.metrics import metrics_for
+from insula.protocols.grouping import exchangeable_labellings
 from insula.protocols.schedule import shares_schedule
 
 VERSION = 1
@@ -158,44 +170,80 @@ class Result:
         """Score of each person (rows) and system (columns)."""
         return pd.DataFrame({s.name: per_person(self.of(s.name), metric or self.main_metric) for s in self.systems})
 
+    @cached_property
+    def contrasts(self) -> Mapping[str, Contrast | None]:
+        """Person-swap contrast of each system; None where no two people can be compared."""
+        return {s.name: contrast(self.of(s.name)) for s in self.systems}
+
     def contrast(self, name: str) -> Contrast | None:
-        """Person-swap contrast; None for a continuous target or people that cannot be compared."""
-        return None if self.continuous else contrast(self.of(name))
+        """Person-swap contrast of a system; None where no two people can be compared."""
+        return self.contrasts[self.system(name).name]
 
     def compare(self, a: str, b: str, metric: str | None = None) -> Paired:
         """Difference of two systems over people."""
         return paired(self.of(a), self.of(b), metric or self.main_metric)
 
-    def verdict(self, name: str) -> str:
-        """Say whether the system may be said to recognise anything, and if not, why."""
-        one = self.system(name)
+    @cached_property
+    def verdicts(self) -> Mapping[str, Verdict]:
+        """What each system may be said to show (see `insula.evaluation.verdict`)."""
+        return {s.name: decide(self._evidence(s)) for s in self.systems}
+
+    def verdict(self, name: str) -> Verdict:
+        """What a system may be said to show."""
+        return self.verdicts[self.system(name).name]
+
+    @property
+    def declared(self) -> tuple[str, str] | None:
+        """The one comparison named before the figures were seen: (system, against), where there is one."""
+        found: Any = self.config.get("declared")
+        names = {s.name for s in self.systems}
+        return (str(found[0]), str(found[1])) if found and set(found) <= names else None
+
+    def opponent(self, name: str) -> System | None:
+        """The signal-free row that a system must beat: with the time since a reset where the system has resets."""
+        wanted = ("elapsed",) if self.system(name).scope == "session" else ("elapsed_trial", "elapsed")
+        return next((s for w in wanted for s in self.systems if s.name == w), None)
+
+    def _evidence(self, one: System) -> Evidence:
+        rows = self.of(one.name)
+        people = rows["subject"].nunique()
+        marks = one.marks if not self.leaky or one.leaky else ", ".join(filter(None, ("leaky", one.marks)))
+        score = mean_over_people(rows, self.main_metric)
         if one.kind == "baseline":
-            return "baseline"
-        if one.leaky or self.leaky:
-            return "not shown: leaky protocol"
-        chance = self.chance
-        main = mean_over_people(self.of(name), self.main_metric)
-        if not main.lo > chance:
-            return "not shown: interval includes chance"
-        if (
-            "clock" in {s.name for s in self.systems}
-            and not main.mean > per_person(self.of("clock"), self.main_metric).mean()
-        ):
-            return "not shown: not above the clock"
-        swapped = self.contrast(name) if self.shared_schedule else None
-        if swapped is not None and swapped.includes_zero:
-            return "not shown: person-swap contrast includes 0"
-        null = self.nulls.get(name)
-        if null and null.get("enough") and null["p"] > max(0.05, null["floor"]):
-            return f"not shown: null test p = {null['p']:.2g}"
-        return "shown"
+            return Evidence(score, self.chance, people, 0, 0, signal_free=True)
+        single = people == 1
+        other, declared = self.opponent(one.name), self.declared
+        return Evidence(
+            score=score,
+            chance=self.chance,
+            people=people,
+            trials=len(rows[["session", "trial"]].drop_duplicates()) if single else 0,
+            labellings=exchangeable_labellings(self._labelled(rows)) if single else 0,
+            marks=marks,
+            contrast=self.contrast(one.name),
+            own_p=exchanged_trials(rows, self.main_metric) if single else float("nan"),
+            opponent=None if other is None else Opponent(other.title, self._lead(one.name, other.name)),
+            null=self.nulls.get(one.name),
+            declared=Opponent(self.system(declared[1]).title, _interval(self.compare(*declared)))
+            if declared and declared[0] == one.name
+            else None,
+        )
+
+    def _lead(self, name: str, other: str) -> Interval:
+        """How far a system is above another: in contrast where people can be compared, else in score."""
+        one, two = self.contrasts[name], self.contrasts[other]
+        return lead(one, two) if one is not None and two is not None else _interval(self.compare(name, other))
+
+    def _labelled(self, rows: pd.DataFrame) -> pd.DataFrame:
+        code = {name: k for k, name in enumerate(self.classes)}
+        return rows.assign(y=rows["y_true"].map(code) if code else rows["y_true"].astype(float))
 
     def table(self) -> pd.DataFrame:
         """One row a system: scores as means over people with intervals, marks, contrast, null test and verdict.
 
         Columns ``<score>``, ``<score>_lo`` and ``<score>_hi`` for the main score per window and per trial
-        (``trial_<score>``) and the contrast; other scores without interval; ``pooled_<score>`` mixes people.
-        ``unit`` says what the bootstrap drew.
+        (``trial_<score>``) and the contrast (with its ceiling and p); other scores without interval;
+        ``pooled_<score>`` mixes people. ``unit`` says over what the interval is.
         """
         return pd.DataFrame([self._row(s) for s in self.systems])
 
@@ -211,19 +259,17 @@ class Result:
                 row |= {"people": found.people, "unit": found.unit}
         row |= {name: float(per_person(windows, name).mean()) for name in metrics_for(self.continuous)[1:]}
         row[f"pooled_{main}"] = pooled(windows, main)
-        swapped = self.contrast(one.name) if self.shared_schedule else None
-        for name in ("mean", "lo", "hi"):
+        swapped, nan = self.contrast(one.name), float("nan")
+        for name in ("mean", "lo", "hi", "ceiling", "p"):
             key = "contrast" if name == "mean" else f"contrast_{name}"
-            row[key] = getattr(swapped, name) if swapped is not None else float("nan")
+            row[key] = getattr(swapped, name) if swapped is not None else nan
         null = self.nulls.get(one.name) or {}
         row["null_p"] = float("nan") if null.get("p") is None else null["p"]
-        row["verdict"] = self.verdict(one.name)
+        row |= {"verdict": self.verdict(one.name).text, "why": self.verdict(one.name).why}
         return row
 
     def _shares_schedule(self) -> bool:
-        table = self.of(self.systems[0].name)
-        code = {name: k for k, name in enumerate(self.classes)}
-        return shares_schedule(table.assign(y=table["y_true"].map(code) if code else table["y_true"].astype(float)))
+        return shares_schedule(self._labelled(self.of(self.systems[0].name)))
 
     # -- keeping ---------------------------------------------------------------------------------------------------
 
@@ -312,6 +358,10 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [jsonable(v) for v in value]
     return str(value)
+
+
+def _interval(found: Paired) -> Interval:
+    return Interval(found.mean, found.lo, found.hi, found.people, found.unit)
 
 
 class _Pending:

@@ -96,7 +96,7 @@ def make_plans(
     others = [
         plan
         for row in experiment.compare.rows
-        if row != model.name or factory is not None
+        if (row != model.name or factory is not None) and (row != "stimulus_prior" or shares_stimuli(windows, first))
         for plan in _classical_plans(row, normaliser, experiment.compare.context, windows)
     ]
     if model.name in CLASSICAL and factory is None:
@@ -174,6 +174,12 @@ def _no_session(protocol: str) -> ProtocolError:
         f"session scope under {protocol}; expected a protocol that tests whole sessions or people. "
         "Use leave_one_subject_out or trial scope."
     )
+
+
+def shares_stimuli(windows: Windows, part: Split) -> bool:
+    """Whether tested windows have a stimulus that training windows of this fold have too."""
+    names = windows.table["stimulus"]
+    return bool(set(names.iloc[part.train].dropna()) & set(names.iloc[part.test].dropna()))
 
 
 def _classical_plans(name: str, normaliser: str, context: bool, windows: Windows) -> list[Plan]:

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from insula.errors import InputError
 from insula.evaluation.results import Result
+from insula.evaluation.verdict import Verdict
 from insula.explain.pairs import PAIRS, Pair, pair
+from insula.learning.classical_models import CLOCKS
 from insula.plots import PersonScore, ReliabilityBin, Strip
 
 OTHER_SCORES = ("macro_f1", "kappa", "auc", "ece", "rmse", "pearson")
@@ -24,7 +26,7 @@ OTHER_SCORES = ("macro_f1", "kappa", "auc", "ece", "rmse", "pearson")
 class Row:
     """One system: what it is, its score with interval, and everything else its table row holds (NaN where absent).
 
-    ``unit`` is what the bootstrap drew, ``verdict`` what the result itself says.
+    ``unit`` says over what the interval is, ``verdict`` what the result itself says.
     """
 
     system: str
@@ -52,7 +54,7 @@ class Row:
     @property
     def ink(self) -> str:
         """Name of the ink all pictures draw this system in."""
-        return "clock" if self.system == "clock" else self.kind
+        return "clock" if self.system in CLOCKS else self.kind
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Facts:
     headline: Row
     clock: Row | None
     rival: Row | None
+    declared: bool
+    verdict: Verdict
     chance: float
     pairs: tuple[Pair, ...]
     people: tuple[str, ...]
@@ -96,7 +100,8 @@ def gather(result: Result) -> Facts:
     """Read a Result into Facts.
 
     The headline is the first model of trial scope, else the first model, else the first classical row, else the first
-    system; the rival is the best classical row.
+    system; the rival is the row declared before the figures were seen, else the best classical one. ``clock`` is the
+    signal-free row that the headline must beat.
 
     Raises
     ------
@@ -113,6 +118,9 @@ def gather(result: Result) -> Facts:
         rows[0],
     )  # fmt: skip
     classical = [r for r in rows if r.kind == "classical" and not r.transductive and math.isfinite(r.score)]
+    by_name = {r.system: r for r in rows}
+    against, declared = result.opponent(headline.system), result.declared
+    declared = declared if declared and declared[0] == headline.system else None
     frame = result.predictions
     people = tuple(sorted(frame["subject"].astype(str).unique(), key=_natural))
     scores = {
@@ -124,8 +132,12 @@ def gather(result: Result) -> Facts:
         result=result,
         rows=rows,
         headline=headline,
-        clock=next((r for r in rows if r.system == "clock"), None),
-        rival=max((r for r in classical if r is not headline), key=lambda r: r.score, default=None),
+        clock=by_name.get(against.name) if against is not None else by_name.get("clock"),
+        rival=by_name[declared[1]]
+        if declared
+        else max((r for r in classical if r is not headline), key=lambda r: r.score, default=None),
+        declared=declared is not None,
+        verdict=result.verdict(headline.system),
         chance=result.chance,
         pairs=PAIRS.read(result) or tuple(pair(result, headline.system, s.name) for s in others),
         people=people,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 
 from insula.explain.cost.operations import joules_text
 from insula.explain.facts import Facts, Row
 
 
 def minus(text: str) -> str:
-    """Write a real minus sign."""
-    return text.replace("-", "−")
+    """Write a real minus sign before every number that has one."""
+    return re.sub(r"(?<![\w-])-(?=[.\d])", "−", text)
 
 
 def score_text(facts: Facts, value: float) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from insula.errors import InputError
 from insula.evaluation.results import Result, System
-from insula.evaluation.scores import Paired, per_person
+from insula.evaluation.scores import Paired
 from insula.explain.energy import ENERGY
 from insula.grid import statistics
 from insula.grid.cell import NO_DATA, Outcome
@@ -42,8 +42,9 @@ class Entry:
     """One system under one protocol; ``why`` says why there is no score.
 
     ``baseline`` and ``classical`` are the best baseline without a clock and the best classical row there, as (title,
-    score); ``behind`` names what this system does not beat in the mean, ``over`` holds its difference from the best
-    ``baseline``, the best ``classical`` row and the ``clock``, person by person, under the first clean protocol.
+    score); ``over`` holds this system's difference from the best ``baseline``, the best ``classical`` row and the
+    ``clock`` (time and time in trial), person by person, under the first clean protocol, ``behind`` names those whose
+    whole interval lies below 0.
     """
 
     protocol: str
@@ -306,19 +307,18 @@ def _entries(protocol: str, result: Result, tables: Mapping[str, pd.DataFrame]) 
             top = max(names, key=lambda n: float(rows[n][main]))
             best[kind] = (str(rows[top]["title"]), float(rows[top][main]))
             against[kind] = top
-    has_clock = any(s.name == "clock" for s in result.systems)
-    against |= {"clock": "clock"} if has_clock else {}
-    clock = float(per_person(result.of("clock"), main).mean()) if has_clock else float("nan")
+    timed = next((n for n in ("elapsed_trial", "elapsed", "clock") if n in rows), None)
+    against |= {"clock": timed} if timed else {}
+    clock = float(rows[timed][main]) if timed else float("nan")
     found = {}
     for system in result.systems:
         row = rows[system.name]
         mean = float(row[main])
-        behind = []
-        if system.kind in ("model", "ablation"):
-            if "classical" in best and not mean > best["classical"][1]:
-                behind.append(best["classical"][0])
-            if not mean > clock and np.isfinite(clock):
-                behind.append("the clock")
+        over = {
+            kind: statistics.difference(tables[system.name], tables[other], main)
+            for kind, other in against.items()
+            if tables and other != system.name
+        }
         found[system.name] = Entry(
             protocol=protocol,
             mean=mean,
@@ -327,15 +327,11 @@ def _entries(protocol: str, result: Result, tables: Mapping[str, pd.DataFrame]) 
             people=int(row["people"]),
             unit=str(row["unit"]),
             verdict=str(row["verdict"]),
-            behind=tuple(behind),
+            behind=tuple(k for k in ("classical", "clock") if k in over and over[k].hi < 0),
             baseline=best.get("baseline"),
             classical=best.get("classical"),
             clock=clock,
-            over={
-                kind: statistics.difference(tables[system.name], tables[other], main)
-                for kind, other in against.items()
-                if tables and other != system.name
-            },
+            over=over,
             contrast=Span(*(float(row[f"contrast{end}"]) for end in ("", "_lo", "_hi"))),
             null_p=float(row["null_p"]),
         )

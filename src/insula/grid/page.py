@@ -27,9 +27,9 @@ _SPACE = "\u00a0"
 BUILT_IN = "the drop is built in"
 LEAD = (
     "One row a system. A leaky protocol puts windows of one trial on both sides, as much published work does; a clean "
-    "one holds whole trials, sessions or people out. The drop is what the leak is worth. A system that does not beat "
-    "the clock, which sees elapsed time and no signal, or the best classical row, is said so. Differences are taken "
-    "person by person, in points."
+    "one holds whole trials, sessions or people out. The drop is what the leak is worth. Each row says what it may be "
+    "said to show, in one of five sentences. The clock sees elapsed time and time in the trial, no signal. Differences "
+    "are taken person by person, in points."
 )
 _GROUPS = (
     ("real", "Real recordings", ""),
@@ -169,7 +169,7 @@ def facts(section: Section) -> str:
     chance = f", chance {_score(section, section.chance)}" if section.metric == "balanced_accuracy" else ""
     seeds = f", {section.seeds} seeds together" if section.seeds > 1 else ""
     entries = [e for r in section.rows for e in r.entries.values() if math.isfinite(e.mean)]
-    few = " Intervals draw trials, there being few people." if any(e.unit != "people" for e in entries) else ""
+    few = " Intervals are over trials, there being one person." if any(e.unit != "people" for e in entries) else ""
     null = "" if _has_null(section) else " Null test: not run."
     return (
         f"{section.metric.replace('_', ' ').capitalize()}, mean over {people} with 95{_SPACE}% interval"
@@ -239,10 +239,9 @@ def _said(section: Section, row: Row) -> tuple[str, ...]:
         entry = row.entries[protocol]
         if not math.isfinite(entry.mean):
             continue
-        text = entry.verdict if entry.verdict.startswith("not shown") else ""
-        behind = ["the clock" if b == "the clock" else "the best classical row" for b in entry.behind]
-        behind = [b for b in behind if not text.endswith(f"not above {b}")]
-        text = "; ".join(filter(None, [text, f"does not beat {' or '.join(behind)}" if behind else ""]))
+        names = {"classical": "the best classical row", "clock": "the clock"}
+        behind = " and ".join(names[b] for b in entry.behind)
+        text = "; ".join(filter(None, [entry.verdict, f"below {behind}" if behind else ""]))
         if text:
             said.setdefault(text, []).append(nice(protocol))
     if len(section.clean) == 1:

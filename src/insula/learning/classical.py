@@ -16,6 +16,7 @@ from insula.learning.classical_models import CLOCKS, build_row
 from insula.learning.level import Normaliser, Reader, running_mean, stacked
 from insula.learning.metrics import balanced_accuracy, ccc
 from insula.learning.riemann import TangentReader
+from insula.learning.signal_free import by_stimulus, clock_columns
 from insula.learning.weighing import Quality, require_quality, trained_on, weights
 from insula.protocols.grouping import inner_split
 from insula.protocols.own_median import decided
@@ -24,7 +25,7 @@ from insula.types import BoolArray, DoubleArray
 if TYPE_CHECKING:
     from insula.windows.table import Windows
 
-Inputs = Literal["none", "clock", "elapsed", "features", "covariance"]
+Inputs = Literal["none", "clock", "elapsed", "elapsed_trial", "stimulus", "features", "covariance"]
 Context = Literal["trial", "session"]
 
 
@@ -53,12 +54,12 @@ CLASSICAL: dict[str, ClassicalInfo] = {
         ),
         ClassicalInfo(
             "clock",
-            "Clock",
+            "Design oracle (time and trial number)",
             "baseline",
             "clock",
             True,
             True,
-            "random forest on elapsed session time and trial index, no signal",
+            "random forest on elapsed session time and trial index: what the cut of the table gives away, no opponent",
             {"trees": 100, "leaf": 5},
         ),
         ClassicalInfo(
@@ -68,8 +69,27 @@ CLASSICAL: dict[str, ClassicalInfo] = {
             "elapsed",
             True,
             True,
-            "the clock without the trial index, which knows where a person's trials begin",
+            "random forest on elapsed session time: the opponent of rows that carry state across a session",
             {"trees": 100, "leaf": 5},
+        ),
+        ClassicalInfo(
+            "elapsed_trial",
+            "Elapsed time and time in trial",
+            "baseline",
+            "elapsed_trial",
+            True,
+            True,
+            "random forest on session time and time since the trial began: the opponent of rows that reset at a trial",
+            {"trees": 100, "leaf": 5},
+        ),
+        ClassicalInfo(
+            "stimulus_prior",
+            "Which stimulus was on",
+            "baseline",
+            "stimulus",
+            True,
+            True,
+            "class frequencies (or mean) of the stimulus in training; the prior for a stimulus that training lacks",
         ),
         ClassicalInfo(
             "logistic_regression",
@@ -195,7 +215,7 @@ class ClassicalEstimator:
     @property
     def scope(self) -> str:
         """How far the row looks back: ``none``, ``window``, ``trial`` or ``session``."""
-        if self.info.inputs == "none":
+        if self.info.inputs in ("none", "stimulus"):
             return "none"
         if self.info.inputs in CLOCKS or self.context == "session" or Normaliser(self.kind).scope == "session":
             return "session"
@@ -222,7 +242,9 @@ class ClassicalEstimator:
             one_hot = np.eye(len(share))[share.argmax()]
             self.share = one_hot if self.info.name == "majority" else share
         self.model: Any = None
-        if self.info.inputs != "none" and (self.schema.continuous or self.classes.size > 1):
+        if self.info.inputs == "stimulus":
+            self.by_stimulus = by_stimulus(training)
+        elif self.info.inputs != "none" and (self.schema.continuous or self.classes.size > 1):
             self.model = build_row(self.info.name, self.options, self.schema.continuous, self.seed, len(y))
             with one_thread():
                 self.model.fit(x, y, sample_weight=weights(training) if self.quality == "weigh" else None)
@@ -237,6 +259,8 @@ class ClassicalEstimator:
         out = np.zeros((len(windows), len(self.schema.classes)))
         if self.model is None:
             out[:] = self.share
+            for place, found in self._stimuli(windows):
+                out[place] = found
             return out
         x = self.columns(windows)
         with one_thread():
@@ -251,9 +275,19 @@ class ClassicalEstimator:
         if not self.schema.continuous:
             return self.predict_proba(windows).argmax(axis=1).astype(np.int64)
         if self.model is None:
-            return np.full(len(windows), self.constant)
+            values = np.full(len(windows), self.constant)
+            for place, found in self._stimuli(windows):
+                values[place] = found
+            return values
         with one_thread():
             return np.asarray(self.model.predict(self.columns(windows)), np.float64)
+
+    def _stimuli(self, windows: Windows) -> list[tuple[BoolArray, Any]]:
+        """Windows of each stimulus that training knew, and what it answers for them."""
+        if self.info.inputs != "stimulus":
+            return []
+        names = windows.table["stimulus"].astype(object).to_numpy()
+        return [(names == name, found) for name, found in self.by_stimulus.items()]
 
     # -- columns ---------------------------------------------------------------------------------------------------
 
@@ -284,7 +318,7 @@ class ClassicalEstimator:
 
     def _raw(self, windows: Windows) -> DoubleArray:
         if self.info.inputs in CLOCKS:
-            return windows.table[CLOCKS[self.info.inputs]].to_numpy(np.float64)
+            return clock_columns(windows, CLOCKS[self.info.inputs])
         if self.normaliser is None:
             return np.empty((len(windows), 0))
         parts = [self.normaliser.features(windows).astype(np.float64)]

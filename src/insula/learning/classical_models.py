@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-CLOCKS: Mapping[str, list[str]] = {"clock": ["elapsed_s", "trial_index"], "elapsed": ["elapsed_s"]}
-"""Rows that see no signal, and the columns they see."""
+CLOCKS: Mapping[str, list[str]] = {
+    "clock": ["elapsed_s", "trial_index"],
+    "elapsed": ["elapsed_s"],
+    "elapsed_trial": ["elapsed_s", "in_trial_s"],
+}
+"""Rows that see no signal, and the columns they see; ``in_trial_s`` is the time since the trial began."""
 
 
 def build_row(name: str, options: Mapping[str, float], continuous: bool, seed: int, rows: int) -> Any:

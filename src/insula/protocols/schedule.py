@@ -18,6 +18,8 @@ FEW_LABELLINGS = 20
 """Below this many exchangeable labellings shuffling says nothing."""
 _SHARED = 0.25
 """People share a schedule where other people's labels at a time give this share of the way from chance to 1."""
+_TWIN = 0.9
+"""A person has a twin where somebody else's labels at the same times score this against the own ones."""
 _SHUFFLES = 39
 
 
@@ -40,24 +42,33 @@ def clock_agreement(table: pd.DataFrame) -> float:
     return _agreement(_place(table), _discrete(table, table["y"].to_numpy()))
 
 
-def shares_schedule(table: pd.DataFrame) -> bool:
-    """Say whether elapsed time alone gives labels away, because people go through them at about the same times.
+def twins(table: pd.DataFrame) -> float:
+    """Share of people with a twin: somebody else whose labels at equal elapsed times are nearly the own ones.
 
-    True where `clock_agreement` is a quarter of the way from chance to 1, and beyond each of 39 shuffles of the
-    labels between a person's trials (where that many labellings exist).
+    Two mirror-image orders give everybody a twin although no clock knows who is in which order.
+    """
+    return _twins(_place(table), _discrete(table, table["y"].to_numpy()))
+
+
+def shares_schedule(table: pd.DataFrame) -> bool:
+    """Say whether people go through the labels at about the same times, in one order or in a few.
+
+    True where `clock_agreement` is a quarter of the way from chance to 1 or half of the people have `twins`, and that
+    beyond each of 39 shuffles of the labels between a person's trials (where that many labellings exist).
     """
     place = _place(table)
-    y = table["y"].to_numpy()
-    labels = _discrete(table, y)
-    seen = labels[scored_rows(table)]
+    labels = _discrete(table, table["y"].to_numpy())
+    chance = 1 / max(1, np.unique(labels[place.rows]).size)
+    measure = _agreement
     score = _agreement(place, labels)
-    chance = 1 / max(1, np.unique(seen).size)
     if not score >= chance + _SHARED * (1 - chance):
-        return False
+        measure, score = _twins, _twins(place, labels)
+        if score < 0.5:
+            return False
     if exchangeable_labellings(table) < FEW_LABELLINGS:
         return True
     rng = np.random.default_rng(0)
-    shuffled = [_agreement(place, _discrete(table, permute_labels(table, rng))) for _ in range(_SHUFFLES)]
+    shuffled = (measure(place, _discrete(table, permute_labels(table, rng))) for _ in range(_SHUFFLES))
     return not any(s >= score for s in shuffled)
 
 
@@ -144,3 +155,22 @@ def _agreement(place: _Place, labels: IntArray) -> float:
         if len(recalls) > 1:
             scores.append(float(np.mean(recalls)))
     return float(np.mean(scores)) if scores else float("nan")
+
+
+def _twins(place: _Place, labels: IntArray) -> float:
+    if not place.rows.size:
+        return 0.0
+    y = np.unique(labels[place.rows], return_inverse=True)[1]
+    k = int(y.max()) + 1
+    votes = np.zeros((k, int(place.person.max()) + 1, int(place.cell.max()) + 1))
+    np.add.at(votes, (y, place.person, place.cell), 1.0)
+    own = (votes == votes.max(axis=0)) & (votes > 0)  # (K, people, cells), the label each person has in a cell
+    hits = np.einsum("kic,kjc->kij", own, own, dtype=np.float64)
+    known = own.any(axis=0)
+    rows = np.einsum("kic,jc->kij", own, known, dtype=np.float64)
+    seen = rows > 0
+    recall = np.divide(hits, rows, out=np.zeros_like(hits), where=seen)
+    score = recall.sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+    score[seen.sum(axis=0) < 2] = 0.0
+    np.fill_diagonal(score, 0.0)
+    return float((score.max(axis=1, initial=0.0) >= _TWIN).mean())

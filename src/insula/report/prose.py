@@ -38,14 +38,17 @@ def meaning(facts: Facts) -> tuple[tuple[str, str], ...]:
             )
         )
     people = facts.headline.unit == "people"
-    few = (
-        "Trials within people are drawn, there being too few people, so that it says nothing about people in general. "
-    )
+    few = "It is over the trials of one person, so that it says nothing about people in general. "
     out.append(
         (
             "The interval",
-            f"A 95 % bootstrap interval over {facts.headline.people} people. "
-            + ("Whole people are drawn. " if people else few)
+            f"Student's t, 95 %, over {facts.headline.people} people. "
+            + ("" if people else few)
+            + (
+                "With fewer than 6 people it says nothing about people in general. "
+                if facts.headline.people < 6
+                else ""
+            )
             + "Other people, another laboratory or another device may well lie outside it.",
         )
     )
@@ -138,9 +141,8 @@ def methods(facts: Facts) -> str:
     others = [r.title for r in facts.rows if r is not head]
     if others:
         parts.append(f"On the same windows we ran: {'; '.join(others)}.")
-    over = f"drawing {'whole ' * (head.unit == 'people')}{head.unit}"
     parts.append(
-        f"Scores are means over people of {facts.score_name}, with 95 % bootstrap intervals, {over}: "
+        f"Scores are means over people of {facts.score_name}, with 95 % intervals (Student's t over {head.unit}): "
         f"{score_text(facts, head.score)} ({range_text(facts, head.lo, head.hi)}; chance "
         f"{tick_text(facts, facts.chance)})."
     )

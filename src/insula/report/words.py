@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from insula.evaluation.nulls import FEW_SHUFFLES
+from insula.evaluation.verdict import LEVEL
+from insula.evaluation.verdict import Verdict as Decided
 from insula.explain.facts import Facts, Row, real
 from insula.explain.wording import (
     capital,
     difference_range,
     difference_text,
+    minus,
     p_text,
     range_text,
     score_text,
@@ -61,12 +65,15 @@ def data_name(facts: Facts) -> str:
 
 
 def checks(facts: Facts) -> tuple[Check, ...]:
-    """Answer the questions that decide whether a figure means anything."""
+    """Answer the questions that decide whether a figure means anything.
+
+    A tick and a cross each need an interval on their side; everything else is open.
+    """
     head = facts.headline
     out = [
         Check(
             "Better than guessing?",
-            _state(head.lo > facts.chance, math.isfinite(head.lo)),
+            _state(head.lo - facts.chance, head.hi - facts.chance),
             f"{score_text(facts, head.score)} ({range_text(facts, head.lo, head.hi)}); guessing gives "
             f"{tick_text(facts, facts.chance)}.",
         )
@@ -74,91 +81,82 @@ def checks(facts: Facts) -> tuple[Check, ...]:
     if facts.clock is not None and facts.clock is not head:
         out.append(_against(facts, facts.clock, "Better than a clock?"))
     if facts.rival is not None:
-        out.append(_against(facts, facts.rival, "Better than the best classical row?"))
-    if math.isfinite(head.contrast):
-        inside = f"({difference_range(facts, head.contrast_lo, head.contrast_hi)})"
+        which = "the classical row declared before" if facts.declared else "the best classical row"
+        out.append(_against(facts, facts.rival, f"Better than {which}?"))
+    swap = facts.result.contrast(head.system)
+    if swap is not None:
+        inside = f"({difference_range(facts, swap.lo, swap.hi)})"
+        testable = math.isfinite(swap.share[0])
+        lo = swap.lo if swap.p <= LEVEL else min(swap.lo, 0.0)
         out.append(
             Check(
                 "About this person, not the schedule?",
-                _state(head.contrast_lo > 0, math.isfinite(head.contrast_lo)),
-                f"Person-swap contrast {difference_text(facts, head.contrast)} {inside}; it must exclude 0.",
+                _state(lo, swap.hi) if testable else "unknown",
+                f"Person-swap contrast {difference_text(facts, swap.mean)} {inside} of "
+                f"{difference_text(facts, swap.ceiling)} that perfect predictions would have; {p_text(swap.p)}. "
+                + ("It must exclude 0." if testable else "People's timetables are too alike to test it."),
             )
         )
+    null = facts.result.nulls.get(head.system) or {}
     p = null_p(facts)
     if math.isfinite(p):
-        null = facts.result.nulls[head.system]
-        answer = f"Shuffled between whole trials they score {score_text(facts, real(null.get('mean')))}; {p_text(p)}."
-        out.append(
-            Check("Gone when labels are shuffled?", _state(p <= max(0.05, real(null.get("floor"))), True), answer)
-        )
-    elif facts.result.nulls.get(head.system):
+        few = int(null["shuffles"]) < FEW_SHUFFLES
+        answer = f"Shuffled between whole trials they score {score_text(facts, real(null.get('mean')))}; {p_text(p)}"
+        answer += f", provisional: {null['shuffles']} shuffles, {FEW_SHUFFLES} needed." if few else "."
+        out.append(Check("Gone when labels are shuffled?", "yes" if p <= LEVEL and not few else "unknown", answer))
+    elif null:
         answer = "Too few trials to test: fewer than 20 labellings could be exchanged."
         out.append(Check("Gone when labels are shuffled?", "unknown", answer))
-    if facts.result.leaky:
+    if facts.result.leaky or facts.verdict.step == 1:
         return tuple(replace(c, state="unknown") for c in out)
     return tuple(out)
 
 
-def _state(holds: bool, known: bool) -> str:
-    return "unknown" if not known else ("yes" if holds else "no")
+def _state(lo: float, hi: float) -> str:
+    return "yes" if lo > 0 else "no" if hi < 0 else "unknown"
 
 
 def _against(facts: Facts, other: Row, question: str) -> Check:
     pair = facts.pair(facts.headline.system, other.system)
     if pair is None:
-        ahead = facts.headline.score > other.score
         answer = f"{other.title} scores {score_text(facts, other.score)}; no paired comparison was made."
-        return Check(question, "unknown" if ahead else "no", answer)
-    state = "yes" if pair.lo > 0 else ("no" if pair.difference <= 0 else "unknown")
+        return Check(question, "unknown", answer)
     tail = f", {p_text(pair.p)}" if math.isfinite(pair.p) else ""
     answer = (
         f"{other.title} scores {score_text(facts, other.score)}; difference {difference_text(facts, pair.difference)} "
         f"({difference_range(facts, pair.lo, pair.hi)}{tail}, paired over {pair.people} people)."
     )
-    return Check(question, state, answer)
+    return Check(question, _state(pair.lo, pair.hi), answer)
 
 
 def verdict(facts: Facts) -> Verdict:
-    """Say in one sentence whether the headline system recognises its target, and in a second one against what."""
-    head, target = facts.headline, facts.result.target
+    """Say what `insula.evaluation.verdict` decided about the headline system, and against what it stands."""
+    head, found, target = facts.headline, facts.verdict, facts.result.target
     figure = f"{score_text(facts, head.score)} {facts.score_name} ({range_text(facts, head.lo, head.hi)})"
-    if facts.result.leaky:
-        sentence = f"This run cannot tell whether {target} is recognised: its protocol leaks."
-        return Verdict(
-            "leaky",
-            sentence,
-            f"{capital(the(head))} reads {figure}, and no check below can tell more. Run a clean protocol.",
-        )
     known = protocol_of(facts)
     where = known.where if known else "on data it has not seen"
-    guess = f"guessing gives {tick_text(facts, facts.chance)}"
-    asked = {c.question.split()[0] + c.question.split()[-1]: c for c in checks(facts)}
-    clock, swap, null = (asked.get(k) for k in ("Betterclock?", "Aboutschedule?", "Goneshuffled?"))
-    verb = "follows" if facts.continuous else "recognises"
-    if not head.lo > facts.chance:
-        sentence = f"{capital(the(head))} does not {verb[:-1]} {target} {where}: {figure}, where {guess}."
-        return Verdict("bad", sentence, "Its interval reaches down to chance.")
-    nothing = f"These figures do not show that {the(head)} {verb} {target}"
-    if clock and facts.clock and not head.score > facts.clock.score:
-        sentence = f"{nothing}: a clock that sees no body signal does as well or better."
-        return Verdict("bad", sentence, f"The model scores {figure}, the clock {score_text(facts, facts.clock.score)}.")
-    if swap and swap.state != "yes" and facts.result.shared_schedule:
-        sentence = f"{nothing}: labels of other people at the same minute fit its predictions about as well."
-        return Verdict("bad", sentence, f"It scores {figure}. {swap.answer}")
-    if null and null.state == "no":
-        sentence = f"{nothing}: shuffled labels do about as well."
-        return Verdict("bad", sentence, f"It scores {figure}. {null.answer}")
-    sentence = f"{capital(the(head))} {verb} {target} {where}: {figure}, where {guess}."
-    doubts = []
-    if clock and clock.state != "yes" and facts.clock:
-        doubts.append(f"Its lead over the clock ({score_text(facts, facts.clock.score)}) is not certain.")
-    if swap and swap.state != "yes":
-        doubts.append("Its person-swap contrast includes 0.")
-    if head.scope == "session":
-        doubts.append("It carries state across the session, so that it may read the time.")
-    if head.transductive:
-        doubts.append("Its normaliser used the whole test session, which a live system could not.")
-    return Verdict("unclear" if doubts else "good", sentence, " ".join([_beside(facts), *doubts]))
+    name = the(head)
+    sentence = {
+        0: f"{capital(name)} sees no signal.",
+        1: f"Whether {name} recognises {target} {where} cannot be tested here.",
+        2: f"{capital(name)} is not above chance for {target} {where}.",
+        3: f"What {name} scores for {target} {where} is explained by the timetable.",
+        4: f"{capital(name)} follows the person for {target} {where}: {_attained(found)}.",
+        5: f"{capital(name)} follows the person for {target} {where}: {_attained(found)}.",
+    }[found.step]
+    sentence = f"{capital(found.marks)}: {sentence}" if found.marks else sentence
+    more = [f"It scores {figure}; guessing gives {tick_text(facts, facts.chance)}."]
+    more += [f"{capital(found.why)}."] if found.why else []
+    if facts.result.leaky:
+        more.append("Its protocol leaks, so that no check below can tell more. Run a clean protocol.")
+    elif found.claims:
+        more.append(_beside(facts))
+    return Verdict(found.tone if found.tone != "none" else "unclear", minus(sentence), minus(" ".join(more)))
+
+
+def _attained(found: Decided) -> str:
+    """The verdict's own words after its first ones."""
+    return found.short.replace("follows the person, ", "")
 
 
 def _beside(facts: Facts) -> str:
