@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[test,data,onnx]"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[test,data,onnx,live]"
 	touch $@
 
 $(VENV)/.benched: $(VENV)/.tested

@@ -66,7 +66,7 @@ def live(
     from insula.live.access import Access
     from insula.live.engine import Engine, Setup
     from insula.live.hub import Hub
-    from insula.live.server import run
+    from insula.live.server import make_server
     from insula.live.sources.naming import open_source
 
     access = Access(host, token)
@@ -89,9 +89,11 @@ def live(
         patience,
     )
     suffix = f"?token={token}" if token else ""
-    run(
-        Engine(setup), access, host, port, lambda url: print(f"insula live: {url}{suffix}", file=sys.stderr, flush=True)
-    )
+
+    def ready(url: str) -> None:
+        print(f"insula live: {url}{suffix}", file=sys.stderr, flush=True)
+
+    make_server(Engine(setup), access, host, port, ready).run()
 
 
 def _predictor(model: Path) -> Predictor:

@@ -195,7 +195,7 @@ class Engine:
         personal = self.learner.chances(decision)
         chances, spread = decision.chances, decision.spread
         if personal is not None:
-            chances, spread = personal[0], np.full(len(personal[0]), personal[1] / self._sharpness())
+            chances, spread = personal
         code, why = verdict(chances, spread)
         if not self.learner.classes:
             why = "nothing to recognise yet: name two states and label them"
@@ -227,10 +227,6 @@ class Engine:
             "energy_j": self.setup.energy_j,
             "sent_ms": round(time.time() * 1000, 1),
         }
-
-    def _sharpness(self) -> float:
-        """The head's scores become chances through this factor; its deviation is shown on the same scale."""
-        return max(1.0, self.learner.adapted.head.sharpness / 4) if self.learner.adapted is not None else 1.0
 
     # -- learning -----------------------------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ KEEP = 7200
 MIN_STRETCHES = 2
 """Labelled stretches a class before anything is learned: one to learn from while the other is asked."""
 PROPOSE_EVERY_S = 25.0
+PRIOR = 3.0
+"""Precision of the head's prior a column: windows of one stretch overlap and say much the same, so it is strong."""
 UNSURE = 0.45
 """Certainty below which a label is worth asking for."""
 
@@ -56,6 +58,14 @@ class Adapted:
     labels: int
     serves: bool
     """Whether it is at least as good as the saved model on what neither learned from."""
+    temperature: float = 1.0
+    """Flattens the head's chances to what they were worth on stretches that it had not learned from."""
+
+    def chances(self, x: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+        """Chances (K,) of one row, and their deviation from that of the scores (first order)."""
+        p = tempered(np.asarray(self.head.predict_proba(x)), self.temperature)
+        slope = p * (1 - p) * self.head.sharpness / self.temperature
+        return p, slope * float(self.head.uncertainty(x))
 
 
 @dataclass(frozen=True)
@@ -70,8 +80,9 @@ class _Moment:
 class Learner:
     """Remember windows and labels; learn from them; never on the thread that serves.
 
-    With a saved model the head reads its chances, its embedding and the features, and starts as the model itself
-    (prior weights one on the chances); without, it reads the features and starts knowing nothing.
+    The head reads the normalised features (the network's embedding where there are none) and starts knowing nothing;
+    it serves as soon as it is at least as good as the saved model on stretches that it did not learn from. (?) Our
+    choice: on simulated people the network's embedding and chances beside the features made heads worse.
 
     Parameters
     ----------
@@ -100,18 +111,16 @@ class Learner:
 
     @staticmethod
     def row(decision: Decision) -> DoubleArray:
-        """What the head reads: chances, embedding, features, side by side; 0 where not valid."""
-        joined = np.concatenate([decision.chances, decision.embedding, decision.features]).astype(np.float64)
-        return np.nan_to_num(joined)
+        """What the head reads; 0 where not valid."""
+        found = decision.features if decision.features.size else decision.embedding
+        return np.nan_to_num(found.astype(np.float64))
 
-    def chances(self, decision: Decision) -> tuple[DoubleArray, float] | None:
-        """Chances (K,) of the personal model and the deviation of its scores; None while the saved one serves."""
+    def chances(self, decision: Decision) -> tuple[DoubleArray, DoubleArray] | None:
+        """Chances (K,) of the personal model and their deviation; None while the saved one serves."""
         if self.adapted is None or not self.adapted.serves or decision.kind not in SAID:
             return None
-        head, x = self.adapted.head, self.row(decision)
-        if len(x) != head.features:
-            return None
-        return np.asarray(head.predict_proba(x)), float(head.uncertainty(x))
+        x = self.row(decision)
+        return self.adapted.chances(x) if len(x) == self.adapted.head.features else None
 
     # -- labels -------------------------------------------------------------------------------------------------
 
@@ -217,6 +226,7 @@ class _Task:
     def run(self) -> Adapted:
         """Learn from all labels; score by leaving each stretch out, windows that touch it left out as well."""
         right_after = right_before = windows_after = windows_before = windows = asked = 0
+        told: list[tuple[DoubleArray, int]] = []
         for held in self.stretches:
             others = [s for s in self.stretches if s is not held]
             known = {s.name for s in others}
@@ -233,6 +243,7 @@ class _Task:
                 continue
             code = self.classes.index(held.name)
             after = head.predict_proba(np.stack([m.x for m in inside]))
+            told.append((after, code))
             asked, windows = asked + 1, windows + len(inside)
             right_after += int(after.mean(0).argmax() == code)
             windows_after += int((after.argmax(1) == code).sum())
@@ -250,7 +261,8 @@ class _Task:
             windows_after / max(windows, 1),
             windows_before / max(windows, 1) if self.fixed else None,
         )
-        return Adapted(head, score, self.labels, not self.fixed or windows_after >= windows_before)
+        serves = not self.fixed or windows_after >= windows_before
+        return Adapted(head, score, self.labels, serves, _temperature(told))
 
     @staticmethod
     def _apart(moment: _Moment, first_s: float, last_s: float) -> bool:
@@ -261,13 +273,24 @@ class _Task:
         if len({name for _, name in rows}) < 2:
             return None
         x = np.stack([m.x for m, _ in rows])
-        width, k = x.shape[1], len(self.classes)
         centre, spread = x.mean(0), x.std(0)
-        weights = None
-        if self.fixed:  # begin as the saved model: its chances, unscaled, are the scores
-            weights = np.zeros((width + 1, k))
-            weights[:k] = np.eye(k)
-            centre[:k], spread[:k] = 0.0, 1.0
         spread = np.where(spread > 1e-6, spread, 1.0)
-        head = BayesianHead(self.classes, width, alpha=float(width), weights=weights, centre=centre, spread=spread)
+        width = x.shape[1]
+        head = BayesianHead(self.classes, width, alpha=PRIOR * width, centre=centre, spread=spread)
         return head.fit(x, [name for _, name in rows])
+
+
+def tempered(chances: DoubleArray, temperature: float) -> DoubleArray:
+    """Flatten chances (..., K) by a temperature above 1."""
+    flat = np.log(np.clip(chances, 1e-9, 1.0)) / temperature
+    shifted = np.exp(flat - flat.max(-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(-1, keepdims=True))
+
+
+def _temperature(told: Sequence[tuple[DoubleArray, int]]) -> float:
+    """Find the temperature of least log loss on held-out stretches, each weighing the same; 1 or more."""
+    grid = np.geomspace(1.0, 30.0, 40)
+    if not told:
+        return float(grid[len(grid) // 2])
+    losses = [sum(-np.log(tempered(p, t)[:, code]).mean() for p, code in told) for t in grid]
+    return float(grid[int(np.argmin(losses))])

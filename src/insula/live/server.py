@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from typing import Any
 
@@ -139,10 +139,9 @@ async def serve(socket: WebSocket, engine: Engine, kinds: tuple[str, ...], comma
             task.cancel()
         await asyncio.gather(sending, listening, return_exceptions=True)
     if socket.client_state is WebSocketState.CONNECTED and socket.application_state is WebSocketState.CONNECTED:
-        try:
-            await asyncio.wait_for(socket.close(code, reason[:100]), 1.0)
-        except (TimeoutError, RuntimeError, WebSocketDisconnect):
-            return
+        with suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
+            async with asyncio.timeout(1.0):
+                await socket.close(code, reason[:100])
 
 
 async def _send(socket: WebSocket, listener: Listener) -> None:
@@ -150,10 +149,11 @@ async def _send(socket: WebSocket, listener: Listener) -> None:
     try:
         while True:
             frame = await listener.queue.get()
-            if isinstance(frame, bytes):
-                await asyncio.wait_for(socket.send_bytes(frame), SEND_S)
-            else:
-                await asyncio.wait_for(socket.send_text(frame), SEND_S)
+            async with asyncio.timeout(SEND_S):  # not wait_for, which in Python 3.11 may swallow a cancellation
+                if isinstance(frame, bytes):
+                    await socket.send_bytes(frame)
+                else:
+                    await socket.send_text(frame)
     except (TimeoutError, RuntimeError, WebSocketDisconnect):
         return
 
@@ -181,8 +181,8 @@ async def _listen(socket: WebSocket, engine: Engine, listener: Listener, command
             engine.command(said)
 
 
-def run(engine: Engine, access: Access, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM; ``ready`` is called with the address once the page can be opened."""
+def make_server(engine: Engine, access: Access, host: str, port: int, ready: Callable[[str], None]) -> Any:
+    """Make a server whose ``run`` serves until Ctrl-C or SIGTERM; ``ready`` is called with the page's address."""
     import uvicorn
 
     config = uvicorn.Config(
@@ -201,4 +201,4 @@ def run(engine: Engine, access: Access, host: str, port: int, ready: Callable[[s
                 at, number = self.servers[0].sockets[0].getsockname()[:2]
                 ready(f"http://[{at}]:{number}/" if ":" in at else f"http://{at}:{number}/")
 
-    Announcing(config).run()
+    return Announcing(config)

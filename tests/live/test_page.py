@@ -1,0 +1,138 @@
+"""The page in a real browser, against `insula live` as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live_server import process
+
+pytestmark = pytest.mark.slow
+WAIT_MS = 60_000
+
+
+def until(page: Any, condition: str) -> None:
+    """Ask the page until a condition holds; its own polling would need eval, which the page forbids."""
+    for _ in range(WAIT_MS // 50):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never: {condition}")
+
+
+def counts(page: Any, what: str, more: int) -> None:
+    """Wait until the page has had so many more frames or decisions."""
+    begin = int(page.evaluate(f"Number(document.body.dataset.{what} || 0)"))
+    until(page, f"Number(document.body.dataset.{what} || 0) >= {begin + more}")
+
+
+def pixels(page: Any) -> str:
+    return str(page.evaluate("document.getElementById('eeg-canvas').toDataURL()"))
+
+
+def test_signals_labels_adaptation_reload(browser: Any, model_folder: Path, tmp_path: Path) -> None:
+    arguments = (
+        "--model",
+        str(model_folder),
+        "--source",
+        "simulate:p01",
+        "--speed",
+        "10",
+        "--save",
+        str(tmp_path / "me"),
+    )
+    with process(*arguments) as (url, _):
+        page = browser.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        page.goto(url)
+        counts(page, "frames", 5)
+        before = pixels(page)
+        counts(page, "frames", 10)
+        assert pixels(page) != before
+        counts(page, "decisions", 14)  # the rest is over
+        assert page.locator("#sensors li").count() == 5
+        until(page, "document.getElementById('latency').textContent.endsWith('ms')")
+        page.select_option("#seconds", "10")
+        for _ in range(2):
+            for number, name in (("1", "anger"), ("6", "sad")):
+                page.click(f"#keys button:has-text('{name}')")
+                counts(page, "decisions", 7)
+                page.keyboard.press(number)
+        until(page, "document.querySelector('#score table') !== null")
+        assert "of 4" in page.inner_text("#score table")
+        page.click("#save")
+        until(page, "document.getElementById('note').textContent.startsWith('saved')")
+        assert (tmp_path / "me" / "personal.json").is_file()
+        page.reload()
+        counts(page, "frames", 3)
+        assert page.locator("#labels li").count() == 4
+        page.keyboard.press("u")
+        until(page, "document.querySelectorAll('#labels li').length === 3")
+        assert errors == []
+        page.close()
+
+
+def test_the_page_outlives_its_server(browser: Any, model_folder: Path) -> None:
+    arguments = ("--model", str(model_folder), "--source", "simulate:p01", "--speed", "5")
+    page = browser.new_page()
+    with process(*arguments) as (url, running):
+        port = int(url.rstrip("/").rsplit(":", 1)[1])
+        page.goto(url)
+        counts(page, "frames", 3)
+        os.kill(running.pid, signal.SIGKILL)
+        page.wait_for_selector("body.lost", timeout=WAIT_MS)
+    with process(*arguments, port=port):
+        page.wait_for_selector("body:not(.lost)", timeout=WAIT_MS)
+        counts(page, "frames", 5)
+    page.close()
+
+
+def test_small_screens_have_no_sideways_scroll(browser: Any, model_folder: Path) -> None:
+    with process("--model", str(model_folder), "--source", "simulate:p01", "--speed", "5") as (url, _):
+        for scheme in ("light", "dark"):
+            context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+            page = context.new_page()
+            page.goto(url)
+            counts(page, "decisions", 2)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+            context.close()
+
+
+def test_a_killed_browser_harms_nobody(browser: Any, model_folder: Path, tmp_path: Path) -> None:
+    with process("--model", str(model_folder), "--source", "simulate:p01", "--speed", "5") as (url, running):
+        script = (
+            "import sys; from playwright.sync_api import sync_playwright\n"
+            "with sync_playwright() as p:\n"
+            "  b = p.chromium.launch(executable_path=sys.argv[2], args=['--no-sandbox', '--disable-gpu'])\n"
+            "  g = b.new_page(); g.goto(sys.argv[1])\n"
+            "  g.wait_for_selector('body[data-frames]')\n"
+            "  print('there', flush=True); sys.stdin.read()\n"
+        )
+        chromium = os.environ.get("INSULA_CHROMIUM", "/usr/bin/chromium")
+        other = subprocess.Popen(
+            [sys.executable, "-c", script, url, chromium], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == "there"
+        os.killpg(other.pid, signal.SIGKILL)
+        other.wait(10)
+        page = browser.new_page()
+        page.goto(url)
+        counts(page, "frames", 5)
+        assert running.poll() is None
+        page.close()
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_server_ends_when_it_is_told(model_folder: Path, end: signal.Signals) -> None:
+    with process("--model", str(model_folder), "--source", "simulate:p01") as (_, running):
+        running.send_signal(end)
+        assert running.wait(20) in (0, 130, -end)
