@@ -105,7 +105,7 @@ def test_small_screens_have_no_sideways_scroll(browser: Any, model_folder: Path)
             context.close()
 
 
-def test_a_killed_browser_harms_nobody(browser: Any, model_folder: Path, tmp_path: Path) -> None:
+def test_a_killed_browser_harms_nobody(browser: Any, model_folder: Path) -> None:
     with process("--model", str(model_folder), "--source", "simulate:p01", "--speed", "5") as (url, running):
         script = (
             "import sys; from playwright.sync_api import sync_playwright\n"

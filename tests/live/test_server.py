@@ -59,6 +59,13 @@ def test_decisions_for_programs(address: str) -> None:
     assert message["sensors"]["eeg"]["counts"] is True
 
 
+def listen(socket: ClientConnection, pings: int = 0) -> None:
+    for _ in range(pings):
+        socket.send('{"type": "ping", "sent": 1}')
+    for _ in range(3000):
+        socket.recv(timeout=20)
+
+
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
 def test_other_origins_are_refused(address: str, origin: str) -> None:
     with pytest.raises(InvalidStatus), connect(f"ws://{address}/ws", origin=origin, open_timeout=20):
@@ -79,18 +86,14 @@ def test_what_is_not_understood_closes_that_client_only(address: str, text: str)
         with connect(f"ws://{address}/ws", open_timeout=20) as socket:
             socket.send(text)
             with pytest.raises(ConnectionClosed):
-                for _ in range(3000):
-                    socket.recv(timeout=20)
+                listen(socket)
         wait_for(other, "decision")
 
 
 def test_a_flood_closes_the_client(address: str) -> None:
     flood = connect(f"ws://{address}/decisions", open_timeout=20, close_timeout=1)
     with flood as socket, pytest.raises(ConnectionClosed) as closed:
-        for _ in range(2000):
-            socket.send('{"type": "ping", "sent": 1}')
-        for _ in range(3000):
-            socket.recv(timeout=20)
+        listen(socket, pings=2000)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1008
 
