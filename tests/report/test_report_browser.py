@@ -43,6 +43,44 @@ def test_page_in_a_browser(browser: Any, tmp_path: Path, name: str, width: int) 
 
 
 @pytest.mark.slow
+def test_figures_and_tables_are_saved_from_the_page_alone(browser: Any, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(rendered("stress"), encoding="utf-8")
+    context = browser.new_context(accept_downloads=True)
+    sheet = context.new_page()
+    sheet.goto(file.as_uri())
+
+    def saved(button: str) -> bytes:
+        with sheet.expect_download() as waiting:
+            sheet.locator(button).click()
+        return Path(waiting.value.path()).read_bytes()
+
+    assert saved('#fig-systems [data-save="png"]').startswith(b"\x89PNG")
+    picture = saved('#fig-systems [data-save="svg"]').decode()
+    assert picture.startswith("<svg")
+    assert "var(--" not in picture
+    table = saved("#systems .save:has-text('CSV') button").decode("utf-8-sig")
+    assert table.splitlines()[0].startswith("system,balanced accuracy")
+    assert "Liquid fusion network" in table
+    context.close()
+
+
+@pytest.mark.slow
+def test_contents_stay_in_view_and_open_what_is_folded(browser: Any, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(rendered("emotions"), encoding="utf-8")
+    sheet = browser.new_page(viewport={"width": 390, "height": 844})
+    sheet.goto(file.as_uri())
+    assert not sheet.evaluate("document.querySelector('#inside details').open")
+    assert sheet.locator(".scroll.more").count() >= 1
+    assert sheet.locator(".cue").first.is_visible()
+    sheet.locator("nav a[href='#inside']").click()
+    sheet.wait_for_function("document.querySelector('#inside details').open")
+    sheet.wait_for_function("document.querySelector('nav').getBoundingClientRect().top === 0")
+    sheet.close()
+
+
+@pytest.mark.slow
 def test_table_sorts_on_a_click(browser: Any, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     file.write_text(rendered("stress"), encoding="utf-8")

@@ -128,7 +128,7 @@ def test_p_values(p: float, text: str) -> None:
 def test_methods_name_data_protocol_versions_and_seed() -> None:
     text = prose.methods(gathered("emotions"))
     for part in (
-        "simulate",
+        "Simulated cohort",
         "within_subject",
         "8 people",
         "168 trials",

@@ -16,6 +16,7 @@ class DataInfo:
     """A data set insula can read: its name, licence, where to get it, targets, default recipe and citation.
 
     ``version`` goes up when the reader gives other samples, trials or labels than before: stores are keyed by it.
+    ``own`` says that it is your own folder in some form, ``simulated`` that nobody was recorded.
     """
 
     name: str
@@ -26,6 +27,8 @@ class DataInfo:
     recipe: Recipe
     citation: str = ""
     version: int = 1
+    own: bool = False
+    simulated: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import Any
 from insula.evaluation.results import Result, jsonable
 from insula.explain import facts as read
 from insula.explain.facts import Facts
-from insula.report import prose, words
+from insula.report import prose, sources, words
 
 
 def numbers(result: Result) -> dict[str, Any]:
     """Return everything the page shows as JSON data: NaN becomes None, arrays become lists."""
-    return numbers_of(read.gather(result))
+    return numbers_of(read.gather(sources.public(result)))
 
 
 def numbers_of(facts: Facts) -> dict[str, Any]:

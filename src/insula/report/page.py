@@ -22,7 +22,7 @@ from insula.explain import ANALYSES, Shown, wording
 from insula.explain.data import DATA, DataSummary
 from insula.explain.facts import OTHER_SCORES, Facts, gather
 from insula.plots import css_variables
-from insula.report import outside, prose, words
+from insula.report import outside, prose, sources, words
 from insula.report.numbers import numbers_of
 
 _SCORE_TITLES = {
@@ -43,7 +43,7 @@ def render(result: Result) -> str:
     InputError
         If the result has no system or no prediction.
     """
-    return _render(gather(result))
+    return _render(gather(sources.public(result)))
 
 
 def write(result: Result, path: str | os.PathLike[str]) -> Path:
@@ -52,7 +52,7 @@ def write(result: Result, path: str | os.PathLike[str]) -> Path:
     Returns the path of the page.
     """
     target = Path(path)
-    facts = gather(result)
+    facts = gather(sources.public(result))
     page = _render(facts)
     numbers = json.dumps(numbers_of(facts), indent=1, ensure_ascii=False, allow_nan=False)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +86,7 @@ def _render(facts: Facts) -> str:
     environment.filters["date"] = date
     environment.filters["minus"] = wording.minus
     environment.filters["svg"] = Markup
+    environment.filters["linked"] = sources.linked
     environment.tests["many"] = lambda value: isinstance(value, Mapping)
     environment.tests["number"] = lambda v: isinstance(v, int | float) and math.isfinite(v)
     files = resources.files("insula.report") / "templates"
@@ -97,7 +98,8 @@ def _render(facts: Facts) -> str:
         head=facts.headline,
         result=facts.result,
         provenance=facts.result.provenance,
-        data_name=words.data_name(facts),
+        study=sources.study(facts),
+        references=sources.references(facts),
         banner=words.LEAKY_BANNER if facts.result.leaky else "",
         notes=(*_notes(facts, data), *unreadable),
         verdict=words.verdict(facts),

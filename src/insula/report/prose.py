@@ -9,7 +9,8 @@ from typing import Any
 from insula.explain import ANALYSES
 from insula.explain.facts import Facts, opponent, real
 from insula.explain.wording import p_text, range_text, score_text, the, tick_text
-from insula.report.words import data_name, null_p, protocol_of
+from insula.report import sources
+from insula.report.words import null_p, protocol_of
 
 
 def meaning(facts: Facts) -> tuple[tuple[str, str], ...]:
@@ -109,7 +110,7 @@ def methods(facts: Facts) -> str:
     """Write the methods paragraph of a paper from the result's own record."""
     result, head = facts.result, facts.headline
     config, provenance = result.config, result.provenance
-    name = data_name(facts) or "the recordings named below"
+    name = sources.study(facts).title or "the recordings named below"
     frame = facts.predictions(head.system)
     sizes = (
         f"{len(facts.people)} people, {len(frame.drop_duplicates(['subject', 'session', 'trial'])):,} trials, "
@@ -129,6 +130,7 @@ def methods(facts: Facts) -> str:
             f"{real(recipe.get('hop_s')):g} s inside trials; the first {real(recipe.get('guard_s')):g} s of each trial "
             "were left out."
         )
+        parts += [text for text in (sources.cleaning(facts), sources.features(facts)) if text]
     folds, known = result.protocol.get("folds"), protocol_of(facts)
     count = f" ({folds} folds)" if isinstance(folds, int) else ""
     parts.append(
@@ -159,6 +161,7 @@ def methods(facts: Facts) -> str:
         parts.append(
             "The protocol is leaky: windows of one trial stand on both sides, so that the figure is no estimate."
         )
+    parts += [text for text in (sources.analysed(facts),) if text]
     versions: Mapping[str, Any] = provenance.get("versions") or {}
     made = ", ".join(f"{package} {version}" for package, version in versions.items())
     seed = provenance.get("seed")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from insula.evaluation.nulls import FEW_SHUFFLES
 from insula.evaluation.verdict import LEVEL
@@ -56,12 +54,6 @@ def protocol_of(facts: Facts) -> Protocol | None:
 def null_p(facts: Facts) -> float:
     """Return p of the null test of the headline system, NaN where none was made."""
     return real((facts.result.nulls.get(facts.headline.system) or {}).get("p"))
-
-
-def data_name(facts: Facts) -> str:
-    """Return the name of the data set, empty where the configuration has none."""
-    experiment: Mapping[str, Any] = facts.result.config.get("experiment") or {}
-    return str((experiment.get("data") or {}).get("name") or "")
 
 
 def checks(facts: Facts) -> tuple[Check, ...]:

@@ -48,6 +48,7 @@ INFO = DataInfo(
     targets={"trial_type": "of the events", "(other columns of events.tsv)": "text, or numbers as ratings"},
     recipe=Recipe(window_s=4.0, hop_s=2.0, guard_s=2.0),
     citation="Pernet et al. 2019, Scientific Data 6:103, doi:10.1038/s41597-019-0104-8",
+    own=True,
 )
 
 LIBRARY = "gzip"

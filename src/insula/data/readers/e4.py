@@ -19,6 +19,7 @@ INFO = DataInfo(
     where="the folder the E4 or its export unpacks to; or a folder of such folders, one a person",
     targets={},
     recipe=Recipe(window_s=60.0, hop_s=10.0, guard_s=10.0, opening_s=0.0).only(("eda", "bvp", "temp", "hr")),
+    own=True,
 )
 
 

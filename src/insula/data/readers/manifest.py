@@ -32,6 +32,7 @@ INFO = DataInfo(
     targets={"(label columns)": "every column that is not one of the manifest's own"},
     recipe=Recipe(window_s=10.0, hop_s=5.0, guard_s=5.0, opening_s=0.0),
     version=2,
+    own=True,
 )
 
 LONGEST_NAME = 255

@@ -25,6 +25,7 @@ INFO = DataInfo(
     where="your own file, given as --root FILE",
     targets={"random": "one of two labels drawn at random a pseudo-trial: a clean score is chance"},
     recipe=Recipe(window_s=2.0, hop_s=0.5, guard_s=0.0),
+    own=True,
 )
 
 

@@ -64,6 +64,7 @@ INFO = DataInfo(
         "arousal": "rating 1 to 9",
     },
     recipe=Recipe(window_s=4.0, hop_s=2.0, guard_s=2.0).only(("eeg", "eda", "bvp", "temp", "hr")),
+    simulated=True,
 )
 
 

@@ -17,7 +17,7 @@ from insula.signals.features import eda, eeg, level, muscle, picture, pulse
 from insula.signals.features.column import MIN_OBSERVED, FeatureColumn
 from insula.types import BoolArray, ChannelSpec, FloatArray, IntArray
 
-__all__ = ["FAMILIES", "MIN_OBSERVED", "Family", "FeatureColumn", "columns", "compute", "trial_features"]
+__all__ = ["FAMILIES", "MIN_OBSERVED", "Family", "FeatureColumn", "columns", "compute", "trial_features", "words_of"]
 
 Columns = Callable[[ChannelSpec, float], tuple[FeatureColumn, ...]]
 Compute = Callable[[FloatArray, BoolArray, ChannelSpec], FloatArray]
@@ -29,27 +29,41 @@ BLOCK_VALUES = 4_000_000
 
 @dataclass(frozen=True)
 class Family:
-    """Features of one kind of signal; ``over_trial`` shares work between overlapping windows where that pays."""
+    """Features of one kind of signal; ``over_trial`` shares work between overlapping windows where that pays.
+
+    ``words`` says what they are in a sentence.
+    """
 
     columns: Columns
     compute: Compute
     over_trial: OverTrial | None = None
+    words: str = ""
 
 
-_PULSE = Family(pulse.columns, pulse.compute)
-_LEVEL = Family(level.columns, level.compute)
-_MUSCLE = Family(muscle.columns, muscle.compute)
+_PULSE = Family(pulse.columns, pulse.compute, words="beats, rate, variability and amplitude")
+_LEVEL = Family(level.columns, level.compute, words="level, deviation and slope")
+_MUSCLE = Family(muscle.columns, muscle.compute, words="log rectified amplitude, slope and onset")
 FAMILIES: Mapping[str, Family] = {
-    "eeg": Family(eeg.columns, eeg.compute, eeg.over_trial),
-    "eda": Family(eda.columns, eda.compute),
+    "eeg": Family(
+        eeg.columns,
+        eeg.compute,
+        eeg.over_trial,
+        "differential entropy and relative power of five bands, frontal alpha asymmetry",
+    ),
+    "eda": Family(eda.columns, eda.compute, words="level, slope and fast responses above a causal tonic level"),
     "bvp": _PULSE,
     "ppg": _PULSE,
     "emg": _MUSCLE,
     "emg_envelope": _MUSCLE,
-    "ecg": Family(pulse.ecg_columns, pulse.ecg_compute),
-    "video": Family(picture.columns, picture.compute),
+    "ecg": Family(pulse.ecg_columns, pulse.ecg_compute, words="beats, rate and variability"),
+    "video": Family(picture.columns, picture.compute, words="brightness, contrast and motion"),
 }
 """Feature family a modality; every other modality has mean, deviation and slope of each channel."""
+
+
+def words_of(modality: str) -> str:
+    """Say what the features of a modality are."""
+    return FAMILIES.get(modality, _LEVEL).words
 
 
 def columns(modality: str, spec: ChannelSpec, window_s: float) -> tuple[FeatureColumn, ...]:
