@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from insula.evaluation.run import evaluate
     from insula.learning.classical import CLASSICAL, ClassicalEstimator
     from insula.learning.estimator import Estimator, EstimatorConfig
+    from insula.learning.making import make
+    from insula.learning.saving import load_model
+    from insula.learning.torch_module import from_torch
     from insula.learning.train import TrainConfig
     from insula.models import MODELS, build
     from insula.pipeline import run_experiment
@@ -36,8 +39,10 @@ __version__ = "0.1.0"
 __all__ = [
     "CLASSICAL", "MODELS", "PROTOCOLS", "READERS", "Batch", "ClassicalEstimator", "DataPart", "Estimator",
     "EstimatorConfig", "Experiment", "Fold", "InputSpec", "ModelOutput", "Recipe", "Recording", "Result", "Signal",
-    "SignalRecipe", "Store", "Target", "TrainConfig", "Trial", "Windows", "audit", "build", "cut", "data", "describe",
-    "errors", "evaluate", "experiment_from", "info", "load", "read_experiment", "run_experiment", "simulate", "split",
+    "SignalRecipe", "Store", "Target", "TrainConfig", "Trial", "Windows", "audit", "build", "cut", "data",
+    "describe", "errors", "evaluate", "experiment_from", "from_torch",
+    "info", "load", "load_model", "make", "read_experiment",
+    "run_experiment", "simulate", "split",
 ]  # fmt: skip
 
 _MODULES = ("data", "errors")
@@ -45,11 +50,14 @@ _HOMES = {
     "data": ("READERS", "info", "load"),
     "data.readers.simulate": ("simulate",),
     "evaluation.audit": ("audit",),
-    "evaluation.experiment": ("DataPart", "Experiment", "experiment_from", "read_experiment"),
+    "evaluation.experiment": ("DataPart", "Experiment", "experiment_from", "from_torch", "read_experiment"),
     "evaluation.results": ("Result",),
     "evaluation.run": ("evaluate",),
     "learning.classical": ("CLASSICAL", "ClassicalEstimator"),
     "learning.estimator": ("Estimator", "EstimatorConfig"),
+    "learning.making": ("make",),
+    "learning.saving": ("load_model",),
+    "learning.torch_module": ("from_torch",),
     "learning.train": ("TrainConfig",),
     "models": ("MODELS", "build"),
     "pipeline": ("run_experiment",),

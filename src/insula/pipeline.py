@@ -19,7 +19,7 @@ from insula.explain import explain
 from insula.files import claimed, person_folder, publishing, replacing, require_folder
 from insula.learning.estimator import Estimator
 from insula.learning.train import one_thread
-from insula.protocols.fold import default_normaliser
+from insula.protocols.fold import terms_of
 from insula.protocols.own_median import decided
 from insula.protocols.protocols import PROTOCOLS
 from insula.report import write
@@ -225,12 +225,10 @@ def train_model(
 def _fit(
     experiment: Experiment, windows: Windows, scored: Windows, device: str, progress: Progress | None
 ) -> Estimator:
-    people = scored.table["subject"].nunique()
-    group = ("subject",) if people > 2 else ("subject", "session", "trial")
-    normaliser = experiment.model.normaliser or default_normaliser(windows, personal=people == 1)
-    config = model_config(experiment, normaliser, group, device)
+    terms = terms_of(scored)
+    config = model_config(experiment, experiment.model.normaliser or terms.normaliser, terms.group, device)
     with one_thread():
-        return Estimator(config).fit(scored, _named(progress, "training"))
+        return Estimator(config).fit(scored, progress=_named(progress, "training"))
 
 
 def _story(experiment: Experiment, trained: Windows, data_hash: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from insula.errors import InputError, SchemaError
+from insula.notebook import facts_html
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -118,7 +119,7 @@ class Trial:
         return (self.subject, self.session, self.trial)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recording:
     """One person's session: trials in time order, traits, and where everything came from.
 
@@ -140,6 +141,20 @@ class Recording:
         if len(set(keys)) != len(keys):
             twice = sorted({k for k in keys if keys.count(k) > 1})
             raise InputError(f"trial identity {twice[0]} twice; expected each (subject, session, trial) once.")
+
+    def __repr__(self) -> str:
+        return f"Recording({self.subject}/{self.session}: " + "; ".join(value for _, value in self._facts()) + ")"
+
+    def _repr_html_(self) -> str:
+        return facts_html(f"Recording {self.subject}/{self.session}", self._facts())
+
+    def _facts(self) -> list[tuple[str, str]]:
+        minutes = sum(t.stop_s - t.start_s for t in self.trials) / 60
+        rates = {m: f"{m} {s.rate_hz:g} Hz ({len(s.channels)})" for t in self.trials for m, s in t.signals.items()}
+        labels = sorted({name for t in self.trials for name in t.labels})
+        facts = [("trials", f"{len(self.trials)} trials, {minutes:.1f} min")]
+        facts += [("signals", ", ".join(rates.values()) or "no signals"), ("labels", ", ".join(labels) or "no labels")]
+        return facts + ([("traits", ", ".join(self.traits))] if self.traits else [])
 
 
 @dataclass(frozen=True)

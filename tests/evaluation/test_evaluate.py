@@ -208,14 +208,14 @@ def replace_name(of: Any, name: str) -> Any:
     ],
 )
 def test_the_row_says_the_scope_that_is_used(model: dict[str, str], scope: str | None, marks: str | None) -> None:
-    from insula.evaluation.run import Fold, _system
+    from insula.evaluation.run import Fit, _system
     from insula.learning.estimator import streams
 
     plan = experiment(model=model, compare={"rows": [], "session": False})
     first = make_plans(windows(), plan, split("leave_one_subject_out", windows().table)[0], force=True)[0]
     expected = scope if scope is not None else ("trial" if streams("tcn") else "window")
     assert first.scope == expected
-    row = _system(first, [Fold(first.name, 0, None, None, 0.0)], leaky=False)
+    row = _system(first, [Fit(first.name, 0, None, None, 0.0)], leaky=False)
     assert row.marks == (marks or "")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from small_cohort import scored, windows
@@ -26,17 +24,16 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, set[str], set[str]
     found: list[tuple[float, set[str], set[str]]] = []
 
     class Fake(Estimator):
-        def fit(self, windows: Windows, progress: object = None) -> Estimator:  # noqa: ARG002
+        def fit(self, windows: Windows, y: object = None, *, progress: object = None) -> Estimator:  # noqa: ARG002
             self.people = set(windows.table["subject"])
             return self
 
-    def score(model: Any, held_out: Windows) -> float:
-        rate = model.config.train.learning_rate
-        found.append((rate, model.people, set(held_out.table["subject"])))
-        return float(rate)
+        def score(self, windows: Windows, y: object = None) -> float:  # noqa: ARG002
+            rate = self.config.train.learning_rate
+            found.append((rate, self.people, set(windows.table["subject"])))
+            return float(rate)
 
     monkeypatch.setattr(tuning, "Estimator", Fake)
-    monkeypatch.setattr(tuning, "_score", score)
     return found
 
 
@@ -89,5 +86,5 @@ def test_score_is_the_mean_over_people_and_survives_a_constant_target() -> None:
     model = Estimator(BASE).initialise(base)
     y = base.y.copy()
     y[(base.table["subject"] == "ann").to_numpy()] = 3.0
-    score = tuning._score(model, base.with_y(y))
+    score = model.score(base.with_y(y))
     assert np.isfinite(score)

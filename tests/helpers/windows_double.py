@@ -24,6 +24,7 @@ class WindowsDouble:
         self.schema = Schema(modalities, names, ("openness",) if traits is not None else (), "state", tuple(classes))
         self.recipe = SimpleNamespace(window_s=10.0, hop_s=10.0)
         self.notes = ()
+        self.terms = None
 
     def __len__(self):
         return len(self.rows)
@@ -31,6 +32,16 @@ class WindowsDouble:
     @property
     def y(self):
         return self.table["y"].to_numpy()
+
+    @property
+    def clean(self):
+        keys = ["subject", "session", "trial"]
+        spans = self._all[0].groupby(keys, sort=False).agg(start_s=("start_s", "min"), stop_s=("stop_s", "max"))
+        return {key: SimpleNamespace(**span) for key, span in spans.to_dict("index").items()}
+
+    @property
+    def scored(self):
+        return self.take(np.flatnonzero(self.table["role"] == "scored"))
 
     def take(self, rows):
         table, features, eeg, traits = self._all

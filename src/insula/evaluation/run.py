@@ -34,7 +34,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Fold:
+class Fit:
     """What one fit left: probabilities (or values) of the test rows, parameters, seconds, the choice of tuning."""
 
     plan: str
@@ -44,6 +44,7 @@ class Fold:
     seconds: float
     chosen: int | None = None
     model: Estimator | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def evaluate(
             "name": experiment.protocol.name,
             "leaky": splits[0].leaky,
             "folds": len(splits),
-            "notes": list(dict.fromkeys((*splits[0].notes, *windows.notes))),
+            "notes": list(dict.fromkeys((*splits[0].notes, *windows.notes, *(n for f in folds for n in f.notes)))),
         },
         config={"experiment": experiment.to_dict(), "recipe": windows.recipe.to_dict()},
         provenance=_provenance(
@@ -168,9 +169,9 @@ def run_null(
 Task = tuple[Windows, Split, int, Plan]
 
 
-def run_tasks(tasks: Sequence[Task], seed: int, jobs: int, done: Callable[[int, int], None]) -> list[Fold]:
+def run_tasks(tasks: Sequence[Task], seed: int, jobs: int, done: Callable[[int, int], None]) -> list[Fit]:
     """Fit and predict every (windows, fold, row), in processes if asked; answers come in the order of the tasks."""
-    found: list[Fold] = []
+    found: list[Fit] = []
     if jobs <= 1:
         for i, task in enumerate(tasks):
             found.append(run_fold(*task, seed))
@@ -187,7 +188,7 @@ def run_tasks(tasks: Sequence[Task], seed: int, jobs: int, done: Callable[[int, 
 
 
 @one_thread()
-def run_fold(windows: Windows, part: Split, index: int, plan: Plan, seed: int) -> Fold:
+def run_fold(windows: Windows, part: Split, index: int, plan: Plan, seed: int) -> Fit:
     """Fit one row on one fold and predict its test windows, on one thread."""
     started = time.perf_counter()
     windows = for_fold(windows, part)
@@ -208,7 +209,8 @@ def run_fold(windows: Windows, part: Split, index: int, plan: Plan, seed: int) -
         parameters = None
     answer = model.predict(test) if windows.schema.continuous else model.predict_proba(test)
     kept = model if plan.kind == "model" and isinstance(model, Estimator) else None
-    return Fold(plan.name, index, np.asarray(answer), parameters, time.perf_counter() - started, chosen, kept)
+    seconds = time.perf_counter() - started
+    return Fit(plan.name, index, np.asarray(answer), parameters, seconds, chosen, kept, model.notes)
 
 
 def prediction_table(windows: Windows, part: Split, system: str, answer: Any) -> pd.DataFrame:
@@ -229,7 +231,7 @@ def prediction_table(windows: Windows, part: Split, system: str, answer: Any) ->
     return table
 
 
-def _system(plan: Plan, folds: list[Fold], leaky: bool) -> System:
+def _system(plan: Plan, folds: list[Fit], leaky: bool) -> System:
     parameters = next((f.parameters for f in folds if f.parameters is not None), None)
     notes = []
     if plan.scope == "session":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ from insula.errors import InputError, unknown_name
 from insula.evaluation.experiment import Tune, checked
 from insula.learning.estimator import Estimator, EstimatorConfig, ModelFactory
 from insula.learning.level import Normaliser
-from insula.learning.metrics import balanced_accuracy, ccc
 from insula.learning.train import TrainConfig
-from insula.protocols.protocols import Split, inner_split
+from insula.learning.tuning import inner_scores
+from insula.protocols.protocols import Split
 from insula.windows.table import Windows
 
 _OWN = ("size", "normaliser", "members")
@@ -28,16 +29,15 @@ def choose(
     The score is the mean over the held-out people of balanced accuracy (CCC for a continuous target). Ties go to the
     earlier candidate. The outer test windows are not among ``training``.
     """
-    rows = np.arange(len(training))
-    scores = np.zeros(len(tune.candidates))
-    for inner in range(tune.folds):
-        chosen, held_out = inner_split(training.table, rows, part.group, base.seed + 17 * (inner + 1), 0.3)
-        for i, candidate in enumerate(tune.candidates):
-            config = with_candidate(base, candidate)
-            model = Estimator(config, factory).fit(training.take(chosen))
-            scores[i] += _score(model, training.take(held_out))
+    configs = [with_candidate(base, candidate) for candidate in tune.candidates]
+    scores = inner_scores(
+        training,
+        part.group,
+        [base.seed + 17 * (inner + 1) for inner in range(tune.folds)],
+        [partial(Estimator, config, factory) for config in configs],
+    )
     best = int(np.argmax(scores))
-    return best, with_candidate(base, tune.candidates[best])
+    return best, configs[best]
 
 
 def with_candidate(base: EstimatorConfig, candidate: Mapping[str, Any]) -> EstimatorConfig:
@@ -55,11 +55,3 @@ def with_candidate(base: EstimatorConfig, candidate: Mapping[str, Any]) -> Estim
             "Set it in [model]."
         )
     return replace(base, train=replace(base.train, **train), options={**dict(base.options or {}), **options}, **own)
-
-
-def _score(model: Estimator, held_out: Windows) -> float:
-    answers = model.predict(held_out)
-    people = held_out.table["subject"].to_numpy()
-    metric = ccc if held_out.schema.continuous else balanced_accuracy
-    scores = [metric(held_out.y[people == p], answers[people == p]) for p in np.unique(people)]
-    return float(np.mean(np.nan_to_num(scores)))  # a person whose target does not vary has no CCC

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from insula.errors import InputError, unknown_name
 from insula.learning.classical_models import CLOCKS, build_row
+from insula.learning.learner import Learner
 from insula.learning.level import Normaliser, Reader, running_mean, stacked
-from insula.learning.metrics import balanced_accuracy, ccc
 from insula.learning.riemann import TangentReader
 from insula.learning.signal_free import by_stimulus, clock_columns
+from insula.learning.tuning import inner_scores
 from insula.learning.weighing import Quality, require_quality, trained_on, weights
-from insula.protocols.grouping import inner_split
+from insula.protocols.fold import terms_of
 from insula.protocols.own_median import decided
 from insula.types import BoolArray, DoubleArray
 
@@ -158,7 +160,7 @@ CLASSICAL: dict[str, ClassicalInfo] = {
 }
 
 
-class ClassicalEstimator:
+class ClassicalEstimator(Learner):
     """Fit and use one classical row on Windows.
 
     Parameters
@@ -166,11 +168,12 @@ class ClassicalEstimator:
     name : of `CLASSICAL`.
     context : False, ``"trial"`` (or True) to add the causal mean of every column since the trial began, ``"session"``
         to add that since the session began (session scope).
-    normaliser : kind of `Normaliser`; rows without signals ignore it.
+    normaliser : kind of `Normaliser`, None for that of the windows' fold (see `terms_of`); rows without signals ignore
+        it.
     traits : add the people's traits as columns.
     options : changes to the row's options.
     tune : values to try by option; the best on inner groups of the training windows is used.
-    group : columns that the inner split keeps whole, as `Split.group`; needed by ``tune``.
+    group : columns that the inner split of ``tune`` keeps whole, None for those of the windows' fold.
     quality, quality_share : what becomes of spoiled training windows, as in `TrainConfig`; majority and prior do not
         weigh.
     """
@@ -181,7 +184,7 @@ class ClassicalEstimator:
         *,
         seed: int = 0,
         context: bool | Context = False,
-        normaliser: str = "opening",
+        normaliser: str | None = None,
         traits: bool = False,
         options: Mapping[str, float] | None = None,
         tune: Mapping[str, Sequence[float]] | None = None,
@@ -197,19 +200,17 @@ class ClassicalEstimator:
         for key in (*(options or {}), *(tune or {})):
             if key not in self.info.options:
                 raise unknown_name(f"option of {name}", key, self.info.options)
-        if tune and group is None:
-            raise InputError(
-                f"tune of {name} without group; expected the split's group columns. Pass group=split.group."
-            )
         require_quality(quality, quality_share)
         self.quality, self.quality_share = quality, quality_share
         self.seed = seed
         self.context: Context | None = "trial" if context is True else context or None
-        self.kind = normaliser
+        self.asked = normaliser
+        self.kind = normaliser or "opening"
         self.traits = traits
-        self.options = {**self.info.options, **(options or {})}
+        self.changed = dict(options or {})
+        self.options = {**self.info.options, **self.changed}
         self.tune = dict(tune or {})
-        self.group = tuple(group or ())
+        self.group = None if group is None else tuple(group)
         self._fitted = False
 
     @property
@@ -221,15 +222,28 @@ class ClassicalEstimator:
             return "session"
         return "trial" if self.context else "window"
 
-    def fit(self, windows: Windows) -> ClassicalEstimator:
-        """Train on the scored rows of these windows, without or with less of those that ``quality`` is about."""
+    def fit(
+        self,
+        windows: Windows,
+        y: Any = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,  # noqa: ARG002
+    ) -> ClassicalEstimator:
+        """Train on the scored rows of these windows, without or with less of those that ``quality`` is about.
+
+        ``y`` replaces the windows' own labels (class codes or numbers).
+        """
+        windows = windows if y is None else windows.with_y(np.asarray(y))
         rows = np.flatnonzero(windows.table["role"].to_numpy() == "scored")
         if not rows.size:
             raise InputError(f"{self.info.name} without scored training windows; expected some. Check the split.")
         training = decided(windows if rows.size == len(windows) else windows.take(rows))
         training = trained_on(training, self.quality, self.quality_share)
         self._require(training)
-        self.schema = training.schema
+        if self.asked is None and self.info.inputs in ("features", "covariance"):
+            self.kind = terms_of(training).normaliser
+        self.schema, self.recipe = training.schema, training.recipe
+        self.options = {**self.info.options, **self.changed}
         if self.tune:
             self.options = self._tuned(training)
         y = training.y
@@ -250,6 +264,39 @@ class ClassicalEstimator:
                 self.model.fit(x, y, sample_weight=weights(training) if self.quality == "weigh" else None)
         self._fitted = True
         return self
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
+        """What makes the row, by name, the model's own options among it."""
+        return {
+            "name": self.info.name, "seed": self.seed, "context": self.context or False, "normaliser": self.asked,
+            "traits": self.traits, "tune": self.tune or None, "group": self.group, "quality": self.quality,
+            "quality_share": self.quality_share, **self.info.options, **self.changed,
+        }  # fmt: skip
+
+    def set_params(self, **params: Any) -> ClassicalEstimator:
+        """Change what makes the row; it must be fitted again."""
+        self.__dict__.update(vars(row(**{**self.get_params(), **params})))
+        return self
+
+    def clone(self) -> ClassicalEstimator:
+        """Return the same row, not fitted."""
+        return row(**self.get_params())
+
+    def save(self, folder: str | Path, provenance: Mapping[str, Any] | None = None) -> Path:
+        """Write the fitted row into a folder that `insula.load_model` reads."""
+        from insula.learning.saving import save_row
+
+        return save_row(self, folder, provenance)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Where the training people stood in for a person's own level."""
+        found = getattr(self, "normaliser", None)
+        return () if found is None else found.notes
+
+    def _told(self) -> dict[str, Any]:
+        usual = ClassicalEstimator(self.info.name).get_params()
+        return {k: v for k, v in self.get_params().items() if k == "name" or v != usual[k]}
 
     def predict_proba(self, windows: Windows) -> DoubleArray:
         """Probability of each class of the schema, (windows, K); classes that training lacked get 0."""
@@ -346,19 +393,12 @@ class ClassicalEstimator:
     def _tuned(self, training: Windows) -> dict[str, float]:
         """Best options by mean score over people of three inner splits; ties go to the earlier one."""
         names = list(self.tune)
-        candidates = [dict(zip(names, values, strict=True)) for values in product(*(self.tune[n] for n in names))]
-        totals = np.zeros(len(candidates))
-        for inner in range(3):
-            chosen, held_out = inner_split(training.table, np.arange(len(training)), self.group, self.seed + inner, 0.3)
-            validation = training.take(held_out)
-            for i, candidate in enumerate(candidates):
-                row = ClassicalEstimator(
-                    self.info.name, seed=self.seed, context=self.context or False, normaliser=self.kind,
-                    traits=self.traits, options={**self.options, **candidate},
-                    quality=self.quality, quality_share=self.quality_share,
-                ).fit(training.take(chosen))  # fmt: skip
-                totals[i] += _score(validation, row.predict(validation))
-        return {**self.options, **candidates[int(totals.argmax())]}
+        tried = [dict(zip(names, values, strict=True)) for values in product(*(self.tune[n] for n in names))]
+        group = self.group if self.group is not None else terms_of(training).group
+        plain = {**self.get_params(), "tune": None, "normaliser": self.kind}
+        makers = [partial(row, **{**plain, **candidate}) for candidate in tried]
+        scores = inner_scores(training, group, [self.seed + inner for inner in range(3)], makers)
+        return {**self.options, **tried[int(scores.argmax())]}
 
     def _require(self, windows: Windows) -> None:
         if windows.schema.continuous and not self.info.continuous:
@@ -372,6 +412,15 @@ class ClassicalEstimator:
         self.schema.require(windows.schema, "the model", "the data")
 
 
+def row(name: str, **params: Any) -> ClassicalEstimator:
+    """Make a classical row; parameters that are not the row's own are options of its model."""
+    own = {k: params[k] for k in params if k in _OWN}
+    return ClassicalEstimator(name, options={k: v for k, v in params.items() if k not in own}, **own)
+
+
+_OWN = ("seed", "context", "normaliser", "traits", "tune", "group", "quality", "quality_share")
+
+
 def one_thread() -> AbstractContextManager[Any]:
     """Keep scikit-learn on one thread: the same numbers everywhere, and no waiting for cores that others use."""
     return _thread_pools().limit(limits=1)  # type: ignore[no-any-return]
@@ -383,13 +432,6 @@ def _thread_pools() -> Any:
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     return ThreadpoolController()
-
-
-def _score(held_out: Windows, answer: Any) -> float:
-    """Mean over people of balanced accuracy, or of CCC (0 where a person's target does not vary)."""
-    people, y = held_out.table["subject"].to_numpy(), held_out.y
-    metric: Any = ccc if held_out.schema.continuous else balanced_accuracy
-    return float(np.mean([np.nan_to_num(metric(y[people == p], answer[people == p])) for p in np.unique(people)]))
 
 
 def _softmax(decision: DoubleArray) -> DoubleArray:

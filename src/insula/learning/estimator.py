@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +11,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from insula.errors import DataError, InputError, InsulaError, ProtocolError, SchemaError, unknown_name
-from insula.files import replacing, require_folder
-from insula.learning.batches import Prepared, input_spec, spec_of, to_device, without
+from insula.errors import InputError, ProtocolError, unknown_name
+from insula.learning.batches import Prepared, input_spec, to_device, without
+from insula.learning.learner import Learner
 from insula.learning.level import Normaliser
 from insula.learning.scale import SignalScaler
 from insula.learning.train import Feed, History, TrainConfig, fit, run
 from insula.learning.weighing import trained_on, weights
-from insula.models import build, model_class
+from insula.models import build, model_class, option_names
+from insula.protocols.fold import terms_of
 from insula.protocols.own_median import decided
 from insula.protocols.protocols import inner_split
-from insula.signals.recipe import Recipe
-from insula.types import ChannelSpec, DoubleArray, FloatArray, InputSpec, ModelOutput, Schema
+from insula.types import DoubleArray, FloatArray, InputSpec, ModelOutput
 from insula.windows.table import Windows
 
 SCOPES = ("window", "trial", "session")
-FORMAT = 1
 
 ModelFactory = Callable[[InputSpec], nn.Module]
 
@@ -39,15 +35,16 @@ class EstimatorConfig:
     """What an Estimator is made of.
 
     ``scope`` says where state is reset: at each ``window``, each ``trial`` (default) or each ``session`` (marked
-    wherever it appears). ``normaliser`` is a kind of ``Normaliser``. ``group`` names the columns whose
-    values stay on one side of the inner validation split.
+    wherever it appears). ``normaliser`` is a kind of ``Normaliser``, ``group`` names the columns whose values stay on
+    one side of the inner validation split; None takes them from the fold that the windows come from (else whole people,
+    see `insula.protocols.fold.terms_of`).
     """
 
     model: str = "liquid"
     size: str = "small"
     scope: str = "trial"
-    normaliser: str = "opening"
-    group: tuple[str, ...] = ("subject", "session", "trial")
+    normaliser: str | None = None
+    group: tuple[str, ...] | None = None
     train: TrainConfig = field(default_factory=TrainConfig)
     options: Mapping[str, Any] | None = None
     members: int = 1
@@ -61,8 +58,34 @@ class EstimatorConfig:
             raise InputError(f"members {self.members}; expected 1 or more.")
         _require_device(self.device)
 
+    def with_params(self, factory: bool = False, **params: Any) -> EstimatorConfig:
+        """Put parameters where they belong: own keys, those of `TrainConfig`, and the rest to the model's options.
 
-class Estimator:
+        Raises InputError for a name that none of them has; a factory takes no options.
+        """
+        own = {k: params[k] for k in params if k in _OWN}
+        train = {k: params[k] for k in params if k in _TRAIN}
+        options = {k: v for k, v in params.items() if k not in own and k not in train}
+        known = [] if factory else option_names(own.get("model", self.model))
+        for name in options:
+            if name not in known:
+                raise unknown_name("parameter", name, [*_OWN, *_TRAIN, *known])
+        if own.get("group") is not None:
+            own["group"] = tuple(own["group"])
+        merged = {**dict(self.options or {}), **options} or None
+        return replace(self, train=replace(self.train, **train), options=merged, **own)
+
+    def params(self) -> dict[str, Any]:
+        """Every parameter by name, as `with_params` takes them."""
+        own = {name: getattr(self, name) for name in _OWN}
+        return {**own, **{name: getattr(self.train, name) for name in _TRAIN}, **dict(self.options or {})}
+
+
+_OWN = tuple(f.name for f in fields(EstimatorConfig) if f.name not in ("train", "options"))
+_TRAIN = tuple(f.name for f in fields(TrainConfig))
+
+
+class Estimator(Learner):
     """Train and use a network on Windows, with scikit-learn's conventions.
 
     ``factory`` may build any torch module that keeps the contract of `insula.types`; it replaces ``config.model``.
@@ -77,9 +100,12 @@ class Estimator:
 
     # -- learning -----------------------------------------------------------------------------------------------
 
-    def fit(self, windows: Windows, progress: Callable[[int, int], None] | None = None) -> Estimator:
-        """Train on the scored ones of these windows; part of them, grouped as ``config.group`` says, stops it early."""
-        windows = self._prepare(windows)
+    def fit(self, windows: Windows, y: Any = None, *, progress: Callable[[int, int], None] | None = None) -> Estimator:
+        """Train on the scored ones of these windows; part of them, grouped as ``config.group`` says, stops it early.
+
+        ``y`` replaces the windows' own labels (class codes or numbers).
+        """
+        windows = self._prepare(windows if y is None else windows.with_y(np.asarray(y)))
         cfg = self.config
         self.histories = []
         self.networks = []
@@ -122,11 +148,16 @@ class Estimator:
                 f"{len(windows)} scored windows, {int(labelled.sum())} with a label; expected some, all with one. "
                 "Name a target when the windows are cut."
             )
+        self.terms = terms_of(windows)
+        if self.config.normaliser is not None:
+            self.terms = replace(self.terms, normaliser=self.config.normaliser)
+        if self.config.group is not None:
+            self.terms = replace(self.terms, group=self.config.group)
         windows = trained_on(windows, self.config.train.quality, self.config.train.quality_share)
         self.networks = []
         self.schema, self.recipe = windows.schema, windows.recipe
         self.spec = input_spec(windows)
-        kind = self.config.normaliser
+        kind = self.terms.normaliser
         self.normaliser = Normaliser(kind).fit(windows)
         self.scaler = SignalScaler(kind).fit(windows)
         traits = windows.traits()
@@ -145,11 +176,12 @@ class Estimator:
     def _inner(self, windows: Windows, seed: int) -> tuple[Any, Any]:
         rows = np.arange(len(windows))
         fraction = self.config.train.validation_fraction
-        groups = len(windows.table.groupby(list(self.config.group))) if self.config.group else len(windows)
+        group = self.terms.group
+        groups = len(windows.table.groupby(list(group))) if group else len(windows)
         if not fraction or groups < self.config.train.validation_groups:
             return rows, rows[:0]
         try:
-            return inner_split(windows.table, rows, self.config.group, seed, fraction)
+            return inner_split(windows.table, rows, group, seed, fraction)
         except ProtocolError:
             return rows, rows[:0]
 
@@ -247,93 +279,42 @@ class Estimator:
         A folder that is there already is replaced if it is empty or holds an earlier model, and refused otherwise.
         ``provenance`` goes into ``training.json`` beside the model, for people to read.
         """
-        from safetensors.torch import save_file
+        from insula.learning.saving import save_network
 
-        networks = self._fitted()
-        if self.factory is not None:
-            raise InputError(
-                "save of a model built by a factory; expected a registered model. Save its weights yourself."
-            )
-        target = Path(folder)
-        require_folder(target, "estimator.json", "model")
-        with replacing(target) as work:
-            hashes = []
-            for i, network in enumerate(networks):
-                tensors = {k: v.detach().cpu().clone().contiguous() for k, v in network.state_dict().items()}
-                file = work / f"weights-{i}.safetensors"
-                save_file(tensors, file)
-                hashes.append(hashlib.sha256(file.read_bytes()).hexdigest())
-            description = {**self._description(), "weights_sha256": hashes}
-            text = json.dumps({**description, "sha256": digest(description)}, indent=1)
-            (work / "estimator.json").write_text(text, encoding="utf-8")
-            if provenance is not None:
-                story = json.dumps(provenance, indent=1, default=str)
-                (work / "training.json").write_text(story, encoding="utf-8")
-        return target
-
-    def _description(self) -> dict[str, Any]:
-        config = asdict(replace(self.config, options=dict(self.config.options or {})))
-        return {
-            "format": FORMAT,
-            "insula": version("insula"),
-            "torch": torch.__version__,
-            "config": config,
-            "recipe": self.recipe.to_dict(),
-            "schema": asdict(self.schema),
-            "normaliser": self.normaliser.to_dict(),
-            "scaler": self.scaler.to_dict(),
-            "trait_scale": [v.tolist() for v in self.trait_scale],
-            "target_scale": list(self.target_scale),
-        }
+        return save_network(self, folder, provenance)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu") -> Estimator:
-        """Read what `save` wrote; nothing in it is executed."""
-        path = Path(folder) / "estimator.json"
-        if not path.is_file():
-            raise DataError(
-                f"no model in {folder}; expected a folder with estimator.json. Train one with `insula train`."
-            )
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            found, stored = data["format"], data.pop("sha256", None)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise DataError(
-                f"{path} cannot be read ({error}); expected what Estimator.save wrote. Train it again."
-            ) from None
-        if found != FORMAT:
-            raise SchemaError(f"model format {found!r} in {path}; expected {FORMAT}. Train it again.")
-        if stored != digest(data):
-            raise DataError(f"{path} was changed since it was saved; expected it as it was. Train it again.")
-        try:
-            return cls._restored(data, path.parent, device)
-        except InsulaError:
-            raise
-        except (LookupError, TypeError, ValueError, RuntimeError) as error:
-            raise SchemaError(
-                f"{path} of insula {data.get('insula')} does not fit this one ({error}); expected the insula that "
-                "wrote it. Train it again."
-            ) from None
+    def load(cls, folder: str | Path, device: str = "cpu", factory: ModelFactory | None = None) -> Estimator:
+        """Read what `save` wrote; nothing in it is executed. ``factory`` is needed where one built the model."""
+        from insula.learning.saving import load_network
 
-    @classmethod
-    def _restored(cls, data: dict[str, Any], folder: Path, device: str) -> Estimator:
-        config = data["config"]
-        config["train"] = TrainConfig(**config["train"])
-        config["group"] = tuple(config["group"])
-        estimator = cls(EstimatorConfig(**{**config, "device": device}))
-        estimator.recipe = Recipe.from_dict(data["recipe"])
-        estimator.schema = _schema(data["schema"])
-        estimator.normaliser = Normaliser.from_dict(data["normaliser"])
-        estimator.scaler = SignalScaler.from_dict(data["scaler"])
-        centre, spread = data["trait_scale"]
-        estimator.trait_scale = (np.asarray(centre, np.float32), np.asarray(spread, np.float32))
-        estimator.target_scale = (data["target_scale"][0], data["target_scale"][1])
-        estimator.spec = spec_of(estimator.schema, estimator.recipe)
-        for i in range(estimator.config.members):
-            network = build(config["model"], estimator.spec, config["size"], **dict(config["options"] or {}))
-            network.load_state_dict(_weights(folder / f"weights-{i}.safetensors", data["weights_sha256"][i]))
-            estimator.networks.append(network.to(estimator.device).eval())
-        return estimator
+        return load_network(folder, device, factory)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
+        """Every parameter by name: the estimator's, those of training, and the model's options."""
+        made = {} if self.factory is None else {"factory": self.factory}
+        return {**self.config.params(), **made}
+
+    def set_params(self, **params: Any) -> Estimator:
+        """Change parameters; what is trained already stays until fit is called again."""
+        self.factory = params.pop("factory", self.factory)
+        self.config = self.config.with_params(self.factory is not None, **params)
+        return self
+
+    def clone(self) -> Estimator:
+        """Return the same estimator, not trained."""
+        return Estimator(self.config, self.factory)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Where the training people stood in for a person's own level."""
+        return self.normaliser.notes if hasattr(self, "normaliser") else ()
+
+    def _told(self) -> dict[str, Any]:
+        usual = EstimatorConfig().params()
+        changed = {k: v for k, v in self.config.params().items() if k not in usual or v != usual[k]}
+        name = self.config.model if self.factory is None else getattr(self.factory, "__name__", "factory")
+        return {**changed, "model": name}
 
     @property
     def parameters(self) -> int:
@@ -348,20 +329,6 @@ def streams(model: str) -> bool:
 
 def _shifted(progress: Callable[[int, int], None], member: int, members: int) -> Callable[[int, int], None]:
     return lambda done, total: progress(member * total + done, members * total)
-
-
-def digest(description: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
-
-
-def _weights(file: Path, sha256: str) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load
-
-    content = file.read_bytes() if file.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise DataError(f"{file} is missing or not the one that was saved; expected it whole. Train it again.")
-    tensors: dict[str, torch.Tensor] = load(content)
-    return tensors
 
 
 def _require_device(name: str) -> None:
@@ -388,13 +355,3 @@ def _centre_spread(traits: FloatArray) -> tuple[FloatArray, FloatArray]:
     centre = np.where(known, traits, 0).sum(0) / count
     spread = np.sqrt((np.where(known, traits - centre, 0) ** 2).sum(0) / count)
     return centre.astype(np.float32), np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
-
-
-def _schema(data: dict[str, Any]) -> Schema:
-    return Schema(
-        {m: ChannelSpec(tuple(s["channels"]), s["rate_hz"], s["unit"]) for m, s in data["modalities"].items()},
-        {m: tuple(c) for m, c in data["features"].items()},
-        tuple(data["traits"]),
-        data["target"],
-        tuple(data["classes"]),
-    )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from insula.types import DoubleArray, IntArray
 
@@ -88,6 +90,13 @@ def pearson(true: DoubleArray, predicted: DoubleArray) -> float:
     if true.size < 2 or true.std() < 1e-12 or predicted.std() < 1e-12:
         return float("nan")
     return float(((true - true.mean()) * (predicted - predicted.mean())).mean() / (true.std() * predicted.std()))
+
+
+def person_mean(people: NDArray[Any], true: Any, predicted: Any, continuous: bool) -> float:
+    """Mean over people of balanced accuracy, or of CCC (0 where a person's target does not vary)."""
+    metric: Callable[..., float] = ccc if continuous else balanced_accuracy
+    scores = [metric(true[people == p], predicted[people == p]) for p in np.unique(people)]
+    return float(np.mean(np.nan_to_num(scores)))
 
 
 @dataclass(frozen=True)

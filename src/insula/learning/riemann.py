@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from insula.windows.table import Windows
 
 _CHUNK = 256
+_METRIC = {"mean": "logeuclid", "map": "riemann"}
 
 
 class TangentReader:
@@ -38,8 +39,22 @@ class TangentReader:
         valid = np.isfinite(matrices).all(axis=(1, 2))
         if not valid.any():
             raise InputError("no training window with EEG; expected some. Use a row on features instead.")
-        self.tangent = TangentSpace(metric={"mean": "logeuclid", "map": "riemann"}).fit(matrices[valid])
+        self.tangent = TangentSpace(metric=_METRIC).fit(matrices[valid])
         return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {"delays": self.delays, "reference": self.tangent.reference_.tolist()}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> TangentReader:
+        """Read what `to_dict` wrote."""
+        from pyriemann.tangentspace import TangentSpace
+
+        reader = cls(int(data["delays"]))
+        reader.tangent = TangentSpace(metric=_METRIC)
+        reader.tangent.reference_ = np.asarray(data["reference"], np.float64)
+        return reader
 
     def __call__(self, windows: Windows) -> DoubleArray:
         """Tangent vectors of the windows."""

@@ -31,6 +31,11 @@ def model_class(name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+def option_names(name: str) -> list[str]:
+    """Names of the options that a registered model takes."""
+    return [p.name for p in inspect.signature(model_class(name)).parameters.values() if p.name not in ("spec", "size")]
+
+
 def build(name: str, spec: InputSpec, size: str = "small", **options: Any) -> nn.Module:
     """Build a registered model for given inputs; raise InputError where a modality it needs is missing."""
     kind = model_class(name)
@@ -40,7 +45,7 @@ def build(name: str, spec: InputSpec, size: str = "small", **options: Any) -> nn
             f"model {name!r} without {', '.join(missing)}; expected data with it (here: {', '.join(spec.signals)}). "
             "Choose another model or data set."
         )
-    known = [p.name for p in inspect.signature(kind).parameters.values() if p.name not in ("spec", "size")]
+    known = option_names(name)
     for option in options:
         if option not in known:
             raise unknown_name(f"option of model {name!r}", option, known)

@@ -23,7 +23,7 @@ from insula.evaluation.results import Result
 from insula.explain import ANALYSES
 from insula.files import claimed, person_folder, replacing
 from insula.grid.run import locked
-from insula.learning.estimator import digest
+from insula.learning.saving import digest
 from insula.privacy.names import COLUMNS, Name
 from insula.privacy.survey import Found, closed, model_people, named, read_json, survey, traces
 from insula.protocols.protocols import PROTOCOLS

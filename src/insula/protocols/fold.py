@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from insula.protocols.own_median import for_fold, split_windows
+from insula.protocols.protocol import TRIAL
 from insula.protocols.protocols import PROTOCOLS, Split
 from insula.windows.before import rows_before
 from insula.windows.table import Terms, Windows
@@ -87,6 +88,14 @@ def split(name: str, windows: Windows, *, folds: int | None = None, seed: int = 
     parts = split_windows(windows, name, folds=folds, seed=seed)
     normaliser = default_normaliser(windows, PROTOCOLS[name].personal)
     return [Fold(windows, part, normaliser) for part in parts]
+
+
+def terms_of(windows: Windows) -> Terms:
+    """The terms that the windows carry from their fold; for others whole people (trials where there are one or two)."""
+    if windows.terms is not None:
+        return windows.terms
+    people = windows.table["subject"].nunique()
+    return Terms(("subject",) if people > 2 else TRIAL, default_normaliser(windows, personal=people == 1))
 
 
 def default_normaliser(windows: Windows, personal: bool) -> str:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from insula.errors import InputError
+from insula.notebook import facts_html
 from insula.signals import features as feature_functions
 from insula.signals.cleaner import CleanTrial
 from insula.signals.quality import FLAGS, window_shares
 from insula.signals.recipe import Recipe
 from insula.types import BoolArray, FloatArray, Label, Schema
+from insula.windows import arrays
 from insula.windows.store.arrays import StoredTrial, TrialKey
 
 CleanTrials = Mapping[TrialKey, CleanTrial] | Mapping[TrialKey, StoredTrial]
@@ -72,6 +76,59 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    # -- as scikit-learn, pandas and torch take them -----------------------------------------------------------------
+
+    @classmethod
+    def from_arrays(cls, x: NDArray[Any], y: Any, groups: Any, **how: Any) -> Windows:
+        """Make Windows of samples that are cut already; see `insula.windows.arrays.from_arrays`."""
+        return arrays.from_arrays(x, y, groups, **how)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(windows, hand-made features), so that scikit-learn may index and count windows like rows of an array."""
+        return len(self), sum(map(len, self.schema.features.values()))
+
+    def __getitem__(self, rows: Any) -> Windows:
+        """Windows of these row numbers, of a mask or a slice, as arrays are indexed (``windows[rows, ...]``)."""
+        if isinstance(rows, tuple):
+            if len(rows) != 2 or rows[1] is not Ellipsis:
+                raise InputError("windows indexed by columns; expected rows. Use windows.frame() for features.")
+            rows = rows[0]
+        if isinstance(rows, slice):
+            rows = np.arange(len(self))[rows]
+        return self.take(np.atleast_1d(np.asarray(rows)))
+
+    def frame(self) -> pd.DataFrame:
+        """Hand-made features by name, a row a window."""
+        return arrays.frame(self)
+
+    def dataset(self, modality: str | None = None) -> Any:
+        """A torch Dataset of (samples, label); samples are (C, T) of one modality, or a dict of all."""
+        return arrays.dataset(self, modality)
+
+    @property
+    def groups(self) -> NDArray[np.object_]:
+        """The person of each window, for ``groups=`` of scikit-learn."""
+        return self.table["subject"].to_numpy(object)
+
+    def __repr__(self) -> str:
+        return "Windows(" + "; ".join(value for _, value in self._facts()) + ")"
+
+    def _repr_html_(self) -> str:
+        return facts_html("Windows", self._facts())
+
+    def _facts(self) -> list[tuple[str, str]]:
+        table = self.table
+        scored = int((table["role"] == "scored").sum())
+        trials = len(table.groupby(["subject", "session", "trial"])) if len(table) else 0
+        facts = [("count", f"{scored} scored and {len(table) - scored} reference windows")]
+        facts += [("from", f"{table['subject'].nunique()} people, {trials} trials")]
+        facts += [("length", f"{self.recipe.window_s:g} s every {self.recipe.hop_s:g} s")]
+        facts += [("signals", ", ".join(f"{m} ({len(s.channels)})" for m, s in self.schema.modalities.items()))]
+        kinds = ", ".join(self.schema.classes) if self.schema.classes else "a number"
+        facts += [("target", f"{self.schema.target}: {kinds}")]
+        return facts + ([("terms", f"{self.terms.fold}: {self.terms.normaliser}")] if self.terms else [])
 
     @property
     def clean(self) -> CleanTrials:

@@ -1,0 +1,301 @@
+"""Rows on disk: JSON beside weights (safetensors) or fitted trees and vectors (skops); nothing read is executed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+
+from insula.errors import DataError, InputError, InsulaError, SchemaError
+from insula.files import replacing, require_folder
+from insula.learning.batches import spec_of
+from insula.learning.classical import ClassicalEstimator
+from insula.learning.classical import row as made
+from insula.learning.estimator import Estimator, EstimatorConfig, ModelFactory
+from insula.learning.level import Normaliser, stacked
+from insula.learning.scale import SignalScaler
+from insula.learning.train import TrainConfig
+from insula.models import build
+from insula.signals.recipe import Recipe
+from insula.types import ChannelSpec, Schema
+from insula.windows.table import Terms
+
+if TYPE_CHECKING:
+    from insula.learning.learner import Learner
+
+FORMAT = 1
+_FILE = "estimator.json"
+_TRUSTED = ("sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor")
+"""Types of fitted rows that skops does not know by itself: arrays of nodes, looked through when read."""
+T = TypeVar("T")
+
+
+def load_model(folder: str | Path, device: str = "cpu", factory: ModelFactory | None = None) -> Learner:
+    """Read any saved row, network or classical; nothing in the folder is executed.
+
+    ``factory`` is the class or function that built the network, where it is not a registered model.
+    """
+    data = _read(Path(folder) / _FILE)
+    if "row" in data:
+        return _whole(data, folder, lambda: _restored_row(data, Path(folder)))
+    return load_network(folder, device, factory)
+
+
+def load_network(folder: str | Path, device: str = "cpu", factory: ModelFactory | None = None) -> Estimator:
+    """Read a network that `save_network` wrote."""
+    data = _read(Path(folder) / _FILE)
+    if "row" in data:
+        raise InputError(f"{folder} holds the row {data['row']['name']!r}; expected a network. Use insula.load_model.")
+    return _whole(data, folder, lambda: _restored_network(data, Path(folder), device, factory))
+
+
+def save_network(estimator: Estimator, folder: str | Path, provenance: Mapping[str, Any] | None = None) -> Path:
+    """Write a trained network; see `insula.Estimator.save`."""
+    from safetensors.torch import save_file
+
+    def files(work: Path) -> dict[str, Any]:
+        hashes = []
+        for i, network in enumerate(estimator._fitted()):
+            tensors = {k: v.detach().cpu().clone().contiguous() for k, v in network.state_dict().items()}
+            file = work / f"weights-{i}.safetensors"
+            save_file(tensors, file)
+            hashes.append(hashlib.sha256(file.read_bytes()).hexdigest())
+        return {**_network(estimator), "weights_sha256": hashes}
+
+    estimator._fitted()
+    return _write(folder, files, provenance)
+
+
+def save_row(row: ClassicalEstimator, folder: str | Path, provenance: Mapping[str, Any] | None = None) -> Path:
+    """Write a fitted classical row; see `insula.ClassicalEstimator.save`."""
+    import skops.io
+
+    def files(work: Path) -> dict[str, Any]:
+        described = _row(row)
+        if row.model is not None:
+            file = work / "model.skops"
+            skops.io.dump(row.model, file)
+            described["model_sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+        return described
+
+    return _write(folder, files, provenance)
+
+
+def _write(folder: str | Path, files: Callable[[Path], dict[str, Any]], provenance: Mapping[str, Any] | None) -> Path:
+    target = Path(folder)
+    require_folder(target, _FILE, "model")
+    with replacing(target) as work:
+        description = {"format": FORMAT, "insula": version("insula"), "torch": torch.__version__, **files(work)}
+        text = json.dumps({**description, "sha256": digest(description)}, indent=1)
+        (work / _FILE).write_text(text, encoding="utf-8")
+        if provenance is not None:
+            story = json.dumps(provenance, indent=1, default=str)
+            (work / "training.json").write_text(story, encoding="utf-8")
+    return target
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise DataError(f"no model in {path.parent}; expected a folder with {_FILE}. Train one with `insula train`.")
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found, stored = data["format"], data.pop("sha256", None)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path} cannot be read ({error}); expected what Estimator.save wrote. Train it again."
+        ) from None
+    if found != FORMAT:
+        raise SchemaError(f"model format {found!r} in {path}; expected {FORMAT}. Train it again.")
+    if stored != digest(data):
+        raise DataError(f"{path} was changed since it was saved; expected it as it was. Train it again.")
+    return data
+
+
+def _whole(data: Mapping[str, Any], folder: str | Path, restore: Callable[[], T]) -> T:
+    try:
+        return restore()
+    except InsulaError:
+        raise
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise SchemaError(
+            f"{Path(folder) / _FILE} of insula {data.get('insula')} does not fit this one ({error}); expected the "
+            "insula that wrote it. Train it again."
+        ) from None
+
+
+# -- networks ----------------------------------------------------------------------------------------------------------
+
+
+def _network(estimator: Estimator) -> dict[str, Any]:
+    factory = estimator.factory
+    config = asdict(replace(estimator.config, options=dict(estimator.config.options or {})))
+    return {
+        **({} if factory is None else {"factory": factory_name(factory)}),
+        "config": config,
+        "terms": asdict(estimator.terms),
+        "recipe": estimator.recipe.to_dict(),
+        "schema": asdict(estimator.schema),
+        "normaliser": estimator.normaliser.to_dict(),
+        "scaler": estimator.scaler.to_dict(),
+        "trait_scale": [v.tolist() for v in estimator.trait_scale],
+        "target_scale": list(estimator.target_scale),
+    }
+
+
+def _restored_network(data: dict[str, Any], folder: Path, device: str, factory: ModelFactory | None) -> Estimator:
+    config = data["config"]
+    config["train"] = TrainConfig(**config["train"])
+    config["group"] = None if config["group"] is None else tuple(config["group"])
+    built_by = data.get("factory")
+    if built_by is not None and factory is None:
+        raise InputError(
+            f"model in {folder} was built by {built_by}; expected that factory. Pass factory=..., since a "
+            "folder may not say what code is run."
+        )
+    if built_by is None and factory is not None:
+        raise InputError(f"factory for the registered model {config['model']!r}; expected none. Leave factory out.")
+    estimator = Estimator(EstimatorConfig(**{**config, "device": device}), factory)
+    estimator.recipe = Recipe.from_dict(data["recipe"])
+    estimator.schema = _schema(data["schema"])
+    estimator.terms = Terms(**{**data["terms"], "group": tuple(data["terms"]["group"])})
+    estimator.normaliser = Normaliser.from_dict(data["normaliser"])
+    estimator.scaler = SignalScaler.from_dict(data["scaler"])
+    centre, spread = data["trait_scale"]
+    estimator.trait_scale = (np.asarray(centre, np.float32), np.asarray(spread, np.float32))
+    estimator.target_scale = (data["target_scale"][0], data["target_scale"][1])
+    estimator.spec = spec_of(estimator.schema, estimator.recipe)
+    for i in range(estimator.config.members):
+        if factory is not None:
+            network = factory(estimator.spec)
+        else:
+            network = build(config["model"], estimator.spec, config["size"], **dict(config["options"] or {}))
+        network.load_state_dict(_weights(folder / f"weights-{i}.safetensors", data["weights_sha256"][i]))
+        estimator.networks.append(network.to(estimator.device).eval())
+    return estimator
+
+
+def factory_name(factory: ModelFactory) -> str:
+    """``module:name`` of a class or function, for people to read."""
+    kind = factory if hasattr(factory, "__qualname__") else type(factory)
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def digest(description: Mapping[str, Any]) -> str:
+    """SHA-256 of a description's JSON."""
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
+
+
+def _weights(file: Path, sha256: str) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load
+
+    tensors: dict[str, torch.Tensor] = load(_content(file, sha256))
+    return tensors
+
+
+def _content(file: Path, sha256: str) -> bytes:
+    content = file.read_bytes() if file.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise DataError(f"{file} is missing or not the one that was saved; expected it whole. Train it again.")
+    return content
+
+
+def _schema(data: dict[str, Any]) -> Schema:
+    return Schema(
+        {m: ChannelSpec(tuple(s["channels"]), s["rate_hz"], s["unit"]) for m, s in data["modalities"].items()},
+        {m: tuple(c) for m, c in data["features"].items()},
+        tuple(data["traits"]),
+        data["target"],
+        tuple(data["classes"]),
+    )
+
+
+# -- classical rows ----------------------------------------------------------------------------------------------------
+
+_NUMBERS = ("median", "centre", "spread")
+
+
+def _row(row: ClassicalEstimator) -> dict[str, Any]:
+    if not hasattr(row, "schema"):
+        raise InputError(f"save of {row.info.name} that was not fitted; expected fit before. Call fit first.")
+    read = row.normaliser.read if row.normaliser is not None else None
+    return {
+        "row": row.get_params(),
+        "recipe": row.recipe.to_dict(),
+        "schema": asdict(row.schema),
+        "fitted": {
+            "options": dict(row.options),
+            "classes": row.classes.tolist(),
+            "kept": row.kept.tolist(),
+            **{name: getattr(row, name).tolist() for name in _NUMBERS},
+            "constant": row.constant if row.schema.continuous else None,
+            "share": None if row.schema.continuous else row.share.tolist(),
+            "normaliser": None if row.normaliser is None else row.normaliser.to_dict(),
+            "reader": None if read is None or read is stacked else read.to_dict(),  # type: ignore[attr-defined]
+        },
+    }
+
+
+def _restored_row(data: dict[str, Any], folder: Path) -> ClassicalEstimator:
+    from insula.learning.riemann import TangentReader
+
+    params, fitted = data["row"], data["fitted"]
+    row = made(**{**params, "group": None if params["group"] is None else tuple(params["group"])})
+    row.recipe, row.schema = Recipe.from_dict(data["recipe"]), _schema(data["schema"])
+    row.options = dict(fitted["options"])
+    row.classes = np.asarray(fitted["classes"], np.int64)
+    row.kept = np.asarray(fitted["kept"], bool)
+    for name in _NUMBERS:
+        setattr(row, name, np.asarray(fitted[name], np.float64))
+    if row.schema.continuous:
+        row.constant = float(fitted["constant"])
+    else:
+        row.share = np.asarray(fitted["share"], np.float64)
+    read = stacked if fitted["reader"] is None else TangentReader.from_dict(fitted["reader"])
+    row.normaliser = None if fitted["normaliser"] is None else Normaliser.from_dict(fitted["normaliser"], read)
+    row.model = _sklearn_model(folder / "model.skops", data["model_sha256"]) if "model_sha256" in data else None
+    row._fitted = True
+    return row
+
+
+def _sklearn_model(file: Path, sha256: str) -> Any:
+    """Read fitted arrays of scikit-learn's own types; anything else in the file is refused, never built."""
+    import skops.io
+
+    content = _content(file, sha256)
+    asked = skops.io.get_untrusted_types(data=content)
+    strange = [name for name in asked if name not in _TRUSTED]
+    if strange:
+        raise DataError(f"{file} holds {', '.join(strange)}; expected scikit-learn's own types. Do not trust it.")
+    model = skops.io.loads(content, trusted=list(asked))
+    if not all(map(_sound, _trees(model))):
+        raise DataError(f"{file} holds a tree that leads out of itself; expected nodes of the tree. Do not trust it.")
+    return model
+
+
+def _trees(model: Any) -> list[tuple[Any, Any, int]]:
+    """Children (nodes, 2), features (nodes,) and the number of columns of every tree; -1 or 0 ends at a leaf."""
+    columns = int(model.n_features_in_)
+    found = []
+    for one in getattr(model, "estimators_", []):
+        children = np.stack([one.tree_.children_left, one.tree_.children_right], 1)
+        found.append((children, one.tree_.feature, columns))
+    for step in getattr(model, "_predictors", []):
+        for one in step:
+            children = np.stack([one.nodes["left"], one.nodes["right"]], 1).astype(np.int64)
+            found.append((children, one.nodes["feature_idx"].astype(np.int64), columns))
+    return found
+
+
+def _sound(tree: tuple[Any, Any, int]) -> bool:
+    """Whether every node leads to a later one of the tree and reads a column that there is."""
+    children, feature, columns = tree
+    inner = (children > 0).all(axis=1)
+    onward = (children[inner] > np.flatnonzero(inner)[:, None]).all() and (children < len(children)).all()
+    return bool(len(children) and onward and (feature[inner] < columns).all() and (feature[inner] >= 0).all())
