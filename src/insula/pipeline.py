@@ -217,14 +217,12 @@ def train_model(
     with claimed(Path(out)):
         windows = _read_and_cut(experiment, device, progress, store, jobs)
         scored = windows.take((windows.table["role"] == "scored").to_numpy())
-        estimator = _fit(experiment, windows, scored, device, progress)
+        estimator = _fit(experiment, scored, device, progress)
         estimator.save(out, _story(experiment, scored, windows.fingerprint()))
     return estimator, scored
 
 
-def _fit(
-    experiment: Experiment, windows: Windows, scored: Windows, device: str, progress: Progress | None
-) -> Estimator:
+def _fit(experiment: Experiment, scored: Windows, device: str, progress: Progress | None) -> Estimator:
     terms = terms_of(scored)
     config = model_config(experiment, experiment.model.normaliser or terms.normaliser, terms.group, device)
     with one_thread():

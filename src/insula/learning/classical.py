@@ -256,6 +256,7 @@ class ClassicalEstimator(Learner):
             one_hot = np.eye(len(share))[share.argmax()]
             self.share = one_hot if self.info.name == "majority" else share
         self.model: Any = None
+        self.by_stimulus: dict[str, Any] = {}
         if self.info.inputs == "stimulus":
             self.by_stimulus = by_stimulus(training)
         elif self.info.inputs != "none" and (self.schema.continuous or self.classes.size > 1):
@@ -331,8 +332,6 @@ class ClassicalEstimator(Learner):
 
     def _stimuli(self, windows: Windows) -> list[tuple[BoolArray, Any]]:
         """Windows of each stimulus that training knew, and what it answers for them."""
-        if self.info.inputs != "stimulus":
-            return []
         names = windows.table["stimulus"].astype(object).to_numpy()
         return [(names == name, found) for name, found in self.by_stimulus.items()]
 

@@ -234,6 +234,7 @@ def _row(row: ClassicalEstimator) -> dict[str, Any]:
             "classes": row.classes.tolist(),
             "kept": row.kept.tolist(),
             **{name: getattr(row, name).tolist() for name in _NUMBERS},
+            "by_stimulus": {k: v if isinstance(v, float) else v.tolist() for k, v in row.by_stimulus.items()},
             "constant": row.constant if row.schema.continuous else None,
             "share": None if row.schema.continuous else row.share.tolist(),
             "normaliser": None if row.normaliser is None else row.normaliser.to_dict(),
@@ -253,6 +254,7 @@ def _restored_row(data: dict[str, Any], folder: Path) -> ClassicalEstimator:
     row.kept = np.asarray(fitted["kept"], bool)
     for name in _NUMBERS:
         setattr(row, name, np.asarray(fitted[name], np.float64))
+    row.by_stimulus = {k: v if isinstance(v, float) else np.asarray(v) for k, v in fitted["by_stimulus"].items()}
     if row.schema.continuous:
         row.constant = float(fitted["constant"])
     else:
