@@ -27,7 +27,22 @@ def _chunk(tag: int, content: bytes) -> bytes:
     return b"\x08" + struct.pack("<QH", len(content) + 2, tag) + content
 
 
-def write_xdf(path: Path, streams: list[Stream]) -> Path:
+def _markers(number: int, markers: list[tuple[float, str]]) -> bytes:
+    head = "<info><name>events</name><type>Markers</type><channel_count>1</channel_count>"
+    head += "<nominal_srate>0</nominal_srate><channel_format>string</channel_format></info>"
+    body = struct.pack("<IBI", number, 4, len(markers))
+    for at, text in markers:
+        body += b"\x08" + struct.pack("<dBB", at, 1, len(text)) + text.encode()
+    times = f"<first_timestamp>{markers[0][0]}</first_timestamp><sample_count>{len(markers)}</sample_count>"
+    footer = struct.pack("<I", number) + f'<?xml version="1.0"?><info>{times}</info>'.encode()
+    return (
+        _chunk(2, struct.pack("<I", number) + f'<?xml version="1.0"?>{head}'.encode())
+        + _chunk(3, body)
+        + _chunk(6, footer)
+    )
+
+
+def write_xdf(path: Path, streams: list[Stream], markers: list[tuple[float, str]] | None = None) -> Path:
     out = b"XDF:" + _chunk(1, b'<?xml version="1.0"?><info><version>1.0</version></info>')
     for number, s in enumerate(streams, 1):
         channels = "".join(f"<channel><label>{n}</label><unit>{s.unit}</unit></channel>" for n in s.labels)
@@ -49,6 +64,8 @@ def write_xdf(path: Path, streams: list[Stream]) -> Path:
             f"<info><first_timestamp>{s.times[0]}</first_timestamp><sample_count>{len(s.times)}</sample_count></info>"
         )
         out += _chunk(6, struct.pack("<I", number) + f'<?xml version="1.0"?>{footer}'.encode())
+    if markers:
+        out += _markers(len(streams) + 1, markers)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(out)
     return path

@@ -21,18 +21,26 @@ LIBRARY = "MNE"
 MNE_SUFFIXES = (".fif", ".edf", ".bdf", ".set", ".vhdr", ".gdf", ".cnt")
 LARGEST_HEADER = 1 << 24
 """Bytes of a BrainVision header or marker file, which MNE reads whole."""
+MOST_MARKERS = 20_000
+LONGEST_MARKER = 200
+"""Characters of a marker's text that are kept."""
 _BLOCK_SAMPLES = 1 << 18
 
 
 @dataclass(frozen=True)
 class MneFile:
-    """What is known of a file before its samples are read: rate in Hz, length, names and MNE's types of channels."""
+    """What is known of a file before its samples are read: rate in Hz, length, names and MNE's types of channels.
+
+    ``markers`` are (seconds of the file, length, text); ``begin_unix_s`` is when it begins, if the file knows.
+    """
 
     path: Path
     rate_hz: float
     n_samples: int
     names: tuple[str, ...]
     kinds: tuple[str, ...]
+    markers: tuple[tuple[float, float, str], ...] = ()
+    begin_unix_s: float | None = None
 
 
 def open_mne(path: Path, problems: list[Problem] | None) -> MneFile:
@@ -46,7 +54,13 @@ def open_mne(path: Path, problems: list[Problem] | None) -> MneFile:
     for text in found["warnings"]:
         note(problems, path, f"MNE warns: {text}")
     file = MneFile(
-        path, float(found["rate_hz"]), int(found["n_samples"]), *map(tuple, (found["names"], found["kinds"]))
+        path,
+        float(found["rate_hz"]),
+        int(found["n_samples"]),
+        tuple(found["names"]),
+        tuple(found["kinds"]),
+        tuple((float(start), float(length), str(text)) for start, length, text in found["markers"]),
+        None if found["begin"] is None else float(found["begin"]),
     )
     if not 0 < file.rate_hz < 1e6 or not 0 < file.n_samples < 1 << 40:
         raise FileError(
@@ -80,7 +94,22 @@ def describe(path: Path, stamp: list[int]) -> dict[str, Any]:
     return {
         "rate_hz": float(raw.info["sfreq"]), "n_samples": int(raw.n_times), "names": list(raw.ch_names),
         "kinds": list(raw.get_channel_types()), "warnings": told,
+        "markers": _markers(raw), "begin": None if raw.info["meas_date"] is None else raw.info["meas_date"].timestamp(),
     }  # fmt: skip
+
+
+def _markers(raw: Any) -> list[tuple[float, float, str]]:
+    """Return annotations, or the codes of a trigger channel where there are none: seconds of the file, length, text."""
+    notes = raw.annotations
+    late = 0.0 if notes.orig_time is None else float(raw.first_time)
+    texts = [str(t)[:LONGEST_MARKER] for t in notes.description[:MOST_MARKERS]]
+    found = [(float(o) - late, float(d), t) for o, d, t in zip(notes.onset, notes.duration, texts, strict=False)]
+    triggers = [n for n, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind == "stim"]
+    if found or not triggers:
+        return found
+    codes = raw.get_data(picks=triggers[:1], verbose="ERROR")[0].astype(np.int64) & 0xFFFF  # (samples,)
+    at = np.flatnonzero((np.diff(codes) != 0) & (codes[1:] != 0)) + 1
+    return [(float(i / raw.info["sfreq"]), 0.0, str(codes[i])) for i in at[:MOST_MARKERS]]
 
 
 def samples(path: Path, stamp: list[int], names: list[str], first: int, stop: int, microvolts: list[str]) -> FloatArray:

@@ -101,7 +101,7 @@ def _header(cells: list[list[str]], usual: int) -> int | None:
         found = next((i for i, row in enumerate(cells[:samples]) if len(row) in widths and len(row) > 0), None)
         if found is not None:
             return found
-    return None if samples < len(cells) else 0
+    return None if samples < len(cells) and _numeric(cells[0]) else 0
 
 
 def _named_above(above: list[str], width: int) -> list[str] | None:

@@ -63,13 +63,7 @@ class OpenFiles:
         if kind is None and suffix in MNE_SUFFIXES:
             signal = self._mne(request, start_s, stop_s)
         elif kind is not None or suffix in CSV_SUFFIXES:
-            if request not in self._open:
-                self._open[request] = (
-                    delimited.read(request, self.problems)
-                    if kind is None
-                    else delimited.Read(_read_format(kind, request, self.problems))
-                )
-            signal = self._open[request].signal
+            signal = self._whole(request, kind).signal
             end_s = signal.start_s + signal.duration_s
             irregular = signal.timestamps_s is not None  # its last beat may come long before the file's end
             _require_inside(request.path, start_s, None if irregular else stop_s, end_s)
@@ -80,6 +74,36 @@ class OpenFiles:
         if not signal.n_samples:
             raise FileError(request.path, f"no sample from {start_s:g} s on; expected some. Correct start and stop.")
         return signal
+
+    def begin(self, request: Request) -> tuple[float, bool] | None:
+        """Return when a file's first sample was: unix seconds, or seconds of a day (True); None if it cannot tell."""
+        suffix = request.path.suffix.lower()
+        kind = request.format or FORMAT_SUFFIXES.get(suffix)
+        if kind is None and suffix in MNE_SUFFIXES:
+            at = self.opened(request.path).begin_unix_s
+            return None if at is None else (at, False)
+        read = self._whole(request, kind)
+        return None if read.begin_s is None else (read.begin_s, read.of_day)
+
+    def length_s(self, request: Request) -> float:
+        """Return how many seconds after 0 a file ends."""
+        suffix = request.path.suffix.lower()
+        kind = request.format or FORMAT_SUFFIXES.get(suffix)
+        if kind is None and suffix in MNE_SUFFIXES:
+            file = self.opened(request.path)
+            return file.n_samples / file.rate_hz
+        signal = self._whole(request, kind).signal
+        return signal.start_s + signal.duration_s
+
+    def _whole(self, request: Request, kind: str | None) -> delimited.Read:
+        if request not in self._open:
+            self._open[request] = (
+                delimited.read(request, self.problems)
+                if kind is None
+                else delimited.Read(_read_format(kind, request, self.problems))
+            )
+        found: delimited.Read = self._open[request]
+        return found
 
     def opened(self, path: Path) -> MneFile:
         """Return what MNE says about a file, opened on first use; one that MNE cannot open is a FileError."""

@@ -70,11 +70,31 @@ def load(path: Path) -> list[Any]:
     with gzip.open(path) if path.suffix == ".xdfz" else path.open("rb") as file:  # pyxdf forgets to close its own
         streams, _ = pyxdf.load_xdf(file, synchronize_clocks=True, dejitter_timestamps=True)
     kept = ("info", "time_series", "time_stamps")
-    return [
-        {key: _native(s[key]) for key in kept}
-        for s in streams
-        if len(s["time_stamps"]) and not isinstance(s["time_series"], list)
+    return [{key: _native(s[key]) for key in kept} for s in streams if len(s["time_stamps"]) and not _marks(s)]
+
+
+def load_markers(path: Path) -> list[tuple[float, float, str]]:
+    """Return the markers of all streams of texts or of type markers: seconds since the first sample, 0, text.
+
+    Runs in the guarded child.
+    """
+    pyxdf = optional_package("pyxdf", "data", f"reading {path.name}")
+    logging.getLogger("pyxdf").setLevel(logging.CRITICAL)
+    with gzip.open(path) if path.suffix == ".xdfz" else path.open("rb") as file:
+        streams, _ = pyxdf.load_xdf(file, synchronize_clocks=True, dejitter_timestamps=True)
+    begins = [float(s["time_stamps"][0]) for s in streams if len(s["time_stamps"]) and not _marks(s)]
+    zero = min(begins, default=0.0)
+    found = [
+        (float(at) - zero, 0.0, " ".join(str(part) for part in np.atleast_1d(row))[:200])
+        for stream in streams
+        if _marks(stream)
+        for at, row in zip(stream["time_stamps"], stream["time_series"], strict=False)
     ]
+    return sorted(found)
+
+
+def _marks(stream: Any) -> bool:
+    return isinstance(stream["time_series"], list) or "marker" in _text(stream["info"], "type").lower()
 
 
 def _native(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -13,14 +13,18 @@ import numpy as np
 import pandas as pd
 
 from insula.data.formats.admission import answer
+from insula.data.formats.column_names import unit
+from insula.data.formats.markers import read_markers, stretches
 from insula.data.formats.mne_files import MNE_SUFFIXES
-from insula.data.formats.request import Request
+from insula.data.formats.request import VOLTAGES, Request
+from insula.data.formats.sheets import read_sheet
 from insula.data.formats.sources import CSV_SUFFIXES, FORMAT_SUFFIXES, FORMATS, OpenFiles
-from insula.data.formats.tables import chosen, is_empty, number_column, read_table, to_numbers
+from insula.data.formats.tables import chosen, is_empty, number_column, to_numbers
 from insula.data.info import DataInfo, FileError, Problem, collecting, note
+from insula.data.readers.clock_times import Begin, When, located
 from insula.data.readers.label_columns import read_labels
 from insula.data.readers.order import in_order
-from insula.errors import DataError, unknown_name
+from insula.errors import DataError, InputError, unknown_name
 from insula.signals.recipe import Recipe
 from insula.types import MODALITIES, Label, Recording, Role, Signal, Trial
 
@@ -35,12 +39,16 @@ INFO = DataInfo(
     own=True,
 )
 
+NUMBERS = ("start", "stop", "onset", "clock_offset")
 LONGEST_NAME = 255
 """Bytes of a file's name on common file systems."""
 REQUIRED = ("file", "modality", "subject", "trial")
+NAMES = ("manifest.csv", "manifest.xlsx", "manifest.tsv", "manifest.txt")
+PEOPLE = ("people.csv", "people.xlsx", "people.tsv", "people.txt")
+"""What a manifest and a people table are called inside a folder."""
 OWN_COLUMNS = (
     *REQUIRED, "session", "stimulus", "role", "start", "stop", "onset", "rate", "time", "unit", "channels", "format",
-    "stream",
+    "stream", "start_time", "stop_time", "zone", "clock_offset", "trials",
 )  # fmt: skip
 """The manifest's own columns; every other column is a label."""
 
@@ -58,6 +66,9 @@ class _Row:
     stop_s: float | None
     onset_s: float | None
     labels: Mapping[str, Label]
+    when: When | None = None
+    marked: bool = False
+    clock_s: float | None = None
 
 
 def read(
@@ -72,9 +83,11 @@ def read(
     Columns: ``file`` (inside the manifest's folder), ``modality``, ``subject``, ``trial``; and if wanted ``session``
     (else ``only``), ``stimulus``, ``role`` (trial or baseline), ``start`` and ``stop`` (seconds inside the file, else
     all of it), ``onset`` (seconds on the session's clock), ``rate`` (Hz; ``e4`` for native Empatica files), ``time``
-    (name of the file's time column), ``unit``, ``channels`` (names separated by ``;``), ``format`` (export of a device:
-    ``embraceplus``, ``muse``, ``polar``, ``shimmer``), ``stream`` (in a .xdf of several). Every other column is a
-    label; a column of numbers is a rating (say ``NAME:classes`` as the target to take its values as classes).
+    (name of the file's time column), ``unit`` (words will do), ``channels`` (names separated by ``;``), ``format``
+    (export of a device), ``stream`` (in a .xdf of several). In place of seconds: ``start_time`` and ``stop_time``,
+    clock times in ``zone`` on a device that is ``clock_offset`` seconds ahead; or ``trials`` = annotations, which makes
+    a trial of each annotation of the file, its text the label ``annotation``. Every other column is a label; a column
+    of numbers is a rating (say ``NAME:classes`` as the target to take its values as classes).
 
     Rows of equal subject, session and trial are one trial; its first row sets its time and the others start with it.
     Without ``onset`` the clock is that of the file when all first rows of a session name the same file, else trials
@@ -85,11 +98,9 @@ def read(
     path = _manifest(root)
     recordings: list[Recording] = []
     with collecting(problems):
-        table = read_table(path, REQUIRED)
-        for column in [c for c in table.columns if c.startswith("Unnamed")]:
-            table = table.drop(columns=column)
+        table, first_line = _read_manifest(path, problems)
         traits = _read_people(path.parent, people, problems)
-        rows = _rows(path, table)
+        rows = _rows(path, table, first_line)
         _require_once(path, rows)
         groups: dict[tuple[str, str], list[_Row]] = {}
         for row in rows:
@@ -105,20 +116,43 @@ def read(
 def people(root: Path) -> list[str]:
     """Return the names in the column ``subject``."""
     path = _manifest(root)
-    return list(read_table(path, REQUIRED)["subject"].str.strip().unique())
+    return list(_read_manifest(path, None)[0]["subject"].str.strip().unique())
 
 
 def _manifest(root: Path) -> Path:
-    path = root / "manifest.csv" if root.is_dir() else root
+    path = root
+    if root.is_dir():
+        path = next((p for name in NAMES if (p := root / name).exists()), root / NAMES[0])
     if not path.exists():
         raise DataError(
             f"manifest {path} does not exist; expected a CSV with columns {', '.join(REQUIRED)} and labels. "
-            "Give its path, or the folder it is in as manifest.csv."
+            f"Draft one with `insula init {root}`, or give its path."
         )
     return path
 
 
-def _rows(path: Path, table: pd.DataFrame) -> list[_Row]:
+def _read_manifest(path: Path, problems: list[Problem] | None) -> tuple[pd.DataFrame, int]:
+    """Return the manifest as a text table with names in lower case where they are its own, and its first row's line."""
+    sheet = read_sheet(path)
+    for said in sheet.notes:
+        note(problems, path, said)
+    table = sheet.frame[[c for c in sheet.frame.columns if not c.startswith("Unnamed")]]
+    own = {c: c.lower().replace(" ", "_") for c in table.columns if c.lower().replace(" ", "_") in OWN_COLUMNS}
+    table = table.rename(columns=own)
+    if "trials" in table.columns and "trial" not in table.columns:
+        table = table.assign(trial="")
+    missing = [c for c in REQUIRED if c not in table.columns]
+    if missing:
+        raise FileError(
+            path,
+            f"columns {', '.join(table.columns)}; expected {', '.join(REQUIRED)}. Add or rename {', '.join(missing)}.",
+        )
+    if table.columns.duplicated().any():
+        raise FileError(path, f"column {table.columns[table.columns.duplicated()][0]!r} twice; expected each once.")
+    return table, sheet.first_line
+
+
+def _rows(path: Path, table: pd.DataFrame, first_line: int = 2) -> list[_Row]:
     targets = [str(c) for c in table.columns if c not in OWN_COLUMNS]
     for name in targets:
         if not re.fullmatch(r"[\w.-]+", name):
@@ -126,43 +160,55 @@ def _rows(path: Path, table: pd.DataFrame) -> list[_Row]:
                 path, f"label column {name!r}; expected letters, digits, '_', '.' or '-'. Rename the column."
             )
     labels = read_labels(table, targets)
-    number = {c: number_column(path, table, c) for c in ("start", "stop", "onset") if c in table.columns}
+    number = {c: number_column(path, table, c) for c in NUMBERS if c in table.columns}
     empty = pd.Series([""] * len(table), dtype=str)
     text = {c: (table[c].str.strip() if c in table.columns else empty).tolist() for c in OWN_COLUMNS}
     rows: list[_Row] = []
     for i in range(len(table)):
         cell = {c: text[c][i] for c in OWN_COLUMNS}
         for column in REQUIRED:
-            if not cell[column]:
-                raise FileError(path, f"line {i + 2}: no {column}; expected one. Fill the cell.")
+            if not cell[column] and not (column == "trial" and cell["trials"]):
+                raise FileError(path, f"line {first_line + i}: no {column}; expected one. Fill the cell.")
         if cell["role"] not in ("", "trial", "baseline"):
-            raise FileError(path, f"line {i + 2}: {unknown_name('role', cell['role'], ('trial', 'baseline'))}")
-        start, stop, onset = (
-            float(number[c][i]) if c in number and not np.isnan(number[c][i]) else None
-            for c in ("start", "stop", "onset")
+            raise FileError(path, f"line {first_line + i}: {unknown_name('role', cell['role'], ('trial', 'baseline'))}")
+        start, stop, onset, offset = (
+            float(number[c][i]) if c in number and not np.isnan(number[c][i]) else None for c in NUMBERS
         )
+        if cell["trials"].lower() not in ("", "annotations", "markers", "tags"):
+            raise FileError(path, f"line {first_line + i}: trials {cell['trials']!r}; expected annotations or nothing.")
+        if (cell["start_time"] or cell["trials"]) and (start is not None or stop is not None):
+            raise FileError(
+                path,
+                f"line {first_line + i}: start or stop beside {'trials' if cell['trials'] else 'start_time'}; expected "
+                "one way to say when. Empty the others.",
+            )
         start_s = start or 0.0
         if start_s < 0 or (stop is not None and stop <= start_s):
-            raise FileError(path, f"line {i + 2}: start {start_s:g}, stop {stop}; expected 0 <= start < stop.")
+            raise FileError(path, f"line {first_line + i}: start {start_s:g}, stop {stop}; expected 0 <= start < stop.")
         rows.append(
             _Row(
-                i + 2,
+                first_line + i,
                 cell["subject"],
                 cell["session"] or "only",
                 cell["trial"],
                 cell["stimulus"] or None,
                 cast(Role, cell["role"] or "trial"),
-                _request(path, i + 2, cell),
+                _request(path, first_line + i, cell),
                 start_s,
                 stop,
                 onset,
                 labels[i],
+                When(cell["start_time"], cell["stop_time"], cell["zone"], offset or 0.0)
+                if cell["start_time"]
+                else None,
+                bool(cell["trials"]),
             )
         )
     return rows
 
 
 def _request(path: Path, line: int, cell: Mapping[str, str]) -> Request:
+    cell = {**cell, "modality": cell["modality"].lower().replace(" ", "_")}
     if cell["modality"] not in MODALITIES:
         raise FileError(path, f"line {line}: {unknown_name('modality', cell['modality'], MODALITIES)}")
     folder = path.parent.resolve()
@@ -188,7 +234,7 @@ def _request(path: Path, line: int, cell: Mapping[str, str]) -> Request:
         None if rate is None else float(rate),
         e4,
         cell["time"] or None,
-        cell["unit"] or None,
+        unit(cell["unit"]) if cell["unit"] and cell["modality"] not in VOLTAGES else cell["unit"] or None,
         cell["format"].lower() or None,
         cell["stream"] or None,
     )
@@ -203,9 +249,14 @@ def _recording(
     problems: list[Problem] | None,
 ) -> Recording:
     files = OpenFiles(problems)
+    if any(row.marked or row.when for row in rows):
+        rows = [placed for row in rows for placed in _placed(path, row, files, problems)]
+        _require_once(path, rows)
     by_trial: dict[str, list[_Row]] = {}
     for row in rows:
         by_trial.setdefault(row.trial, []).append(row)
+    known = [None if g[0].clock_s is None else g[0].clock_s - g[0].start_s for g in by_trial.values()]
+    zero_s = min(at for at in known if at is not None) if known and None not in known else None  # the first file begins
     one_file = len({group[0].request.path for group in by_trial.values()}) == 1
     trials: list[Trial] = []
     clock_s = 0.0
@@ -213,6 +264,8 @@ def _recording(
         with collecting(problems):
             first = group[0]
             at = first.onset_s if first.onset_s is not None else first.start_s if one_file else clock_s
+            if zero_s is not None and first.onset_s is None and first.clock_s is not None:
+                at = first.clock_s - zero_s
             trial = _trial(path, group, at, files)
             trials.append(trial)
             clock_s = trial.stop_s
@@ -233,6 +286,46 @@ def _recording(
         traits,
         {"data": INFO.name, "files": "; ".join([str(path), *used])},
     )
+
+
+def _placed(path: Path, row: _Row, files: OpenFiles, problems: list[Problem] | None) -> Iterator[_Row]:
+    """Put a row on its file's clock: clock times become seconds, and annotations a row each."""
+    try:
+        if row.when is not None:
+            begin = files.begin(row.request)
+            if begin is None:
+                raise FileError(
+                    row.request.path,
+                    "does not know when it began; expected unix times, dates or a start in its header for start_time. "
+                    "Use start and stop in seconds.",
+                )
+            start_s, stop_s, clock_s = located(row.when, Begin(*begin))
+            if start_s < -1e-3:
+                raise FileError(
+                    path,
+                    f"line {row.line}: start_time {row.when.start} is {-start_s:.0f} s before {row.request.path.name} "
+                    "begins; expected a time within it. Correct it, the zone or the clock_offset.",
+                )
+            yield replace(row, start_s=max(0.0, start_s), stop_s=stop_s, clock_s=clock_s)
+        elif row.marked:
+            begin = files.begin(row.request)
+            found = read_markers(row.request, begin[0] if begin and row.request.e4 else None, problems)
+            for i, one in enumerate(stretches(found, files.length_s(row.request))):
+                name = f"{row.trial}{i + 1:03d}"
+                labels = {**row.labels, "annotation": one.text}
+                at_s = None if begin is None else begin[0] + one.start_s
+                yield replace(
+                    row, trial=name, start_s=one.start_s, stop_s=one.start_s + one.length_s, labels=labels,
+                    clock_s=at_s, marked=False,
+                )  # fmt: skip
+        else:
+            yield row
+    except InputError as error:
+        raise FileError(path, f"line {row.line}: {error}") from None
+    except FileError as error:
+        if problems is None:
+            raise
+        problems.append(Problem(error.file, error.what, fatal=True))
 
 
 def _require_once(path: Path, rows: Sequence[_Row]) -> None:
@@ -280,12 +373,19 @@ def _trial(path: Path, rows: Sequence[_Row], at_s: float, files: OpenFiles) -> T
 def _read_people(
     folder: Path, people: str | Path | None, problems: list[Problem] | None
 ) -> dict[str, dict[str, float]]:
-    path = folder / "people.csv" if people is None else Path(people)
+    path = next((p for n in PEOPLE if (p := folder / n).exists()), folder / PEOPLE[0])
+    path = path if people is None else Path(people)
     if not path.exists():
         if people is not None:
             raise FileError(path, "no such people table; expected a CSV with subject and traits. Correct the path.")
         return {}
-    table = read_table(path, ("subject",))
+    sheet = read_sheet(path)
+    for said in sheet.notes:
+        note(problems, path, said)
+    table = sheet.frame.rename(columns={c: "subject" for c in sheet.frame.columns if c.lower() == "subject"})
+    table = table[[c for c in table.columns if not c.startswith("Unnamed")]]
+    if "subject" not in table.columns:
+        raise FileError(path, f"columns {', '.join(table.columns)}; expected subject. Add or rename subject.")
     names = table["subject"].str.strip()
     if names.duplicated().any():
         raise FileError(path, f"subject {names[names.duplicated()].iloc[0]!r} twice; expected each once.")
