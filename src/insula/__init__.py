@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from insula.protocols.describing import describe
     from insula.protocols.fold import Fold, split
     from insula.protocols.protocols import PROTOCOLS
+    from insula.registry import register
     from insula.signals.recipe import Recipe, SignalRecipe
     from insula.types import Batch, InputSpec, ModelOutput, Recording, Signal, Trial
     from insula.windows.cutting import cut
@@ -41,7 +42,7 @@ __all__ = [
     "EstimatorConfig", "Experiment", "Fold", "InputSpec", "ModelOutput", "Recipe", "Recording", "Result", "Signal",
     "SignalRecipe", "Store", "Target", "TrainConfig", "Trial", "Windows", "audit", "build", "cut", "data",
     "describe", "errors", "evaluate", "experiment_from", "from_torch",
-    "info", "load", "load_model", "make", "read_experiment",
+    "info", "load", "load_model", "make", "read_experiment", "register",
     "run_experiment", "simulate", "split",
 ]  # fmt: skip
 
@@ -64,6 +65,7 @@ _HOMES = {
     "protocols.describing": ("describe",),
     "protocols.fold": ("Fold", "split"),
     "protocols.protocols": ("PROTOCOLS",),
+    "registry": ("register",),
     "signals.recipe": ("Recipe", "SignalRecipe"),
     "types": ("Batch", "InputSpec", "ModelOutput", "Recording", "Signal", "Trial"),
     "windows.cutting": ("cut",),

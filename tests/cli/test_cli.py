@@ -232,7 +232,7 @@ def test_demo_runs_end_to_end(tmp_path: Path, insula: Terminal) -> None:
     out = tmp_path / "demo"
     settings = (
         "data.options.trials_per_emotion=2", "data.options.trial_s=10.0", "data.options.baseline_s=6.0",
-        'data.modalities=["eeg", "eda", "hr"]', "train.epochs=1", "protocol.folds=2", "compare.cores=[]",
+        'data.modalities=["eeg", "eda", "hr"]', "train.epochs=1", "protocol.folds=2", "compare.variants=[]",
         'compare.rows=["clock", "majority"]',
     )  # fmt: skip
     done = insula("demo", "--people", 2, "--jobs", 1, "--out", out, *[a for s in settings for a in ("--set", s)])

@@ -34,7 +34,7 @@ def experiment(protocol: str = "leave_one_subject_out", **tables: Any) -> Experi
         {
             "data": {"name": "manifest"},
             "protocol": {"name": protocol, **tables.pop("how", {})},
-            "compare": {"rows": ROWS, "cores": [], "controls": [], **tables.pop("compare", {})},
+            "compare": {"rows": ROWS, "variants": [], **tables.pop("compare", {})},
             "train": {**QUICK, **tables.pop("train", {})},
             **tables,
         }
@@ -146,7 +146,7 @@ def test_an_own_network_is_evaluated_beside_the_rows() -> None:
 
 
 def test_ablations_and_controls_are_rows_of_their_own() -> None:
-    plan = experiment(compare={"rows": [], "cores": ["ema", "gru"], "controls": ["frozen", "equal"], "session": False})
+    plan = experiment(compare={"rows": [], "variants": ["ema", "gru", "frozen", "equal"], "session": False})
     plans = make_plans(windows(), plan, split("leave_one_subject_out", windows().table)[0])
     assert [p.name for p in plans] == ["liquid", "liquid_ema", "liquid_gru", "liquid_frozen", "liquid_equal"]
     assert [p.kind for p in plans] == ["model", *["ablation"] * 4]

@@ -28,7 +28,7 @@ from insula.explain.cost import count
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.train import TrainConfig
 from insula.models import build
-from insula.models.udc_snn import Cascade, entropy_share, fuse, narrowed
+from insula.models.cascade import Cascade, entropy_share, fuse, narrowed
 from insula.types import Batch
 from insula.windows.cutting import cut
 
@@ -191,9 +191,9 @@ def test_from_recordings_to_the_curve() -> None:
     set_threshold(estimator, middle.threshold)
     assert woken_share(estimator, windows) == pytest.approx(middle.woken, abs=0.03)
     assert isinstance(windows.table, pd.DataFrame)
-    with pytest.raises(KindError, match="udc_snn"):
+    with pytest.raises(KindError, match="cascade"):
         set_threshold(Estimator(EstimatorConfig("eavs_tf")), 0.5)
-    with pytest.raises(KindError, match="udc_snn"):
+    with pytest.raises(KindError, match="cascade"):
         branch_answers(Estimator(EstimatorConfig("eavs_tf")), windows)
 
 
@@ -240,4 +240,4 @@ def test_the_threshold_is_a_knob_of_the_command_line(
     predict = ("predict", "--model", tmp_path / "m", *data)
     assert "threshold 1.5; expected a share" in insula.refused(*predict, "--threshold", "1.5", says="threshold")
     done = insula("train", *data, "--target", "state", "--model", "tcn", *small, "--out", tmp_path / "other")
-    insula.refused("predict", "--model", tmp_path / "other", *data, "--threshold", ".5", says="udc_snn")
+    insula.refused("predict", "--model", tmp_path / "other", *data, "--threshold", ".5", says="cascade")

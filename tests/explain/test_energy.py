@@ -30,13 +30,13 @@ from insula.explain.cost import (
     measured_joules,
     sheet,
 )
-from insula.models import MODELS, build, model_class
+from insula.models import MODELS, build, card
 from insula.models.rbtransformer import RBTransformer
 from insula.types import Batch, InputSpec, ModelOutput
 
 
 def spec_for(name: str) -> InputSpec:
-    return make_spec(*dict.fromkeys([*model_class(name).modalities_required, "eeg", "eda", "bvp"]))
+    return make_spec(*dict.fromkeys([*card(name).reads, "eeg", "eda", "bvp"]))
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
@@ -233,12 +233,12 @@ def test_sheet_of_a_streaming_model_counts_one_hop_with_state(tmp_path: Path) ->
 
 def test_sheet_of_a_streaming_model_of_your_own(tmp_path: Path) -> None:
     class Mean(nn.Module):
-        streaming = True
-
         def forward(self, batch: Batch, state: Tensor | None = None) -> ModelOutput:
             values = batch.signals["eda"].sum(-1)
             total = values if state is None else values + state
             return ModelOutput(total, total, total)
+
+        sequence = forward
 
     spec = make_spec("eda", window_s=4.0, hop_s=2.0)
     made = sheet("mean", Mean(), make_spec_batch(spec), spec, runs=2, warm_up=0, powercap=tmp_path)

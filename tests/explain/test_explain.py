@@ -30,7 +30,7 @@ def run(found: Any = None, factory: Any = None, **tables: Any) -> tuple[Evaluati
         {
             "data": {"name": "manifest"},
             "protocol": {"name": "leave_one_subject_out"},
-            "compare": {"rows": ["majority"], "cores": [], "controls": ["frozen"], "session": False},
+            "compare": {"rows": ["majority"], "variants": ["frozen"], "session": False},
             "train": {"epochs": 2, "batch_trials": 6},
             **tables,
         }
@@ -197,9 +197,7 @@ def test_what_a_model_lacks_is_left_out() -> None:
 
 
 def test_without_liquid_layers_nothing_is_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    done, of = run(
-        model={"options": {"core": "gru"}}, compare={"rows": [], "cores": [], "controls": [], "session": False}
-    )
+    done, of = run(model={"options": {"core": "gru"}}, compare={"rows": [], "variants": [], "session": False})
 
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("trained again")
@@ -211,7 +209,7 @@ def test_without_liquid_layers_nothing_is_trained_again(monkeypatch: pytest.Monk
 
 def test_continuous_target_and_one_modality() -> None:
     of = cut(cohort(), RECIPE, "valence", modalities=["eda"])
-    done, of = run(of, compare={"rows": ["ridge"], "cores": [], "controls": [], "session": False})
+    done, of = run(of, compare={"rows": ["ridge"], "variants": [], "session": False})
     found = explain(done.result, of, done.models).analyses
     assert not {"attention", "latent", "modalities"} & set(found)
     assert {"pairs", "time_constants"} <= set(found)

@@ -47,7 +47,7 @@ def evaluation() -> Evaluation:
             "data": {"name": "simulate"},
             "protocol": {"name": "leave_one_subject_out"},
             "train": {"epochs": 1},
-            "compare": {"rows": ["clock", "majority", "logistic_regression"], "cores": ["ema"], "controls": ["frozen"]},
+            "compare": {"rows": ["clock", "majority", "logistic_regression"], "variants": ["ema", "frozen"]},
         }
     )
     return evaluate(windows(), plan)
@@ -176,8 +176,6 @@ def test_busy_machine_is_noticed() -> None:
 
 class Loudest(nn.Module):
     """Every electrode attends to each by its variance (``by`` signal) or by its number (``by`` place)."""
-
-    streaming = False
 
     def __init__(self, spec: InputSpec, by: str = "signal") -> None:
         super().__init__()

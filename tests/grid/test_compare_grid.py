@@ -46,7 +46,7 @@ def test_tables_reach_the_cells_they_are_for():
         train={"epochs": 3, "patience": 2},
         recipe={"hop_s": 1.0},
         tune={"candidates": [{"learning_rate": 1e-3}, {"learning_rate": 3e-3}], "folds": 1},
-        compare={"rows": ["clock"], "cores": ["ema"]},
+        compare={"rows": ["clock"], "variants": ["ema"]},
         data=[{"name": "simulate", "recipe": {"guard_s": 1.0}, "train": {"patience": 5}}],
     )
     of = {c.system: c.experiment for c in grid.cells}
@@ -56,8 +56,8 @@ def test_tables_reach_the_cells_they_are_for():
     assert all(dict(e.recipe) == {"hop_s": 1.0, "guard_s": 1.0} for e in of.values())
     assert len(of["liquid"].tune.candidates) == 2
     assert not of["clock"].tune.candidates
-    assert of["liquid"].compare.cores == ("ema",)
-    assert of["eegnet"].compare.cores == ()
+    assert of["liquid"].compare.variants == ("ema",)
+    assert of["eegnet"].compare.variants == ()
     assert all(e.compare.rows == () for e in of.values())
 
 
@@ -74,7 +74,7 @@ def test_changing_one_cell_changes_one_key():
 
 def test_an_experiment_survives_json():
     for cell in tiny(
-        models=["liquid"], tune={"candidates": [{"size": "small"}]}, compare={"cores": ["ema", "gru"]}
+        models=["liquid"], tune={"candidates": [{"size": "small"}]}, compare={"variants": ["ema", "gru"]}
     ).cells:
         plain = json.loads(json.dumps(cell.experiment.to_dict()))
         assert experiment_from(plain) == cell.experiment
@@ -92,6 +92,7 @@ def test_an_experiment_survives_json():
         ({"models": ["liquit"]}, "Did you mean 'liquid'"),
         ({"compare": {"row": ["clock"]}}, r"\[compare\] key 'row'"),
         ({"compare": {"rows": ["clocks"]}}, "row 'clocks'"),
+        ({"compare": {"variants": ["twim"]}, "models": ["eavs_tf"]}, "Did you mean 'twin'"),
         ({"tune": {"candidate": []}}, r"\[tune\] key 'candidate'"),
         ({"tune": {"candidates": [{"epoch": 3}]}, "models": ["liquid"]}, "tune key 'epoch'"),
         ({"train": {"epoch": 3}, "models": ["liquid"]}, r"\[train\] key 'epoch'"),

@@ -38,7 +38,7 @@ def experiment(root: Path, protocol: str = "leave_one_subject_out", **tables: An
             "data": {"name": "manifest", "root": str(root), "target": "state", **tables.pop("data", {})},
             "protocol": {"name": protocol},
             "recipe": RECIPE_TABLE,
-            "compare": {"rows": ["majority"], "cores": [], "controls": [], "session": False},
+            "compare": {"rows": ["majority"], "variants": [], "session": False},
             "train": {"epochs": 1},
             **tables,
         }

@@ -278,7 +278,7 @@ def test_classical_rows_weigh_numbers(name: str) -> None:
 TABLES = {
     "data": {"name": "manifest"},
     "protocol": {"name": "leave_one_subject_out"},
-    "compare": {"rows": ["majority", "logistic_regression"], "cores": [], "controls": [], "session": False},
+    "compare": {"rows": ["majority", "logistic_regression"], "variants": [], "session": False},
 }
 
 

@@ -186,7 +186,7 @@ def test_an_evaluation_puts_the_twin_beside_it() -> None:
     assert rows() == [
         ("eavs_tf", "Spiking transformer (EAVS-TF)", "model"), ("eavs_tf_twin", twin, "ablation"),
     ]  # fmt: skip
-    assert rows(compare={"rows": [], "cores": []}) == rows()[:1]  # --quick
+    assert rows(compare={"rows": [], "variants": []}) == rows()[:1]  # --quick
     assert rows(model={"name": "eavs_tf", "options": {"spiking": False}}) == [("eavs_tf", twin, "model")]
     gated = rows(model={"name": "udc_snn", "options": {"second": "liquid"}})
     assert gated == [("udc_snn", "Entropy gate before liquid", "model")]

@@ -10,10 +10,11 @@ from fusion_inputs import SPEC, one_hop, random_batch
 
 from insula.errors import InputError
 from insula.models import build
+from insula.models.cells.cores import CORES
 from insula.types import InputSpec
 
 
-@pytest.mark.parametrize("core", ["liquid", "ema", "gru"])
+@pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("size", ["small", "medium"])
 def test_hop_by_hop_equals_the_whole_pass(core: str, size: str) -> None:
     torch.manual_seed(0)

@@ -11,7 +11,7 @@ from model_inputs import absent, make_batch, make_spec, rows_of
 from torch import nn
 
 from insula.errors import InputError
-from insula.models import MODELS, build, model_class
+from insula.models import MODELS, build, card, model_class
 from insula.types import Batch, InputSpec, ModelOutput
 
 NAMES = sorted(MODELS)
@@ -19,7 +19,7 @@ OVERFIT_STEPS = 400
 
 
 def spec_for(name: str, **changes: Any) -> InputSpec:
-    required = model_class(name).modalities_required
+    required = card(name).reads
     return make_spec(*dict.fromkeys([*required, "eeg", "eda", "bvp", "hr"]), **changes)
 
 
@@ -31,8 +31,7 @@ def built(name: str, spec: InputSpec, seed: int = 0, size: str = "small") -> nn.
 def test_every_model_of_the_registry_declares_its_contract() -> None:
     for name in NAMES:
         kind = model_class(name)
-        assert isinstance(kind.modalities_required, tuple), name
-        assert isinstance(kind.streaming, bool), name
+        assert card(name).step == hasattr(kind, "sequence"), name
         assert len((kind.__doc__ or "").strip()) > 60, f"{name}: say what is published and what is chosen"
 
 
@@ -57,7 +56,7 @@ def test_continuous_target_has_one_output(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_slow_signals_in_long_windows(name: str) -> None:
-    required = model_class(name).modalities_required
+    required = card(name).reads
     spec = make_spec(*dict.fromkeys([*required, "eda", "hr"]), window_s=60.0, hop_s=10.0, traits=0)
     assert torch.isfinite(built(name, spec)(make_batch(spec, 2)).logits).all()
 
@@ -97,7 +96,7 @@ def test_an_absent_modality_is_ignored(name: str) -> None:
             empty = model(absent(batch, modality, 0.0)).logits
             assert torch.isfinite(empty).all(), modality
             torch.testing.assert_close(model(absent(batch, modality, 7.5)).logits, empty, atol=1e-6, rtol=1e-6)
-            if modality in model_class(name).modalities_required:
+            if modality in card(name).reads:
                 assert not torch.allclose(empty, usual), f"{modality} does not matter"
 
 

@@ -12,7 +12,8 @@ from model_inputs import absent, make_batch, make_spec
 from scipy.signal import butter, lfilter
 
 from insula.errors import InputError
-from insula.models.rbtransformer import BandEntropy, RBTransformer, electrode_matrix, shuffle_electrodes
+from insula.models.blocks.electrodes import electrode_matrix, shuffle_electrodes
+from insula.models.rbtransformer import BandEntropy, RBTransformer
 from insula.types import InputSpec
 
 

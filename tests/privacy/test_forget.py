@@ -62,7 +62,7 @@ def experiment(root: Path, protocol: str, **tables: Any) -> Experiment:
             "data": {"name": "manifest", "root": str(root), "target": "state", **tables.pop("data", {})},
             "protocol": {"name": protocol},
             "recipe": {"window_s": 4.0, "hop_s": 2.0, "guard_s": 2.0},
-            "compare": {"rows": ["majority"], "cores": [], "controls": [], "session": False},
+            "compare": {"rows": ["majority"], "variants": [], "session": False},
             "train": {"epochs": 1},
             **tables,
         }

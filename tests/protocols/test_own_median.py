@@ -109,7 +109,7 @@ def experiment(protocol: str, model: str = "logistic_regression", null: int = 0)
         "data": {"name": "manifest", "target": TARGET},
         "protocol": {"name": protocol, "null": null},
         "model": {"name": model},
-        "compare": {"rows": ["majority"], "cores": [], "controls": []},
+        "compare": {"rows": ["majority"], "variants": []},
         "train": {"epochs": 2, "batch_trials": 6},
     }
     return experiment_from(tables)

@@ -30,7 +30,7 @@ PLAN = {
     "data": {"name": "manifest"},
     "model": {"name": "logistic_regression"},
     "protocol": {"name": "leave_one_subject_out"},
-    "compare": {"rows": ["majority"], "cores": [], "controls": [], "session": False, "context": False},
+    "compare": {"rows": ["majority"], "variants": [], "session": False, "context": False},
     "train": {"quality": "drop", "quality_share": 0.4},
 }
 

@@ -223,7 +223,7 @@ def test_note_of_an_analysis_becomes_a_sentence() -> None:
 
 def test_time_constant_controls_are_no_ablation() -> None:
     base = gathered("emotions")
-    rows = tuple(replace(r, system="liquid_equal") if r.system == "liquid_gru" else r for r in base.rows)
+    rows = tuple(replace(r, role="control") if r.system == "liquid_gru" else r for r in base.rows)
     made = outside._ablation(replace(base, rows=rows))
     assert made is not None
     assert "Exponential" in made.wide

@@ -58,13 +58,14 @@ def models() -> None:
     from rich.table import Table
 
     from insula.learning.classical import CLASSICAL
-    from insula.models import MODELS, model_class
+    from insula.models import MODELS, card
 
-    table = Table("name", "kind", "needs", "what it is")
+    table = Table("name", "kind", "needs", "what it is", "variants")
     for name in MODELS:
-        kind = model_class(name)
-        text = (kind.__doc__ or "").strip().splitlines()[0]
-        table.add_row(name, "network", ", ".join(kind.modalities_required) or "any", text)
+        one = card(name)
+        kind = "step network" if one.step else "window network"
+        text = f"{one.title}: {one.summary} ({one.source})" if one.source else f"{one.title}: {one.summary}"
+        table.add_row(name, kind, ", ".join(one.reads) or "any", text, ", ".join(one.variants))
     for name, row in CLASSICAL.items():
         table.add_row(name, row.kind, row.inputs, row.description)
     show.console().print(table)

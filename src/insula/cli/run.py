@@ -35,9 +35,7 @@ def demo(
 
     tables: dict[str, dict[str, Any]] = {
         "data": {"name": "simulate", "target": "emotion", "options": {"people": people, "seed": seed}},
-        "model": {"name": "liquid"},
         "protocol": {"name": "within_subject", "folds": 4},
-        "compare": {"controls": ["frozen", "equal"]},
         "train": {"epochs": 12},
         "": {"seed": seed},
     }
@@ -111,7 +109,7 @@ def evaluate(
         "": {"seed": seed},
     }
     if quick:
-        tables["compare"] = {"cores": [], "controls": [], "session": False}
+        tables["compare"] = {"variants": [], "session": False}
     plan = o.make_experiment(experiment, tables, settings)
     with show.progress() as report:
         done = run_experiment(
@@ -191,7 +189,7 @@ def predict(
     threshold: Annotated[
         float | None,
         typer.Option(
-            "--threshold", help="udc_snn: uncertainty (0 to 1) that wakes the second branch. Default: as trained."
+            "--threshold", help="A cascade: uncertainty (0 to 1) that wakes the second branch. Default: as trained."
         ),
     ] = None,
     settings: o.Set = None,

@@ -16,7 +16,7 @@ from insula.types import Recording
 
 __all__ = ["READERS", "DataInfo", "FileError", "Problem", "info", "load", "people"]
 
-READERS: dict[str, str] = {
+READERS: dict[str, Any] = {
     "bids": "insula.data.readers.bids",
     "cogwear_e4": "insula.data.readers.cogwear_e4",
     "deap": "insula.data.readers.deap",
@@ -37,7 +37,7 @@ READERS: dict[str, str] = {
     "stress_predict": "insula.data.readers.stress_predict",
     "wesad": "insula.data.readers.wesad",
 }
-"""Reader name -> module with ``INFO``, ``read(root, *, subjects, problems, ...)`` and mostly ``people(root, ...)``."""
+"""Reader name -> module or object with ``INFO``, ``read(root, *, subjects, problems, ...)``, mostly ``people(...)``."""
 
 
 def info(name: str) -> DataInfo:
@@ -126,4 +126,5 @@ def _require_options(name: str, module: Any, root: str | Path | None, options: M
 def _reader(name: str) -> Any:
     if name not in READERS:
         raise unknown_name("data", name, READERS)
-    return import_module(READERS[name])
+    found = READERS[name]
+    return import_module(found) if isinstance(found, str) else found

@@ -11,10 +11,9 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from insula.errors import DataError, InputError, unknown_name
+from insula.learning.classical_models import USUAL
+from insula.models import DEFAULT
 from insula.signals.recipe import Recipe, SignalRecipe
-
-CORES = ("ema", "gru")
-CONTROLS = ("frozen", "equal")
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class DataPart:
 class ModelPart:
     """Which network, its size and options, where its state is reset, how a person is normalised, how many members."""
 
-    name: str = "liquid"
+    name: str = DEFAULT
     size: str = "small"
     scope: str = "trial"
     normaliser: str | None = None
@@ -53,26 +52,15 @@ class ProtocolPart:
 
 @dataclass(frozen=True)
 class CompareWith:
-    """Rows beside the model: classical and baseline rows, ablations of the liquid layer, a session-carried variant.
+    """Rows beside the model: classical and baseline rows, variants of the network, one with carried state.
 
-    ``cores`` (``ema``, ``gru``) stand in the liquid layers' place; ``controls`` (``frozen``, ``equal``) retrain with
-    time constants that are not learned.
+    ``variants`` are names of the network's card; None: the usual ones.
     ``session`` None carries state where the protocol tests whole sessions or people.
     """
 
-    rows: tuple[str, ...] = (
-        "clock",
-        "elapsed",
-        "elapsed_trial",
-        "stimulus_prior",
-        "majority",
-        "prior",
-        "logistic_regression",
-        "random_forest",
-    )
+    rows: tuple[str, ...] = USUAL
     context: bool = True
-    cores: tuple[str, ...] = ("ema", "gru")
-    controls: tuple[str, ...] = CONTROLS
+    variants: tuple[str, ...] | None = None
     session: bool | None = None
 
 
@@ -98,10 +86,6 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (("cores", CORES), ("controls", CONTROLS)):
-            for value in getattr(self.compare, name):
-                if value not in known:
-                    raise unknown_name(f"compare.{name}", value, known)
         for name, value in (("seed", self.seed), ("protocol.null", self.protocol.null)):
             if value < 0:
                 raise InputError(f"{name} {value}; expected 0 or more.")
@@ -140,11 +124,25 @@ def experiment_from(tables: Mapping[str, Any]) -> Experiment:
     for key in tables:
         if key not in known:
             raise unknown_name("experiment key", key, known)
+    if "compare" in tables:
+        tables = {**tables, "compare": with_variants(tables["compare"])}
     parts: dict[str, Any] = {name: _part(cls, name, tables[name]) for name, cls in _PARTS.items() if name in tables}
     if "data" not in parts:
         raise InputError('an experiment without [data] name; expected at least that. Add [data] name = "...".')
     rest = {k: tables[k] for k in ("recipe", "train", "seed") if k in tables}
     return Experiment(**checked("experiment key", Experiment, {**parts, **rest}))
+
+
+def with_variants(compare: Any) -> Any:
+    """Join ``cores`` and ``controls``, as files from before 0.2 name them, into ``variants``."""
+    if not isinstance(compare, Mapping) or not {"cores", "controls"} & set(compare):
+        return compare
+    named = [*compare.get("cores", ()), *compare.get("controls", ())]
+    every = set(named) == {"ema", "gru", "frozen", "equal"}  # the default then
+    return {
+        **{k: v for k, v in compare.items() if k not in ("cores", "controls")},
+        "variants": None if every else named,
+    }
 
 
 def apply_recipe(base: Recipe, changes: Mapping[str, Any]) -> Recipe:

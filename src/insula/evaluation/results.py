@@ -41,7 +41,7 @@ VERSION = 1
 - ``protocol`` {name, leaky, folds, notes};
 - ``shared_schedule`` (whether people go through the labels at the same times);
 - ``config`` (object), ``provenance`` {versions, seed, data_hash, command, date, device, threads, seconds};
-- ``systems``: a list of {name, title, kind, scope, normaliser, leaky, transductive, parameters, seconds, notes};
+- ``systems``: a list of {name, title, kind, scope, normaliser, leaky, transductive, parameters, seconds, notes, role};
 - ``nulls``: system name to {score, p, floor, shuffles, mean, lo, hi, chance, at_chance, enough, labellings};
 - ``analyses`` (object): what explain wrote;
 - ``predictions`` {file, sha256, rows}.
@@ -73,7 +73,8 @@ Kind = Literal["model", "ablation", "classical", "baseline"]
 class System:
     """One row of a result: what predicted, and what must be known to read its score.
 
-    ``scope`` says where its state or context is reset (``none``, ``window``, ``trial``, ``session``).
+    ``scope`` says where its state or context is reset (``none``, ``window``, ``trial``, ``session``). ``role`` is that
+    of a network's variant: ``core``, ``control``, ``twin``, ``ablation``, ``published``.
     """
 
     name: str
@@ -86,6 +87,7 @@ class System:
     parameters: int | None = None
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    role: str = ""
 
     @property
     def marks(self) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from insula.errors import InputError, ProtocolError, unknown_name
-from insula.evaluation.experiment import CompareWith, Experiment, Tune, checked
+from insula.evaluation.experiment import Experiment, Tune, checked
 from insula.evaluation.tuning import with_candidate
 from insula.learning.batches import input_spec
 from insula.learning.classical import CLASSICAL, ClassicalEstimator
-from insula.learning.estimator import EstimatorConfig, ModelFactory, streams
+from insula.learning.estimator import EstimatorConfig, ModelFactory
 from insula.learning.level import Normaliser
 from insula.learning.train import TrainConfig
 from insula.learning.weighing import Quality
+from insula.models import card
+from insula.models.card import ModelCard, card_of
 from insula.protocols.fold import default_normaliser
 from insula.protocols.protocols import PROTOCOLS, Split
 from insula.protocols.schedule import fixed_order, shares_schedule
@@ -22,8 +23,8 @@ from insula.windows.table import Windows
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One row of the evaluation: how to build it and how it is marked."""
+class RowPlan:
+    """One row of the evaluation: how to build it and how it is marked; ``role`` is that of the variant it is."""
 
     name: str
     title: str
@@ -37,6 +38,7 @@ class Plan:
     factory: ModelFactory | None = None
     quality: Quality = "keep"
     quality_share: float = 0.5
+    role: str = ""
 
 
 def require_names(experiment: Experiment, device: str = "cpu") -> None:
@@ -48,7 +50,10 @@ def require_names(experiment: Experiment, device: str = "cpu") -> None:
             raise unknown_name("row", row, CLASSICAL)
     if experiment.model.name in CLASSICAL:
         return
-    streams(experiment.model.name)
+    known = card(experiment.model.name)
+    for variant in experiment.compare.variants or ():
+        if variant not in known.variants:
+            raise unknown_name(f"variant of {experiment.model.name}", variant, known.variants)
     config = model_config(experiment, experiment.model.normaliser or "population", (), device)
     for candidate in experiment.tune.candidates:
         with_candidate(config, candidate)
@@ -85,7 +90,7 @@ def make_plans(
     device: str = "cpu",
     factory: ModelFactory | None = None,
     force: bool = False,
-) -> list[Plan]:
+) -> list[RowPlan]:
     """List the rows: the model first, its session-carried variant, ablations, classical rows, baselines.
 
     A classical row may stand in the model's place; it has no variants. Raises ProtocolError where session scope is
@@ -96,7 +101,8 @@ def make_plans(
     others = [
         plan
         for row in experiment.compare.rows
-        if (row != model.name or factory is not None) and (row != "stimulus_prior" or shares_stimuli(windows, first))
+        if (row != model.name or factory is not None)
+        and (CLASSICAL[row].inputs != "stimulus" or shares_stimuli(windows, first))
         for plan in _classical_plans(row, normaliser, experiment.compare.context, windows)
     ]
     if model.name in CLASSICAL and factory is None:
@@ -108,44 +114,45 @@ def make_plans(
     config = model_config(experiment, normaliser, first.group, device)
     tune = experiment.tune if experiment.tune.candidates else None
     name = model.name if factory is None else getattr(factory, "__name__", "model")
-    streaming = streams(name) if factory is None else hasattr(factory(input_spec(windows)), "sequence")
-    scope = config.scope if streaming else "window"
+    facts = card(name) if factory is None else card_of(factory(input_spec(windows)))
+    scope = config.scope if facts.step else "window"
     if normaliser == "running":
         scope = "session"
     if not force:
         require_scope(scope, experiment.protocol.name, windows)
-    title = title_of(name, model.options if factory is None else None)
-    plans = [Plan(name, title, "model", scope, normaliser, config, tune=tune, factory=factory)]
-    if streaming and scope != "session" and _wants_session(experiment, force):
+    title = facts.title_of(model.options) if factory is None else name
+    main = RowPlan(name, title, "model", scope, normaliser, config, tune=tune, factory=factory)
+    plans = [main]
+    if facts.step and scope != "session" and _wants_session(experiment, force):
         carried = replace(config, scope="session")
-        plans.append(
-            Plan(f"{name}_session", f"{title}, state carried across the session", "model", "session",
-                 normaliser, carried, tune=tune, factory=factory)
-        )  # fmt: skip
-    if name == "eavs_tf" and factory is None and model.options.get("spiking", True) and experiment.compare.cores:
-        other = replace(config, options={**dict(model.options), "spiking": False})
-        twin = title_of(name, other.options)
-        plans.append(Plan("eavs_tf_twin", twin, "ablation", scope, normaliser, other, tune=tune))
-    if name == "liquid" and factory is None:
-        for options, (twin, title) in _ablations(experiment.compare):
-            other = replace(config, options={**dict(model.options), **options})
-            plans.append(Plan(f"liquid_{twin}", title, "ablation", scope, normaliser, other, tune=tune))
+        title = f"{title}, state carried across the session"
+        plans.append(replace(main, name=f"{name}_session", title=title, scope="session", network=carried))
+    if factory is None:
+        plans += _variants(main, facts, config, experiment)
     return _judged(plans + others, experiment)
 
 
-def _judged(plans: list[Plan], experiment: Experiment) -> list[Plan]:
+def _variants(main: RowPlan, facts: ModelCard, config: EstimatorConfig, experiment: Experiment) -> list[RowPlan]:
+    """Rows of the network's variants: those asked for, else the usual ones that the network itself is not."""
+    asked = experiment.compare.variants
+    options = dict(config.options or {})
+    own = facts.variant_of(options)
+    rows = []
+    for variant in facts.usual if asked is None else asked:
+        one = facts.variants[variant]
+        if variant == own:
+            continue
+        other = replace(config, options={**options, **one.options})
+        rows.append(
+            replace(main, name=f"{main.name}_{variant}", title=one.title, kind="ablation", network=other, role=one.role)
+        )
+    return rows
+
+
+def _judged(plans: list[RowPlan], experiment: Experiment) -> list[RowPlan]:
     """Give every row the experiment's rule for spoiled training windows."""
     train = _train_config(experiment)
     return [replace(plan, quality=train.quality, quality_share=train.quality_share) for plan in plans]
-
-
-def _ablations(compare: CompareWith) -> list[tuple[dict[str, str], tuple[str, str]]]:
-    """Options, name and title of each twin of the liquid network."""
-    cores = {"ema": "Exponential average in the liquid layers' place", "gru": "GRU in the liquid layers' place"}
-    times = {"frozen": "Time constants frozen at their start", "equal": "Time constants all equal"}
-    return [({"core": c}, (c, cores[c])) for c in compare.cores] + [
-        ({"time_constants": t}, (t, times[t])) for t in compare.controls
-    ]
 
 
 def _wants_session(experiment: Experiment, force: bool) -> bool:
@@ -182,35 +189,16 @@ def shares_stimuli(windows: Windows, part: Split) -> bool:
     return bool(set(names.iloc[part.train].dropna()) & set(names.iloc[part.test].dropna()))
 
 
-def _classical_plans(name: str, normaliser: str, context: bool, windows: Windows) -> list[Plan]:
-    """A classical or baseline row; logistic regression also with the context that a trial-scope state has."""
+def _classical_plans(name: str, normaliser: str, context: bool, windows: Windows) -> list[RowPlan]:
+    """A classical or baseline row, and where it serves with the context that a trial-scope state has."""
     info = CLASSICAL[name]
     if not (info.continuous if windows.schema.continuous else info.discrete):
         return []
     own = normaliser if info.inputs in ("features", "covariance") else "none"
     scope = ClassicalEstimator(name, normaliser=normaliser).scope
-    plans = [Plan(name, info.title, info.kind, scope, own, classical=name)]
-    if context and name in ("logistic_regression", "ridge"):
+    plans = [RowPlan(name, info.title, info.kind, scope, own, classical=name)]
+    if context and info.context:
         title = f"{info.title} with the trial's running mean"
         scope = ClassicalEstimator(name, context="trial", normaliser=normaliser).scope
-        plans.append(Plan(f"{name}_context", title, info.kind, scope, own, classical=name, context="trial"))
+        plans.append(RowPlan(f"{name}_context", title, info.kind, scope, own, classical=name, context="trial"))
     return plans
-
-
-def title_of(name: str, options: Mapping[str, Any] | None = None) -> str:
-    """A network's title in tables; its own name where it has none."""
-    options = options or {}
-    if name == "eavs_tf" and not options.get("spiking", True):
-        return "Non-spiking twin of the spiking transformer"
-    if name == "eavs_tf" and options.get("readout") == "liquid":
-        return "Spiking transformer with a liquid readout"
-    if name == "udc_snn" and options.get("second", "eavs_tf") != "eavs_tf":
-        return f"Entropy gate before {options['second']}"
-    return {
-        "liquid": "Liquid fusion network",
-        "rbtransformer": "RBTransformer",
-        "eegnet": "EEGNet",
-        "tcn": "Temporal convolution",
-        "eavs_tf": "Spiking transformer (EAVS-TF)",
-        "udc_snn": "Entropy-gated cascade (UDC-SNN)",
-    }.get(name, name)

@@ -18,7 +18,7 @@ from insula import processes
 from insula.evaluation.experiment import Experiment
 from insula.evaluation.nulls import null_test
 from insula.evaluation.results import Result, System
-from insula.evaluation.rows import Plan, make_plans, require_names
+from insula.evaluation.rows import RowPlan, make_plans, require_names
 from insula.evaluation.scores import mean_over_people
 from insula.evaluation.tuning import choose
 from insula.learning.classical import ClassicalEstimator
@@ -128,7 +128,7 @@ def evaluate(
 
 def run_null(
     windows: Windows,
-    plan: Plan,
+    plan: RowPlan,
     experiment: Experiment,
     predictions: pd.DataFrame,
     jobs: int,
@@ -166,7 +166,7 @@ def run_null(
     return {**asdict(found), "scores": scores, "text": found.text}
 
 
-Task = tuple[Windows, Split, int, Plan]
+Task = tuple[Windows, Split, int, RowPlan]
 
 
 def run_tasks(tasks: Sequence[Task], seed: int, jobs: int, done: Callable[[int, int], None]) -> list[Fit]:
@@ -188,7 +188,7 @@ def run_tasks(tasks: Sequence[Task], seed: int, jobs: int, done: Callable[[int, 
 
 
 @one_thread()
-def run_fold(windows: Windows, part: Split, index: int, plan: Plan, seed: int) -> Fit:
+def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int) -> Fit:
     """Fit one row on one fold and predict its test windows, on one thread."""
     started = time.perf_counter()
     windows = for_fold(windows, part)
@@ -231,7 +231,7 @@ def prediction_table(windows: Windows, part: Split, system: str, answer: Any) ->
     return table
 
 
-def _system(plan: Plan, folds: list[Fit], leaky: bool) -> System:
+def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
     parameters = next((f.parameters for f in folds if f.parameters is not None), None)
     notes = []
     if plan.scope == "session":
@@ -250,6 +250,7 @@ def _system(plan: Plan, folds: list[Fit], leaky: bool) -> System:
         parameters=parameters,
         seconds=float(sum(f.seconds for f in folds)),
         notes=tuple(notes),
+        role=plan.role,
     )
 
 

@@ -16,7 +16,7 @@ from insula.learning.batches import to_device
 from insula.learning.estimator import Estimator
 from insula.learning.metrics import balanced_accuracy
 from insula.learning.train import Feed
-from insula.models.udc_snn import Cascade, entropy_share, fuse, narrowed, taken
+from insula.models.cascade import Cascade, entropy_share, fuse, narrowed, taken
 from insula.types import DoubleArray, IntArray
 from insula.windows.table import Windows
 
@@ -144,8 +144,8 @@ def _cascades(estimator: Estimator) -> list[Cascade]:
     if not found or len(found) < len(estimator.networks):
         kind = type(estimator.networks[0]).__name__ if estimator.networks else type(None).__name__
         raise KindError(
-            f"an Estimator of {kind}; expected a fitted one of model udc_snn. "
-            'Set model = "udc_snn" and name any registered model as its first or second branch.'
+            f"an Estimator of {kind}; expected a fitted cascade. "
+            "Choose the cascade among `insula models` and name any registered model as its first or second branch."
         )
     return found
 

@@ -46,9 +46,9 @@ def _run(evaluated: Evaluated) -> Controls | None:
         return None
     result, main = evaluated.result, evaluated.main
     tables = {"time constants shuffled": again(evaluated, _with_shuffled)}
-    for how in ("frozen", "equal"):
-        if any(s.name == f"{main}_{how}" for s in result.systems):
-            tables[f"time constants {how}"] = result.of(f"{main}_{how}")
+    for one in result.systems:
+        if one.role == "control":
+            tables[f"time constants {one.name.removeprefix(f'{main}_')}"] = result.of(one.name)
     rows = []
     for name, table in tables.items():
         found = paired(table, result.of(main), result.main_metric)

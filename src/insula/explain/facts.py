@@ -50,6 +50,7 @@ class Row:
     contrast: float
     contrast_lo: float
     contrast_hi: float
+    role: str = ""
 
     @property
     def ink(self) -> str:
@@ -172,6 +173,7 @@ def _row(result: Result, record: Mapping[Any, Any]) -> Row:
         parameters=system.parameters,
         seconds=system.seconds,
         notes="; ".join(system.notes),
+        role=system.role,
         verdict=str(record.get("verdict")),
         people=int(record["people"]),
         unit=str(record["unit"]),

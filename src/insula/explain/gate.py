@@ -15,7 +15,7 @@ from insula.explain.cascade import CurvePoint, branch_answers, cascade_curve
 from insula.explain.cost import joules_text
 from insula.explain.facts import Facts
 from insula.explain.wording import joules, score_text
-from insula.models.udc_snn import Cascade
+from insula.models.cascade import Cascade
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from insula.explain.cost.spikes import SpikeSheet, spike_sheet
 from insula.explain.facts import Facts
 from insula.explain.wording import joules
 from insula.learning.train import Feed
-from insula.models import build
+from insula.models import build, card
 
 WINDOWS = 8
 """Held-out windows whose spikes are counted."""
@@ -32,7 +32,7 @@ class SpikeCosts:
 def spike_costs(fitted: Fitted) -> SpikeCosts | None:
     """Count the first fold's first network on windows held out from it; None for a network without spikes.
 
-    ``sheets`` holds `SpikeSheet` values: of the network and, for ``eavs_tf``, of its non-spiking twin of the same
+    ``sheets`` holds `SpikeSheet` values: of the network and, where its card names one, of its twin of the same
     shape with fresh weights (its arithmetic is dense and does not depend on them).
     """
     model, held_out = fitted[0]
@@ -42,11 +42,12 @@ def spike_costs(fitted: Fitted) -> SpikeCosts | None:
     rows = np.unique(np.linspace(0, len(held_out) - 1, min(WINDOWS, len(held_out))).astype(int))
     batch = next(Feed(model.prepare(held_out.take(rows)), "window").each(len(rows))).batch
     sheets = [spike_sheet("spiking", network, batch, model.spec, windows=len(rows))]
-    if model.factory is None and model.config.model == "eavs_tf":
-        torch.manual_seed(0)
-        options = {**dict(model.config.options or {}), "spiking": False}
-        twin = build("eavs_tf", model.spec, model.config.size, **options).eval()
-        sheets.append(spike_sheet("non-spiking twin", twin, batch, model.spec, windows=len(rows)))
+    if model.factory is None:
+        for twin in (v for v in card(model.config.model).variants.values() if v.role == "twin"):
+            torch.manual_seed(0)
+            options = {**dict(model.config.options or {}), **twin.options}
+            other = build(model.config.model, model.spec, model.config.size, **options).eval()
+            sheets.append(spike_sheet("non-spiking twin", other, batch, model.spec, windows=len(rows)))
     note = f"mean of {len(rows)} held-out windows of the first fold, first network; counted, not measured"
     return SpikeCosts(tuple(sheets), note)
 

@@ -17,17 +17,6 @@ if TYPE_CHECKING:
 
 _GUESS_S = 20.0
 """A cell of which nothing is known, in seconds."""
-_FIT_S: Mapping[str, float] = {"majority": 0.01, "prior": 0.01, "clock": 0.25, "elapsed": 0.25, "random_forest": 0.5}
-"""Seconds of one fit of a classical row; 0.3 for the others. Seconds here are those of one core of 2024's servers."""
-_STEP_S: Mapping[str, float] = {
-    "liquid": 1.1e-3,
-    "eegnet": 1.1e-3,
-    "rbtransformer": 1.7e-3,
-    "tcn": 1.0e-3,
-    "eavs_tf": 2.2e-3,
-    "udc_snn": 2.2e-3,
-}
-"""Seconds an epoch and training window of 4 s every 2 s, EEG of 14 channels and a wristband; 2e-3 for others."""
 _USUAL = 4 * (14 * 128 + 64 + 4 + 4 + 1)
 
 
@@ -148,8 +137,8 @@ def _size(cell: Cell, recordings: tuple[Recording, ...] | str) -> Size:
 
 def _work(cell: Cell, size: Size) -> float:
     from insula.learning.classical import CLASSICAL
-    from insula.learning.estimator import streams
     from insula.learning.train import TrainConfig
+    from insula.models import card
     from insula.protocols.protocols import PROTOCOLS
 
     experiment = cell.experiment
@@ -162,17 +151,19 @@ def _work(cell: Cell, size: Size) -> float:
     fits *= 1 + experiment.protocol.null
     name = experiment.model.name
     if name in CLASSICAL:
-        return fits * _FIT_S.get(name, 0.3) * (1 + rows / 2000)
+        return fits * CLASSICAL[name].fit_s * (1 + rows / 2000)
     epochs = TrainConfig(**experiment.train).epochs
-    step_s = _STEP_S.get(name, 2e-3) * (0.1 + 0.9 * _weight(size, streams(name)))
+    facts = card(name)
+    step_s = facts.window_cost_s * (0.1 + 0.9 * _weight(size, facts.step))
     tried = len(experiment.tune.candidates) * experiment.tune.folds
-    variants = 1 + len(experiment.compare.cores) + len(experiment.compare.controls)
+    asked = experiment.compare.variants
+    variants = 1 + len(facts.usual if asked is None else asked)
     return fits * variants * (1 + tried) * experiment.model.members * (0.15 + epochs * rows * step_s)
 
 
-def _weight(size: Size, streaming: bool) -> float:
-    """Work of a window in usual ones: a streaming network reads each sample once, another every window anew."""
-    if streaming:
+def _weight(size: Size, step: bool) -> float:
+    """Work of a window in usual ones: a step model reads each sample once, another every window anew."""
+    if step:
         return size.samples / size.hops / (_USUAL / 2)
     # By samples and by seconds alike: what reads slow signals on a fast grid works for their length.
     return (size.samples / _USUAL + size.window_s / 4) / 2

@@ -3,10 +3,10 @@
 title = "..."                      # of the ledger
 seeds = [0]
 protocols = ["random_windows", "within_subject", {name = "leave_subjects_out", folds = 6}]
-models = ["liquid", {name = "eegnet", size = "medium", label = "eegnet_medium"}]
+models = ["NAME", {name = "OTHER", size = "medium", label = "other_medium"}]
 time_limit_s = 120                 # a cell; none without
 
-[compare]                          # rows are cells of their own; cores and controls ride with the liquid cells
+[compare]                          # rows are cells of their own; variants ride with the network that has them
 [train]  [recipe]  [tune]          # for every network, every data set
 
 [[data]]                           # one a data set; root is relative to the working folder
@@ -38,6 +38,7 @@ from insula.evaluation.experiment import (
     ModelPart,
     ProtocolPart,
     experiment_from,
+    with_variants,
 )
 
 ROWS = CompareWith().rows
@@ -124,6 +125,7 @@ def grid_from(tables: Mapping[str, Any], name: str = "grid") -> Grid:
     _known("grid key", tables, _GRID)
     compare = _compare(tables.get("compare", {}))
     _known("[tune] key", tables.get("tune", {}), _TUNE)
+    _require_variants(compare["variants"] or (), tables)
     cells: list[Cell] = []
     entries: list[DataEntry] = []
     data = tables.get("data", [])
@@ -146,6 +148,18 @@ def grid_from(tables: Mapping[str, Any], name: str = "grid") -> Grid:
         name=name,
         protocols=tuple(dict.fromkeys(c.protocol for c in cells)),
     )
+
+
+def _require_variants(variants: Sequence[str], tables: Mapping[str, Any]) -> None:
+    """Refuse a variant that no network of the grid has."""
+    from insula.models import MODELS, card
+
+    asked = [m for part in (tables, *tables.get("data", ())) for m in part.get("models") or ()]
+    names = {m if isinstance(m, str) else m.get("name") for m in asked}
+    known = [v for name in names if name in MODELS for v in card(name).variants]
+    for variant in variants:
+        if variant not in known:
+            raise unknown_name("[compare] variant", variant, known)
 
 
 def _entry(table: Mapping[str, Any]) -> DataEntry:
@@ -192,20 +206,22 @@ def _cells(entry: DataEntry, table: Mapping[str, Any], grid: Mapping[str, Any], 
 
 
 def _beside(model: str, compare: dict[str, Any]) -> dict[str, Any]:
-    """What rides in a cell: ablations with the liquid network, the trial's mean with a classical row."""
-    alone: dict[str, Any] = {"rows": [], "context": False, "cores": [], "controls": [], "session": False}
+    """What rides in a cell: its variants with a network, the trial's mean with a classical row."""
+    from insula.models import card
+
+    alone: dict[str, Any] = {"rows": [], "context": False, "variants": [], "session": False}
     if _is_row(model):
         return {**alone, "context": compare["context"]}
-    if model == "liquid":
-        return {**alone, **{k: compare[k] for k in ("cores", "controls", "session")}}
-    return {**alone, "session": compare["session"]}
+    variants = [v for v in compare["variants"] or () if v in card(model).variants]
+    return {**alone, "variants": variants, "session": compare["session"]}
 
 
 def _compare(table: Mapping[str, Any]) -> dict[str, Any]:
     from insula.learning.classical import CLASSICAL
 
+    table = with_variants(table)
     _known("[compare] key", table, [f.name for f in dataclasses.fields(CompareWith)])
-    found = {"rows": list(ROWS), "context": True, "cores": [], "controls": [], "session": False, **table}
+    found = {"rows": list(ROWS), "context": True, "variants": [], "session": False, **table}
     for row in found["rows"]:
         if row not in CLASSICAL:
             raise unknown_name("row", row, CLASSICAL)

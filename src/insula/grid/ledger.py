@@ -16,7 +16,7 @@ from insula.evaluation.scores import Paired
 from insula.explain.energy import ENERGY
 from insula.grid import statistics
 from insula.grid.cell import NO_DATA, Outcome
-from insula.grid.claims import CLAIMS, Claim, claims_for
+from insula.grid.claims import Published, claims, claims_for
 from insula.grid.grid import Cell, Grid
 from insula.grid.run import outcomes
 from insula.grid.statistics import Pair, Ranks
@@ -72,7 +72,7 @@ class Row:
     title: str
     kind: str
     marks: str
-    claims: tuple[Claim, ...]
+    claims: tuple[Published, ...]
     entries: Mapping[str, Entry]
     drop: Paired | None = None
     parameters: int | None = None
@@ -132,7 +132,7 @@ class Ledger:
 
     title: str
     sections: tuple[Section, ...]
-    not_run: tuple[Claim, ...]
+    not_run: tuple[Published, ...]
     provenance: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -151,7 +151,7 @@ def build(grids: Sequence[tuple[Grid, Path]], title: str = "") -> Ledger:
                 dates += [str(r.provenance.get("date", "")) for _, r in loaded]
                 sections.append(_section(entry.label, entry.name, target, cells, known, loaded))
     standing = {c for s in sections for r in s.rows for c in r.claims}
-    rest = tuple(c for c in CLAIMS if c not in standing)
+    rest = tuple(c for c in claims() if c not in standing)
     return Ledger(title or grids[0][0].title, tuple(sections), rest, {"until": max(dates, default="")})
 
 
@@ -217,7 +217,7 @@ def _section(
     rows = []
     for name in names:
         own = {p: entries.get(p, {}).get(name) or Entry(p, why=_why(name, p, cells, known)) for p in protocols}
-        parameters, joules, latency = _cost_of(name, costs)
+        parameters, joules, latency = _cost_of(name, costs, systems.get(name))
         one = systems.get(name)
         rows.append(
             Row(
@@ -262,13 +262,13 @@ def _names(cells: Sequence[Cell], systems: Mapping[str, System]) -> list[str]:
 
 def _title(name: str, cells: Sequence[Cell]) -> str:
     """Title of a row that has not run, or was written before its network had one."""
-    from insula.evaluation.rows import title_of
     from insula.learning.classical import CLASSICAL
+    from insula.models import card
 
     model = next((c.experiment.model for c in cells if name in (c.system, c.experiment.model.name)), None)
     if model is None:
         return name
-    title = CLASSICAL[model.name].title if model.name in CLASSICAL else title_of(model.name, model.options)
+    title = CLASSICAL[model.name].title if model.name in CLASSICAL else card(model.name).title_of(model.options)
     return title if name == model.name else f"{title} ({name})"
 
 
@@ -376,7 +376,7 @@ def _costs(loaded: Sequence[Loaded]) -> dict[str, tuple[int | None, float | None
     return found
 
 
-def _cost_of(name: str, costs: Mapping[str, tuple[int | None, float | None, float | None]]) -> Any:
-    """Costs of a row; time constants that are frozen or equal cost what the model costs."""
-    like = name.removesuffix("_frozen").removesuffix("_equal")
+def _cost_of(name: str, costs: Mapping[str, tuple[int | None, float | None, float | None]], one: System | None) -> Any:
+    """Costs of a row; a control costs what its network costs."""
+    like = name.rsplit("_", 1)[0] if one is not None and one.role == "control" else name
     return costs.get(name) or costs.get(like) or (None, None, None)

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from insula.evaluation.results import jsonable
 from insula.evaluation.scores import Paired
 from insula.grid.cell import NO_DATA
-from insula.grid.claims import Claim
+from insula.grid.claims import Published
 from insula.grid.ledger import Comparison, Entry, Ledger, Row, Section, Span
 from insula.grid.statistics import Pair
 from insula.plots import NARROW_PX, WIDE_PX, css_variables
@@ -116,7 +116,7 @@ def markdown(ledger: Ledger) -> str:
                 out += _comparison(section, comparison)
             out += [f"- {note}" for note in section.notes[:8]] + [""]
     if ledger.not_run:
-        out += ["## Published figures whose data are not here", ""]
+        out += ["## Published figures without ours beside them", ""]
         head = ["system", "data", "target", "published", "protocol", "source", "ours"]
         out += _table(head, [claim_line(ledger, c) for c in ledger.not_run])
     return "\n".join(out).rstrip() + "\n"
@@ -265,26 +265,26 @@ def _difference(section: Section, found: Paired | Span | None) -> TableCell:
     )
 
 
-def _published(claims: Sequence[Claim]) -> TableCell:
+def _published(claims: Sequence[Published]) -> TableCell:
     if not claims:
         return TableCell("–")
-    first = claims[0]
+    first = claims[0].claim
     inferred = " (protocol inferred)" if first.inferred else ""
-    return TableCell(first.text, f"{first.protocol}{inferred}; {first.source}", first.value)
+    return TableCell(claims[0].text, f"{first.protocol}{inferred}; {first.citation}", first.value)
 
 
-def claim_line(ledger: Ledger, claim: Claim) -> list[str]:
+def claim_line(ledger: Ledger, published: Published) -> list[str]:
     """One published figure without one of ours beside it, and why there is none."""
-    here = {s.data for s in ledger.sections if not s.empty}
-    why = NO_DATA if claim.data not in here else "not asked of these data" if claim.built else "not built here"
+    here, claim = {s.data for s in ledger.sections if not s.empty}, published.claim
+    why = "not built" if not published.built else NO_DATA if claim.data not in here else "not asked of these data"
     inferred = " (inferred)" if claim.inferred else ""
     return [
-        claim.title,
+        published.title,
         claim.data,
         claim.target,
-        claim.text,
+        published.text,
         claim.protocol + inferred,
-        claim.source,
+        claim.citation,
         f"not run: {why}",
     ]
 

@@ -33,7 +33,12 @@ Context = Literal["trial", "session"]
 
 @dataclass(frozen=True)
 class ClassicalInfo:
-    """One classical row: what it reads, the targets it serves, its options with their defaults."""
+    """One classical row: what it reads, the targets it serves, its options with their defaults.
+
+    ``context``: it also stands in tables with the trial's running mean, the context that a trial-scope state has.
+    ``fit_s``: seconds of one fit, a first guess for forecasts. ``make``: builds a row of one's own from (options,
+    continuous, seed, training windows): an estimator of scikit-learn for standardised columns without gaps.
+    """
 
     name: str
     title: str
@@ -43,16 +48,33 @@ class ClassicalInfo:
     continuous: bool
     description: str
     options: Mapping[str, float] = field(default_factory=dict)
+    context: bool = False
+    fit_s: float = 0.3
+    make: Callable[[Mapping[str, float], bool, int, int], Any] | None = None
 
 
 CLASSICAL: dict[str, ClassicalInfo] = {
     info.name: info
     for info in (
         ClassicalInfo(
-            "majority", "Majority", "baseline", "none", True, True, "the most frequent training class (or the median)"
+            "majority",
+            "Majority",
+            "baseline",
+            "none",
+            True,
+            True,
+            "the most frequent training class (or the median)",
+            fit_s=0.01,
         ),
         ClassicalInfo(
-            "prior", "Prior", "baseline", "none", True, True, "the frequencies of the training classes (or the mean)"
+            "prior",
+            "Prior",
+            "baseline",
+            "none",
+            True,
+            True,
+            "the frequencies of the training classes (or the mean)",
+            fit_s=0.01,
         ),
         ClassicalInfo(
             "clock",
@@ -63,6 +85,7 @@ CLASSICAL: dict[str, ClassicalInfo] = {
             True,
             "random forest on elapsed session time and trial index: what the cut of the table gives away, no opponent",
             {"trees": 100, "leaf": 5},
+            fit_s=0.25,
         ),
         ClassicalInfo(
             "elapsed",
@@ -73,6 +96,7 @@ CLASSICAL: dict[str, ClassicalInfo] = {
             True,
             "random forest on elapsed session time: the opponent of rows that carry state across a session",
             {"trees": 100, "leaf": 5},
+            fit_s=0.25,
         ),
         ClassicalInfo(
             "elapsed_trial",
@@ -83,6 +107,7 @@ CLASSICAL: dict[str, ClassicalInfo] = {
             True,
             "random forest on session time and time since the trial began: the opponent of rows that reset at a trial",
             {"trees": 100, "leaf": 5},
+            fit_s=0.25,
         ),
         ClassicalInfo(
             "stimulus_prior",
@@ -102,9 +127,18 @@ CLASSICAL: dict[str, ClassicalInfo] = {
             False,
             "L2 logistic regression, balanced classes",
             {"C": 0.1},
+            context=True,
         ),
         ClassicalInfo(
-            "ridge", "Ridge regression", "classical", "features", False, True, "L2 linear regression", {"alpha": 100.0}
+            "ridge",
+            "Ridge regression",
+            "classical",
+            "features",
+            False,
+            True,
+            "L2 linear regression",
+            {"alpha": 100.0},
+            context=True,
         ),
         ClassicalInfo(
             "random_forest",
@@ -115,6 +149,7 @@ CLASSICAL: dict[str, ClassicalInfo] = {
             True,
             "random forest, balanced classes",
             {"trees": 200, "leaf": 5},
+            fit_s=0.5,
         ),
         ClassicalInfo(
             "svm",
@@ -260,9 +295,10 @@ class ClassicalEstimator(Learner):
         if self.info.inputs == "stimulus":
             self.by_stimulus = by_stimulus(training)
         elif self.info.inputs != "none" and (self.schema.continuous or self.classes.size > 1):
-            self.model = build_row(self.info.name, self.options, self.schema.continuous, self.seed, len(y))
+            make = self.info.make or partial(build_row, self.info.name)
+            self.model = make(self.options, self.schema.continuous, self.seed, len(y))
             with one_thread():
-                self.model.fit(x, y, sample_weight=weights(training) if self.quality == "weigh" else None)
+                self.model.fit(x, y, **({"sample_weight": weights(training)} if self.quality == "weigh" else {}))
         self._fitted = True
         return self
 

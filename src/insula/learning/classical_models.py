@@ -11,6 +11,12 @@ CLOCKS: Mapping[str, list[str]] = {
     "elapsed_trial": ["elapsed_s", "in_trial_s"],
 }
 """Rows that see no signal, and the columns they see; ``in_trial_s`` is the time since the trial began."""
+USUAL = (
+    "clock", "elapsed", "elapsed_trial", "stimulus_prior", "majority", "prior", "logistic_regression", "random_forest",
+)  # fmt: skip
+"""Rows beside a model unless others are named."""
+BESIDE = ("logistic_regression", "ridge")
+"""Rows that an energy sheet is put beside, where they serve the target."""
 
 
 def build_row(name: str, options: Mapping[str, float], continuous: bool, seed: int, rows: int) -> Any:

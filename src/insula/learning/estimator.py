@@ -18,7 +18,8 @@ from insula.learning.level import Normaliser
 from insula.learning.scale import SignalScaler
 from insula.learning.train import Feed, History, TrainConfig, fit, run
 from insula.learning.weighing import trained_on, weights
-from insula.models import build, model_class, option_names
+from insula.models import DEFAULT, build, card, option_names
+from insula.models.card import card_of
 from insula.protocols.fold import terms_of
 from insula.protocols.own_median import decided
 from insula.protocols.protocols import inner_split
@@ -40,7 +41,7 @@ class EstimatorConfig:
     see `insula.protocols.fold.terms_of`).
     """
 
-    model: str = "liquid"
+    model: str = DEFAULT
     size: str = "small"
     scope: str = "trial"
     normaliser: str | None = None
@@ -194,9 +195,9 @@ class Estimator(Learner):
     @property
     def scope(self) -> str:
         """Scope in use: models without a ``sequence`` method read single windows."""
-        streaming = bool(self.networks) and all(hasattr(n, "sequence") for n in self.networks)
+        streaming = bool(self.networks) and all(card_of(n).step for n in self.networks)
         if not self.networks:
-            streaming = hasattr(self.factory(self.spec), "sequence") if self.factory else streams(self.config.model)
+            streaming = card_of(self.factory(self.spec)).step if self.factory else streams(self.config.model)
         return self.config.scope if streaming else "window"
 
     def prepare(self, windows: Windows, weight: FloatArray | None = None) -> Prepared:
@@ -324,7 +325,7 @@ class Estimator(Learner):
 
 def streams(model: str) -> bool:
     """Whether a registered model reads whole trials with carried state."""
-    return hasattr(model_class(model), "sequence")
+    return card(model).step
 
 
 def _shifted(progress: Callable[[int, int], None], member: int, members: int) -> Callable[[int, int], None]:

@@ -7,27 +7,36 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from insula.errors import InputError, unknown_name
+from insula.models.card import ModelCard, card_of
 from insula.types import InputSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
-MODELS: dict[str, str] = {
+MODELS: dict[str, Any] = {
     "liquid": "insula.models.liquid_fusion:LiquidFusion",
     "rbtransformer": "insula.models.rbtransformer:RBTransformer",
     "eegnet": "insula.models.eegnet:EEGNet",
     "tcn": "insula.models.tcn:TemporalConvolution",
     "eavs_tf": "insula.models.eavs_tf:EAVSTF",
-    "udc_snn": "insula.models.udc_snn:Cascade",
+    "udc_snn": "insula.models.cascade:Cascade",
 }
-"""Name -> ``module:Class``; each class takes ``(spec: InputSpec, size: str, **options)``."""
+"""Name -> ``module:Class`` or the class itself; each takes ``(spec: InputSpec, size: str, **options)``."""
+
+DEFAULT = "liquid"
+"""The network of an experiment that names none."""
+BESIDE = ("liquid", "rbtransformer", "eegnet")
+"""Networks that an energy sheet is put beside."""
 
 
 def model_class(name: str) -> Any:
     """Import the class behind a registry name."""
     if name not in MODELS:
         raise unknown_name("model", name, MODELS)
-    module, attribute = MODELS[name].split(":")
+    thing = MODELS[name]
+    if not isinstance(thing, str):
+        return thing
+    module, attribute = thing.split(":")
     return getattr(importlib.import_module(module), attribute)
 
 
@@ -36,10 +45,15 @@ def option_names(name: str) -> list[str]:
     return [p.name for p in inspect.signature(model_class(name)).parameters.values() if p.name not in ("spec", "size")]
 
 
+def card(name: str) -> ModelCard:
+    """Facts of a registered network."""
+    return card_of(model_class(name))
+
+
 def build(name: str, spec: InputSpec, size: str = "small", **options: Any) -> nn.Module:
     """Build a registered model for given inputs; raise InputError where a modality it needs is missing."""
     kind = model_class(name)
-    missing = [m for m in kind.modalities_required if m not in spec.signals]
+    missing = [m for m in card_of(kind).reads if m not in spec.signals]
     if missing:
         raise InputError(
             f"model {name!r} without {', '.join(missing)}; expected data with it (here: {', '.join(spec.signals)}). "
@@ -49,5 +63,6 @@ def build(name: str, spec: InputSpec, size: str = "small", **options: Any) -> nn
     for option in options:
         if option not in known:
             raise unknown_name(f"option of model {name!r}", option, known)
-    model: nn.Module = kind(spec, size, **options)
+    sized = "size" in inspect.signature(kind).parameters
+    model: nn.Module = kind(spec, size, **options) if sized else kind(spec, **options)
     return model

@@ -74,8 +74,6 @@ class EAVSTF(nn.Module):
     sparsity : weight of the mean spike rate in the loss; 0 leaves rates free.
     """
 
-    modalities_required: tuple[str, ...] = ()
-    streaming = True
     card = ModelCard(
         title="Spiking transformer (EAVS-TF)",
         summary="Spiking encoders and spiking self-attention over all modalities",

@@ -53,7 +53,7 @@ class EEGNet(nn.Module):
 
     Ours: kernels and pooling follow the rate (half a second and 32 Hz stay); ``medium`` is EEGNet-16,4; unobserved
     samples and windows without EEG are zero. Batch normalisation and centred kernels belong to the published model,
-    so it reads whole windows (``streaming`` is False) and must not be used step by step.
+    so it reads whole windows (no step model) and must not be used step by step.
 
     Parameters
     ----------
@@ -64,8 +64,6 @@ class EEGNet(nn.Module):
     Source: Lawhern et al. 2018, Journal of Neural Engineering 15, 056013, arXiv 1611.08024.
     """
 
-    modalities_required = ("eeg",)
-    streaming = False
     card = ModelCard(
         title="EEGNet",
         summary="Temporal, spatial and separable convolutions over raw EEG",

@@ -62,15 +62,13 @@ BRANCH_TAU_S = {"fast": (0.02, 2.0), "peripheral": (1.0, 600.0), "context": (10.
 
 
 class LiquidFusion(nn.Module):
-    """Liquid fusion network; ``core`` puts an exponential average or a GRU in the liquid layers' place.
+    """Liquid fusion network; ``core`` puts another layer in the liquid layers' place (`insula.models.cells.cores`).
 
     Attention ``"time"`` is (B, N, heads, R) over the ring of recent tokens, newest last. ``sequence`` reads many hops
     at once and answers at the end of each; ``forward`` answers once, at the end. Both carry the same state, so that a
     whole pass equals any chunking in hops.
     """
 
-    streaming = True
-    modalities_required: tuple[str, ...] = ()
     card = ModelCard(
         title="Liquid fusion network",
         summary="Liquid layers over raw signals and features of every modality, attention over time, one latent vector",
@@ -79,6 +77,10 @@ class LiquidFusion(nn.Module):
         variants={
             "ema": Variant("Exponential average in the liquid layers' place", {"core": "ema"}, "core", usual=True),
             "gru": Variant("GRU in the liquid layers' place", {"core": "gru"}, "core", usual=True),
+            "cfc": Variant("Closed-form cells (CfC) in the liquid layers' place", {"core": "cfc"}, "core"),
+            "conductance": Variant(
+                "Conductance cells in the liquid layers' place", {"core": "conductance"}, "core"
+            ),
             "frozen": Variant(
                 "Time constants frozen at their start", {"time_constants": "frozen"}, "control", usual=True
             ),

@@ -155,8 +155,6 @@ class TemporalConvolution(nn.Module):
     grid_hz : rate of the common grid; None chooses it by the window.
     """
 
-    modalities_required: tuple[str, ...] = ()
-    streaming = False
     card = ModelCard(
         title="Temporal convolution",
         summary="Dilated causal convolutions over all modalities on one grid, weights averaged over the last epochs",

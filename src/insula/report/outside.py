@@ -13,7 +13,6 @@ from insula.explain import facts as read
 from insula.explain import picture
 from insula.explain.facts import Facts, real
 from insula.explain.picture import Picture
-from insula.explain.spikes import SPIKES
 from insula.explain.wording import difference_text, p_text, score_text, the
 from insula.report.words import null_p
 
@@ -65,23 +64,31 @@ def _pairs(facts: Facts) -> Picture | None:
     )
 
 
-_LIQUID = (
-    "Is it the liquid layer?",
-    "The same network with its liquid layer replaced by something simpler of equal size. If a replacement does as "
-    "well, the liquid layer is not what makes the figure.",
-)
-_SPIKING = (
-    "What do the spikes cost in accuracy?",
-    "The same layers with rectified units instead of spiking neurons. What the twin scores above the spiking "
-    "network is the price of the energy that spikes save.",
-)
+ABLATIONS: Mapping[str, tuple[str, str]] = {
+    "core": (
+        "Is it the core?",
+        "The same network with other layers of about equal size in the place of its core. If one of them does as well, "
+        "the core is not what makes the figure.",
+    ),
+    "twin": (
+        "What do the spikes cost in accuracy?",
+        "The same layers with rectified units instead of spiking neurons. What the twin scores above the spiking "
+        "network is the price of the energy that spikes save.",
+    ),
+    "": (
+        "Which parts matter?",
+        "The same network with one part exchanged or left out. Where that does as well, the part is not what makes the "
+        "figure.",
+    ),
+}
+"""Heading and words of the picture of variants, by their role where all have the same."""
 
 
 def _ablation(facts: Facts) -> Picture | None:
     # Networks trained with other time constants have a picture of their own.
     wanted = [
         r for r in facts.rows
-        if r.kind == "ablation" and math.isfinite(r.score) and not r.system.endswith(("_frozen", "_equal"))
+        if r.kind == "ablation" and math.isfinite(r.score) and r.role != "control"
     ]  # fmt: skip
     if not wanted:
         return None
@@ -92,7 +99,8 @@ def _ablation(facts: Facts) -> Picture | None:
         if pair is not None:
             word = "better than" if pair.lo > 0 else "worse than" if pair.hi < 0 else "not told apart from"
             told.append(f"The model is {word} {the(row)} ({difference_text(facts, pair.difference)}).")
-    title, why = _SPIKING if SPIKES.read(facts.result) is not None else _LIQUID
+    roles = {r.role for r in wanted}
+    title, why = ABLATIONS.get(roles.pop() if len(roles) == 1 else "", ABLATIONS[""])
     return picture.make(
         "ablation", title, f"{why} {' '.join(told)}", picture.say(facts, rows), plots.intervals, rows,
         (plots.Line("chance", facts.chance),), axis=picture.axis(facts),

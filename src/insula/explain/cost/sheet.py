@@ -17,6 +17,7 @@ from insula.explain.cost.counting import count
 from insula.explain.cost.estimators import count_estimator, estimator_parameters
 from insula.explain.cost.measuring import POWERCAP, Latency, latency, measured_joules
 from insula.explain.cost.operations import Costs, OperationCount, joules_text
+from insula.models.card import card_of
 from insula.types import Batch, InputSpec
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def sheet(
 ) -> EnergySheet:
     """Make the sheet of a network.
 
-    The first window of ``batch`` stands for all. A model with ``streaming`` True reads a whole window once and is then
+    The first window of ``batch`` stands for all. A step model reads a whole window once and is then
     counted and timed on one hop with its carried state, as it runs live; any other model reads a whole window again
     at every hop.
 
@@ -100,7 +101,7 @@ def sheet(
     model.eval()
     state: Any = None
     reads = f"a whole window of {spec.window_s:g} s at every decision"
-    if getattr(model, "streaming", False):
+    if card_of(model).step:
         with torch.no_grad():
             state = model(one).state
         one = _last_hop(one, spec)

@@ -12,7 +12,7 @@ from torch import nn
 from insula.errors import InputError
 from insula.explain.cost import Costs, Work, joules_text, sheet
 from insula.models.blocks.spiking_attention import ModalityMixer, TimeMixer
-from insula.models.udc_snn import taken
+from insula.models.cascade import taken
 from insula.types import Batch, InputSpec
 
 if TYPE_CHECKING:

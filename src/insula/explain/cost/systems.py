@@ -5,24 +5,29 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from insula import models as networks
 from insula.errors import InputError
 from insula.evaluation.experiment import experiment_from
 from insula.evaluation.results import Result
-from insula.evaluation.rows import Plan, make_plans
+from insula.evaluation.rows import RowPlan, make_plans
 from insula.evaluation.run import FoldModel
 from insula.explain.cost import Costs, EnergySheet, OperationCount, Work, classical_sheet, column_preparation, sheet
+from insula.explain.cost.estimators import ESTIMATOR_COUNTERS
 from insula.explain.cost.sheet import DAY_S
 from insula.learning.classical import CLASSICAL, ClassicalEstimator, one_thread
+from insula.learning.classical_models import BESIDE, CLOCKS
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.train import Feed
 from insula.models import MODELS
-from insula.models.udc_snn import Cascade
+from insula.models.card import ModelCard, card_of
+from insula.models.cascade import Cascade
 from insula.protocols.own_median import split_windows
 from insula.protocols.protocols import Split
 from insula.types import Batch, InputSpec, ModelOutput
@@ -30,8 +35,6 @@ from insula.windows.table import Windows
 
 WINDOWS = 8
 """Windows over which the work of a network that follows its data is averaged."""
-BESIDE = ("liquid", "rbtransformer", "eegnet", "logistic_regression", "ridge")
-"""What a model is put beside, where the data allow it."""
 _ROWS = 200
 _BUSY = 10.0
 """A 99th percentile of latency this many times the median means that the machine was doing something else."""
@@ -67,7 +70,7 @@ def energy_of_systems(
     plans = [
         p
         for p in make_plans(windows, experiment, first, factory=factory, force=True)
-        if p.name in here and not p.name.endswith(("_frozen", "_equal"))
+        if p.name in here and p.role != "control"
     ]
     found: list[EnergySheet] = []
     for plan in plans:
@@ -97,12 +100,12 @@ def beside(
     main = model if isinstance(model, str) else model.config.model
     found = [_one(main, model, scored, size, options, runs)]
     notes = [_NOT_COUNTED]
-    for name in BESIDE:
+    for name in (*networks.BESIDE, *BESIDE):
         info = CLASSICAL.get(name)
         if info is not None and not (info.continuous if scored.schema.continuous else info.discrete):
             continue
         same = name == main and isinstance(model, str) and size == "small" and not options
-        if same or (info is None and name in ("rbtransformer", "eegnet") and "eeg" not in scored.schema.modalities):
+        if same or (info is None and not set(networks.card(name).reads) <= set(scored.schema.modalities)):
             continue
         try:
             found.append(_one(name, name, scored, "small", None, runs))
@@ -145,11 +148,13 @@ def network_energy(
 def row_energy(
     system: str, title: str, row: ClassicalEstimator, windows: Windows, weights: str, runs: int
 ) -> EnergySheet | None:
-    """Make the sheet of a fitted classical row; None for a constant one and one that reads covariance matrices.
+    """Make the sheet of a fitted classical row; None for a constant one and what has no counting rule.
 
     Eigenvalues of covariance matrices have no count that is exact for every processor.
     """
-    if row.model is None or row.info.inputs == "covariance":
+    if row.model is None or row.info.inputs not in ("features", *CLOCKS):
+        return None
+    if row.info.make is not None and type(row.model).__name__ not in ESTIMATOR_COUNTERS:
         return None
     columns = row.columns(windows.take(np.arange(min(_ROWS, len(windows)))))
     before = column_preparation(columns.shape[1])
@@ -179,12 +184,18 @@ class Members(nn.Module):
         super().__init__()
         self.continuous = continuous
         self.networks = nn.ModuleList(networks)
-        self.streaming = all(getattr(n, "streaming", False) for n in networks)
+        step = all(card_of(n).step for n in networks)
+        self.card = ModelCard("Members", step=step)
+        if step:
+            self.sequence = partial(self._joined, "sequence")
 
     def forward(self, batch: Batch, state: Sequence[Any] | None = None) -> ModelOutput:
         """Average the probabilities (or values) of all networks; the state is theirs side by side."""
+        return self._joined("__call__", batch, state)
+
+    def _joined(self, method: str, batch: Batch, state: Sequence[Any] | None = None) -> ModelOutput:
         before = state if state is not None else [None] * len(self.networks)
-        outs: list[ModelOutput] = [n(batch, s) for n, s in zip(self.networks, before, strict=True)]
+        outs: list[ModelOutput] = [getattr(n, method)(batch, s) for n, s in zip(self.networks, before, strict=True)]
         mean = torch.stack([o.logits if self.continuous else o.logits.softmax(-1) for o in outs]).mean(0)
         return ModelOutput(mean, outs[0].embedding, [o.state for o in outs])
 
@@ -195,7 +206,7 @@ def _disturbed(found: Sequence[EnergySheet]) -> list[str]:
 
 
 def _of_plan(
-    plan: Plan,
+    plan: RowPlan,
     found: Sequence[EnergySheet],
     windows: Windows,
     first: Split,

@@ -1,19 +1,23 @@
 """Recurrent cores that can stand in the liquid layer's place: one interface, state in and state out.
 
-All map (inputs (B, T, I), elapsed_s (B, T, 1), observed (B, T), state (B, H) or None) to (outputs (B, T, H), state).
+All map (inputs (B, T, I), elapsed_s (B, T, 1), observed (B, T), state or None) to (outputs (B, T, H), state).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from insula.errors import unknown_name
+from insula.models.cells.cfc import CfC
+from insula.models.cells.conductance import ConductanceLTC
 from insula.models.cells.liquid import NeuralLTC
 
-CORES = ("liquid", "ema", "gru")
+CORES = ("liquid", "ema", "gru", "cfc", "conductance")
 
 
 class ExponentialAverage(nn.Module):
@@ -57,11 +61,24 @@ class GatedRecurrent(nn.Module):
         return outputs, last[0]
 
 
-def gru_units(inputs: int, units: int) -> int:
-    """Units of a GRU with about the parameters of a liquid layer of ``units``."""
-    wanted = units * (inputs + units + 4)
+class InUnits(nn.Module):
+    """A core whose time is counted in units of its own."""
+
+    def __init__(self, core: nn.Module, unit_s: float) -> None:
+        super().__init__()
+        self.core, self.unit_s = core, unit_s
+
+    def forward(
+        self, inputs: Tensor, elapsed_s: Tensor, observed: Tensor | None = None, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        found: tuple[Tensor, Tensor] = self.core(inputs, elapsed_s / self.unit_s, observed, state)
+        return found
+
+
+def most_units(wanted: int, parameters: Callable[[int], int]) -> int:
+    """Most units (1 or more) of which a core has no more parameters than wanted."""
     found = 1
-    while 3 * (found + 1) * (inputs + found + 1 + 2) <= wanted:
+    while parameters(found + 1) <= wanted:
         found += 1
     return found
 
@@ -69,12 +86,37 @@ def gru_units(inputs: int, units: int) -> int:
 def build_core(
     kind: str, inputs: int, units: int, tau_s: tuple[float, float], sub_steps: int = 4
 ) -> tuple[nn.Module, int]:
-    """Build a core; return it with the width of its output."""
+    """Build a core; return it with the width of its output.
+
+    ``units`` are those of a liquid layer; a GRU, a closed-form and a conductance layer get so many that they have
+    about its parameters. All start over the same time constants: a closed-form layer counts time in the middle of
+    ``tau_s``, a conductance layer gets capacitances that put c / (leak + half of all conductances) between its ends.
+    """
+    wanted = units * (inputs + units + 4)
     if kind == "liquid":
         return NeuralLTC(inputs, units, tau_s=tau_s, sub_steps=sub_steps), units
     if kind == "ema":
         return ExponentialAverage(inputs, units, tau_s), units
     if kind == "gru":
-        small = gru_units(inputs, units)
+        small = most_units(wanted, lambda n: 3 * n * (inputs + n + 2))
         return GatedRecurrent(inputs, small), small
+    if kind == "cfc":
+        small = most_units(wanted, lambda n: n * (inputs + 5 * n + 5))
+        return InUnits(CfC(inputs, small, backbone_units=small), math.sqrt(tau_s[0] * tau_s[1])), small
+    if kind == "conductance":
+        small = most_units(wanted, lambda n: 4 * n * (inputs + n + 1) + 2 * inputs)
+        core = ConductanceLTC(inputs, small, sub_steps)
+        _start_between(core, tau_s)
+        return core, small
     raise unknown_name("core", kind, CORES)
+
+
+@torch.no_grad()
+def _start_between(core: ConductanceLTC, tau_s: tuple[float, float]) -> None:
+    """Set capacitances so that time constants start log-uniformly between two bounds with half of the gates open."""
+    low, high = map(math.log, tau_s)
+    tau = torch.exp(low + torch.rand(core.units) * (high - low))
+    synapses = F.softplus(core.weight) * core.recurrent_mask, F.softplus(core.sensory_weight) * core.sensory_mask
+    conductance = F.softplus(core.leak) + sum(s.sum(0) / 2 for s in synapses)
+    capacitance = tau * conductance
+    core.capacitance.copy_(capacitance + torch.log(-torch.expm1(-capacitance)))  # the inverse of softplus

@@ -30,7 +30,7 @@ class Cascade(nn.Module):
     (?) Ours: both branches are registered models, so that the gate can stand in front of any of them; which modalities
     are cheap; entropies are shares of their maximum log K; weights w sum to one and pass no gradient; in training both
     branches run and each window is answered by the first, the second or both, drawn at random, so that either branch
-    learns to answer alone. A window is read by itself: a sleeping branch could not carry state (``streaming`` False).
+    learns to answer alone. A window is read by itself: a sleeping branch could not carry state (no step model).
     A continuous target has no entropy: the second branch then always runs and the mean is answered.
 
     ``threshold`` may be set at any time: the second branch wakes above this share of the maximum entropy (0: for every
@@ -48,8 +48,6 @@ class Cascade(nn.Module):
         ``eavs_tf`` has depth 0 unless its options say otherwise.
     """
 
-    modalities_required: tuple[str, ...] = ()
-    streaming = False
     card = ModelCard(
         title="Entropy-gated cascade (UDC-SNN)",
         summary="A cheap branch answers first; where it is uncertain a second one is woken",
