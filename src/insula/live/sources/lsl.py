@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 
 from insula.errors import InputError
 from insula.live.chunks import Appeared, Begin, Chunk, Event, Stream, Vanished
+from insula.live.sources.pace import Pace
 from insula.types import MODALITIES
 
 ALIASES: Mapping[str, str] = {
@@ -29,6 +32,8 @@ DEFAULT_UNIT: Mapping[str, str] = {
     "eeg": "uV", "ecg": "uV", "emg": "uV", "eog": "uV", "eda": "uS", "temp": "degC", "hr": "1/min", "bvp": "a.u.",
     "ppg": "a.u.", "acc": "g", "resp": "a.u.",
 }  # fmt: skip
+CLOCK_S = 5.0
+"""Stamps further than this from the present are those of a device with a clock of its own: they are moved to it."""
 LOOK_S, LOST_S = 2.0, 3.0
 """How often missing streams are looked for; a regular stream that is silent for so long is taken for lost."""
 
@@ -36,13 +41,13 @@ LOOK_S, LOST_S = 2.0, 3.0
 class LSL:
     """Read every stream whose type is a known modality, or those that are named.
 
-    Time stamps are brought to this machine's clock (LSL's own correction) and smoothed; the session begins with the
-    first sample. A stream that ends is looked for until it is back, by name and type, whatever its new clock says.
+    Time stamps are brought to this machine's clock (LSL's own correction) and evened out (`Pace`); the session begins
+    with the first sample. A stream that ends is looked for until it is back, by name and type,
+    whatever its new clock says.
 
     Parameters
     ----------
     names : stream name a modality; empty for all of known types.
-    wait_s : how long `open` looks for a first stream before it gives up; it goes on looking while it is read.
     """
 
     def __init__(self, names: Mapping[str, str] | None = None) -> None:
@@ -53,6 +58,8 @@ class LSL:
         self._start: float | None = None
         self._looked = -1e9
         self._missing: dict[str, str] = {}
+        self._finder = ThreadPoolExecutor(1, thread_name_prefix="insula-lsl")
+        self._search: Future[list[tuple[str, _Inlet]]] | None = None
 
     @classmethod
     def named(cls, text: str) -> LSL:
@@ -87,9 +94,10 @@ class LSL:
         """Pull what came; look for missing streams every `LOOK_S`."""
         until = time.monotonic() + timeout_s
         out: list[Event] = []
-        if time.monotonic() - self._looked > LOOK_S and self._wanted():
+        out += self._found()
+        if self._search is None and time.monotonic() - self._looked > LOOK_S and self._wanted():
             self._looked = time.monotonic()
-            out += self._look()
+            self._search = self._finder.submit(self._look, frozenset(self._inlets))
         while True:
             for modality, inlet in list(self._inlets.items()):
                 out += self._pull(modality, inlet)
@@ -104,24 +112,29 @@ class LSL:
             return set(self.names) != set(self._inlets)
         return bool(self._missing) or not self._inlets
 
-    def _look(self) -> list[Event]:
-        from mne_lsl.lsl import resolve_streams
-
-        out: list[Event] = []
-        for info in resolve_streams(timeout=0.3):
-            modality = ALIASES.get(info.stype.lower())
-            named = next((m for m, name in self.names.items() if name == info.name), None)
-            modality = named if self.names else modality
-            if modality is None or modality in self._inlets or info.dtype == str:
-                continue
-            try:
-                inlet = _Inlet(info, modality)
-            except (RuntimeError, TimeoutError, ValueError):  # gone again between being found and being opened
-                continue
+    def _found(self) -> list[Event]:
+        """Take over what a search has found."""
+        if self._search is None or not self._search.done() or self._search.cancelled():
+            return []
+        found, self._search = self._search.result(), None
+        for modality, inlet in found:
             self._inlets[modality] = inlet
             self._missing.pop(modality, None)
-            out.append(Appeared(inlet.stream))
-        return out
+        return [Appeared(inlet.stream) for _, inlet in found]
+
+    def _look(self, known: frozenset[str]) -> list[tuple[str, _Inlet]]:
+        """Search and open, on a thread of its own: other sensors are read meanwhile."""
+        from mne_lsl.lsl import resolve_streams
+
+        out: dict[str, _Inlet] = {}
+        for info in resolve_streams(timeout=0.5):
+            named = next((m for m, name in self.names.items() if name == info.name), None)
+            modality = named if self.names else ALIASES.get(info.stype.lower())
+            if modality is None or modality in known or modality in out or info.dtype == str:
+                continue
+            with suppress(RuntimeError, TimeoutError, ValueError):  # gone between being found and being opened
+                out[modality] = _Inlet(info, modality)
+        return list(out.items())
 
     def _pull(self, modality: str, inlet: _Inlet) -> list[Event]:
         try:
@@ -149,6 +162,8 @@ class LSL:
 
     def close(self) -> None:
         """Let go of all streams."""
+        self._finder.shutdown(wait=True, cancel_futures=True)
+        self._found()
         for inlet in self._inlets.values():
             inlet.close()
         self._inlets = {}
@@ -160,10 +175,10 @@ class _Inlet:
     def __init__(self, info: Any, modality: str) -> None:
         from mne_lsl.lsl import StreamInlet
 
-        self._inlet = StreamInlet(info, max_buffered=30, recover=False, processing_flags=["clocksync", "dejitter"])
+        self._inlet = StreamInlet(info, max_buffered=30, recover=False, processing_flags=["clocksync"])
         self._inlet.open_stream(timeout=2.0)
         full = self._inlet.get_sinfo(timeout=2.0)
-        count = int(full.n_channels)
+        count = self._count = int(full.n_channels)
         found = full.get_channel_names() or []
         names = tuple(found) if len(found) == count and all(found) else _names(modality, count)
         told = (full.get_channel_units() or [""])[0]
@@ -171,12 +186,22 @@ class _Inlet:
         self.stream = Stream(modality, names, float(full.sfreq), unit)
         self.title = str(full.name)
         self.heard = time.monotonic()
+        self._shift_s = 0.0
+        self._pace = Pace(self.stream.rate_hz) if self.stream.rate_hz > 0 else None
 
     def pull(self) -> tuple[Any, Any]:
         """Samples (C, n) in our unit and their times (n,) on this machine's LSL clock."""
         values, times = self._inlet.pull_chunk(timeout=0.0, max_samples=4096)
-        array = np.asarray(values, np.float32).reshape(len(times), -1).T * np.float32(self._factor)
-        return array, np.asarray(times, np.float64)
+        array = np.asarray(values, np.float32).reshape(len(times), self._count).T * np.float32(self._factor)
+        stamps = np.asarray(times, np.float64)
+        if stamps.size:
+            from mne_lsl.lsl import local_clock
+
+            apart_s = float(local_clock()) - (float(stamps[-1]) + self._shift_s)
+            if abs(apart_s) > CLOCK_S:
+                self._shift_s += apart_s
+        stamps = stamps + self._shift_s
+        return array, stamps if self._pace is None else self._pace.times(stamps)
 
     def close(self) -> None:
         """Close it, whatever state it is in."""
