@@ -24,7 +24,7 @@ QUIET_S = 2.0
 def console() -> Console:
     """A console for standard output; wide where it is no terminal, so that piped tables are whole."""
     found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=160)
+    return found if found.is_terminal else Console(highlight=False, width=200)
 
 
 @contextmanager
@@ -75,15 +75,18 @@ def result_table(result: Result) -> Table:
     swaps = result.contrasts
     if any(swaps.values()):
         columns += ["person-swap contrast [95 %]", "of ceiling"]
-    columns += ["scope", "marks", "verdict"]
+    trained = any(s.budget for s in result.systems)
+    columns += ["reset, scaling", *(["training"] if trained else []), "marks", "verdict"]
+    left = ("reset, scaling", "training", "marks", "verdict")
     for i, name in enumerate(columns):
-        table.add_column(name, justify="left" if i == 0 or name in ("scope", "marks", "verdict") else "right")
+        table.add_column(name, justify="left" if i == 0 or name in left else "right")
     for _, row in frame.iterrows():
         cells = [row["title"], _interval(row, main), _number(row[f"trial_{main}"])]
         cells.append(_number(row["auc" if result.classes else "rmse"]))
         if any(swaps.values()):
             cells += [_interval(row, "contrast"), _number(row["contrast_ceiling"])]
-        table.add_row(*cells, row["scope"], row["marks"], row["verdict"])
+        cells += [f"{row['scope']}, {row['scaling']}", *([row["budget"]] if trained else [])]
+        table.add_row(*cells, row["marks"], row["verdict"])
     return table
 
 

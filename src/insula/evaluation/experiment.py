@@ -43,11 +43,20 @@ class ModelPart:
 
 @dataclass(frozen=True)
 class ProtocolPart:
-    """Which protocol, how many folds (the protocol's own by default), how many shuffles of the null test."""
+    """Which protocol, how many folds (the protocol's own by default), how many shuffles of the null test.
+
+    ``pooled`` trains a leaky protocol on all people at once, as most published work does, instead of a model a person.
+    """
 
     name: str = "within_subject"
     folds: int | None = None
     null: int = 0
+    pooled: bool = False
+
+    @property
+    def personal(self) -> bool | None:
+        """What `insula.protocols.split` is asked for: None leaves it to the protocol."""
+        return False if self.pooled else None
 
 
 @dataclass(frozen=True)
@@ -55,13 +64,15 @@ class CompareWith:
     """Rows beside the model: classical and baseline rows, variants of the network, one with carried state.
 
     ``variants`` are names of the network's card; None: the usual ones.
-    ``session`` None carries state where the protocol tests whole sessions or people.
+    ``session`` None carries state where the protocol tests whole sessions or people. ``declare`` has
+    the classical row that the model is compared with chosen on inner people, which costs their fits once more.
     """
 
     rows: tuple[str, ...] = USUAL
     context: bool = True
     variants: tuple[str, ...] | None = None
     session: bool | None = None
+    declare: bool = True
 
 
 @dataclass(frozen=True)

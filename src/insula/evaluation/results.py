@@ -38,10 +38,11 @@ VERSION = 1
 ``result.json`` is one object:
 
 - ``version`` (int), ``target`` (text), ``classes`` (list of text, empty for a continuous target);
-- ``protocol`` {name, leaky, folds, notes};
+- ``protocol`` {name, leaky, pooled, folds, notes};
 - ``shared_schedule`` (whether people go through the labels at the same times);
 - ``config`` (object), ``provenance`` {versions, seed, data_hash, command, date, device, threads, seconds};
-- ``systems``: a list of {name, title, kind, scope, normaliser, leaky, transductive, parameters, seconds, notes, role};
+- ``systems``: a list of {name, title, kind, scope, normaliser, leaky, transductive, parameters, seconds, notes, role,
+  steps, loss, converged, fallbacks};
 - ``nulls``: system name to {score, p, floor, shuffles, mean, lo, hi, chance, at_chance, enough, labellings};
 - ``analyses`` (object): what explain wrote;
 - ``predictions`` {file, sha256, rows}.
@@ -75,6 +76,9 @@ class System:
 
     ``scope`` says where its state or context is reset (``none``, ``window``, ``trial``, ``session``). ``role`` is that
     of a network's variant: ``core``, ``control``, ``twin``, ``ablation``, ``published``.
+    ``steps`` (of the fold with fewest), ``loss`` (final one in training, mean over folds) and ``converged`` (in every
+    fold) say how a network was trained. ``fallbacks`` names those for whom the normaliser that was asked for had
+    nothing to go by.
     """
 
     name: str
@@ -88,11 +92,35 @@ class System:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     role: str = ""
+    steps: int | None = None
+    loss: float | None = None
+    converged: bool | None = None
+    fallbacks: tuple[str, ...] = ()
+
+    @property
+    def budget(self) -> str:
+        """How long it was trained, and whether its training loss had stopped falling; empty for what has no steps."""
+        if self.steps is None or self.loss is None:
+            return ""
+        how = f"{self.steps:,} steps, loss {self.loss:.3f}"
+        return how if self.converged else f"not converged after {how}"
+
+    @property
+    def scaling(self) -> str:
+        """The normaliser, and for whom something else was used."""
+        if not self.fallbacks:
+            return self.normaliser
+        who = ", ".join(f.split(":")[0] for f in self.fallbacks[:3]) + (", ..." if len(self.fallbacks) > 3 else "")
+        return f"{self.normaliser}; population for {len(self.fallbacks)} ({who})"
 
     @property
     def marks(self) -> str:
         """What makes the score not comparable with a clean, trial-scope one; empty where nothing does."""
-        found = [("leaky", self.leaky), ("session scope", self.scope == "session"), ("transductive", self.transductive)]
+        found = [
+            ("leaky", self.leaky),
+            ("session scope", self.scope == "session" and self.kind != "baseline"),
+            ("transductive", self.transductive),
+        ]
         return ", ".join(text for text, there in found if there)
 
 
@@ -252,7 +280,10 @@ class Result:
     def _row(self, one: System) -> dict[str, Any]:
         windows, trials = self.of(one.name), self.of(one.name, "trial")
         main = self.main_metric
-        row: dict[str, Any] = {f.name: getattr(one, f.name) for f in fields(one) if f.name != "notes"}
+        row: dict[str, Any] = {
+            f.name: getattr(one, f.name) for f in fields(one) if f.name not in ("notes", "fallbacks")
+        }
+        row |= {"budget": one.budget, "scaling": one.scaling}
         row |= {"marks": one.marks, "windows": len(windows), "trials": len(trials)}
         for prefix, rows in (("", windows), ("trial_", trials)):
             found = mean_over_people(rows, main)
@@ -339,7 +370,10 @@ class Result:
                 f"{path} with keys {', '.join(sorted(document))}; expected those of version {VERSION}. Evaluate again."
             )
         document["classes"] = tuple(document["classes"])
-        document["systems"] = tuple(System(**{**s, "notes": tuple(s["notes"])}) for s in document["systems"])
+        document["systems"] = tuple(
+            System(**{**s, "notes": tuple(s["notes"]), "fallbacks": tuple(s.get("fallbacks", ()))})
+            for s in document["systems"]
+        )
         return cls(predictions=pd.read_parquet(table), version=version, **document)
 
 

@@ -97,7 +97,9 @@ def make_plans(
     asked for and not allowed; ``force`` has it marked only.
     """
     model = experiment.model
-    normaliser = model.normaliser or default_normaliser(windows, PROTOCOLS[experiment.protocol.name].personal)
+    normaliser = model.normaliser or default_normaliser(
+        windows, PROTOCOLS[experiment.protocol.name].personal and not experiment.protocol.pooled
+    )
     others = [
         plan
         for row in experiment.compare.rows

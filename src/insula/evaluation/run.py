@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from insula import processes
+from insula.evaluation import declared
 from insula.evaluation.experiment import Experiment
 from insula.evaluation.nulls import null_test
 from insula.evaluation.results import Result, System
@@ -24,7 +25,7 @@ from insula.evaluation.tuning import choose
 from insula.learning.classical import ClassicalEstimator
 from insula.learning.estimator import Estimator, ModelFactory
 from insula.learning.metrics import metrics_for
-from insula.learning.train import one_thread
+from insula.learning.train import History, one_thread
 from insula.protocols.own_median import decided, for_fold, split_windows
 from insula.protocols.protocols import Split, exchangeable_labellings, permute_labels
 from insula.windows.table import Windows, label_text
@@ -35,7 +36,10 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Fit:
-    """What one fit left: probabilities (or values) of the test rows, parameters, seconds, the choice of tuning."""
+    """What one fit left: probabilities (or values) of the test rows, parameters, seconds, the choice of tuning.
+
+    ``histories`` are those of a network's members, ``notes`` say for whom the normaliser had nothing to go by.
+    """
 
     plan: str
     split: int
@@ -45,6 +49,7 @@ class Fit:
     chosen: int | None = None
     model: Estimator | None = None
     notes: tuple[str, ...] = ()
+    histories: tuple[History, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def evaluate(
     """
     started = time.perf_counter()
     require_names(experiment, device)
-    splits = split_windows(windows, experiment.protocol.name, folds=experiment.protocol.folds, seed=experiment.seed)
+    splits = _splits(windows, experiment)
     plans = make_plans(windows, experiment, splits[0], device, factory, force)
     windows.features()
     windows.present()
@@ -105,16 +110,22 @@ def evaluate(
     if experiment.protocol.null:
         nulls[plans[0].name] = run_null(windows, plans[0], experiment, predictions, jobs, progress)
     systems = tuple(_system(plan, [f for f in folds if f.plan == plan.name], splits[0].leaky) for plan in plans)
+    against, systems, predictions = _declare(windows, plans, splits, experiment, systems, predictions, jobs, progress)
     result = Result(
         target=windows.schema.target,
         classes=windows.schema.classes,
         protocol={
             "name": experiment.protocol.name,
             "leaky": splits[0].leaky,
+            "pooled": splits[0].subject is None,
             "folds": len(splits),
             "notes": list(dict.fromkeys((*splits[0].notes, *windows.notes, *(n for f in folds for n in f.notes)))),
         },
-        config={"experiment": experiment.to_dict(), "recipe": windows.recipe.to_dict()},
+        config={
+            "experiment": experiment.to_dict(),
+            "recipe": windows.recipe.to_dict(),
+            **({"declared": [plans[0].name, against]} if against else {}),
+        },
         provenance=_provenance(
             experiment, device, jobs, command, data_hash or windows.fingerprint(), time.perf_counter() - started
         ),
@@ -124,6 +135,33 @@ def evaluate(
     )
     models = [FoldModel(splits[f.split], f.model) for f in folds if f.plan == plans[0].name and f.model is not None]
     return Evaluation(result, tuple(models))
+
+
+def _declare(
+    windows: Windows,
+    plans: Sequence[RowPlan],
+    splits: Sequence[Split],
+    experiment: Experiment,
+    systems: tuple[System, ...],
+    predictions: pd.DataFrame,
+    jobs: int,
+    progress: Progress | None,
+) -> tuple[str | None, tuple[System, ...], pd.DataFrame]:
+    """Name the row that the first one is compared with, made from the classical rows where there are several."""
+    rows = declared.candidates(plans)
+    if len(rows) < 2 or not experiment.compare.declare:
+        return (rows[0].name if rows else None), systems, predictions
+    inner = declared.inner_parts(windows, splits, experiment.seed)
+    tasks = [(windows, part, i, row) for i, part in enumerate(inner) if part is not None for row in rows]
+    folds = run_tasks(tasks, experiment.seed, jobs, lambda d, t: _say(progress, "inner fits", d, t))
+    answers = {
+        (task[3].name, task[1].fold): prediction_table(windows, task[1], task[3].name, fold.predictions)
+        for task, fold in zip(tasks, folds, strict=True)
+    }
+    continuous = windows.schema.continuous
+    chosen = declared.choose_rows(rows, inner, lambda row, part: answers[row.name, part.fold], continuous)
+    row, table = declared.composite(chosen, splits, predictions, systems)
+    return row.name, (*systems, row), pd.concat([predictions, table], ignore_index=True)
 
 
 def run_null(
@@ -145,10 +183,7 @@ def run_null(
     shuffles = []
     for _ in range(experiment.protocol.null):
         shuffles.append(windows.with_y(permute_labels(windows.table, rng)))
-    parts = [
-        split_windows(s, experiment.protocol.name, folds=experiment.protocol.folds, seed=experiment.seed)
-        for s in shuffles
-    ]
+    parts = [_splits(s, experiment) for s in shuffles]
     tasks = [(s, p, i, plan) for s, ps in zip(shuffles, parts, strict=True) for i, p in enumerate(ps)]
     answers = run_tasks(tasks, experiment.seed, jobs, lambda d, t: _say(progress, "null test", d, t))
     scores, place = [], 0
@@ -164,6 +199,11 @@ def run_null(
         labellings=exchangeable_labellings(decided(windows).table),
     )
     return {**asdict(found), "scores": scores, "text": found.text}
+
+
+def _splits(windows: Windows, experiment: Experiment) -> list[Split]:
+    asked = experiment.protocol
+    return split_windows(windows, asked.name, folds=asked.folds, seed=experiment.seed, personal=asked.personal)
 
 
 Task = tuple[Windows, Split, int, RowPlan]
@@ -210,7 +250,8 @@ def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int
     answer = model.predict(test) if windows.schema.continuous else model.predict_proba(test)
     kept = model if plan.kind == "model" and isinstance(model, Estimator) else None
     seconds = time.perf_counter() - started
-    return Fit(plan.name, index, np.asarray(answer), parameters, seconds, chosen, kept, model.notes)
+    histories = tuple(model.histories) if isinstance(model, Estimator) else ()
+    return Fit(plan.name, index, np.asarray(answer), parameters, seconds, chosen, kept, model.notes, histories)
 
 
 def prediction_table(windows: Windows, part: Split, system: str, answer: Any) -> pd.DataFrame:
@@ -239,6 +280,12 @@ def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
     picks = [f.chosen for f in folds if f.chosen is not None]
     if picks:
         notes.append("tuned on inner people; candidate chosen a fold: " + ", ".join(map(str, picks)))
+    histories = [h for f in folds for h in f.histories]
+    late = sum(not h.converged for h in histories)
+    if late:
+        notes.append(f"not converged in {late} of {len(histories)} trainings")
+    fallbacks = tuple(dict.fromkeys(n for f in folds for n in f.notes))
+    notes += [f"normaliser {plan.normaliser}: {n}" for n in fallbacks]
     return System(
         name=plan.name,
         title=plan.title,
@@ -251,6 +298,10 @@ def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
         seconds=float(sum(f.seconds for f in folds)),
         notes=tuple(notes),
         role=plan.role,
+        steps=min((h.steps for h in histories), default=None),
+        loss=float(np.mean([h.train[-1] for h in histories])) if histories else None,
+        converged=not late if histories else None,
+        fallbacks=fallbacks,
     )
 
 

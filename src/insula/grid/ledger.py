@@ -227,7 +227,7 @@ def _section(
                 marks=one.marks.replace("leaky", "").strip(", ") if one and one.kind != "baseline" else "",
                 claims=() if continuous or data == SIMULATED else tuple(claims_for(name, data, target)),
                 entries=own,
-                drop=_drop(name, leaky, clean, tables),
+                drop=_drop(name, leaky, clean, together, tables),
                 parameters=parameters if parameters is not None else (one.parameters if one else None),
                 joules=joules,
                 p50_ms=latency,
@@ -339,13 +339,25 @@ def _entries(protocol: str, result: Result, tables: Mapping[str, pd.DataFrame]) 
 
 
 def _drop(
-    name: str, leaky: Sequence[str], clean: Sequence[str], tables: Mapping[str, Mapping[str, pd.DataFrame]]
+    name: str,
+    leaky: Sequence[str],
+    clean: Sequence[str],
+    together: Mapping[str, Result],
+    tables: Mapping[str, Mapping[str, pd.DataFrame]],
 ) -> Paired | None:
-    """Difference between the first leaky and the first clean protocol, on the windows that both test."""
-    if not leaky or not clean:
-        return None
-    one, other = tables.get(leaky[0], {}).get(name), tables.get(clean[0], {}).get(name)
-    return None if one is None or other is None else statistics.difference(one, other)
+    """Difference between the first leaky and the first clean protocol that train alike, on windows that both test.
+
+    Alike: a model a person on both sides or all people pooled on both, and one normaliser. Without such two protocols
+    there is no drop: what differs would be the model, not the leak.
+    """
+    for one, other in ((a, b) for a in leaky for b in clean if a in together and b in together):
+        if name not in tables[one] or name not in tables[other]:
+            continue
+        pooled = [bool(together[p].protocol.get("pooled")) for p in (one, other)]
+        scaled = [together[p].system(name).normaliser for p in (one, other)]
+        if pooled[0] == pooled[1] and scaled[0] == scaled[1]:
+            return statistics.difference(tables[one][name], tables[other][name])
+    return None
 
 
 def _comparison(protocol: str, result: Result, tables: Mapping[str, pd.DataFrame]) -> Comparison:

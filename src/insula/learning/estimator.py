@@ -106,14 +106,15 @@ class Estimator(Learner):
 
         ``y`` replaces the windows' own labels (class codes or numbers).
         """
-        windows = self._prepare(windows if y is None else windows.with_y(np.asarray(y)))
+        windows = self._cleaned(windows if y is None else windows.with_y(np.asarray(y)))
         cfg = self.config
+        chosen, held_out = self._inner(windows, cfg.seed)
+        self._learn_scales(windows.take(chosen))
         self.histories = []
         self.networks = []
         for member in range(cfg.members):
             seed = cfg.seed + 1000 * member
             network = self._build(seed)
-            chosen, held_out = self._inner(windows, seed)
             training = self._feed(windows.take(chosen))
             validation = self._feed(windows.take(held_out)) if len(held_out) else None
             report = None if progress is None else _shifted(progress, member, cfg.members)
@@ -134,14 +135,14 @@ class Estimator(Learner):
 
     def initialise(self, windows: Windows) -> Estimator:
         """Set the normaliser and the first weights without training: the untrained control of analyses."""
-        self._prepare(windows)
+        self._learn_scales(self._cleaned(windows))
         self.networks = [self._build(self.config.seed + 1000 * m) for m in range(self.config.members)]
         for network in self.networks:
             network.to(self.device).eval()
         return self
 
-    def _prepare(self, windows: Windows) -> Windows:
-        """Learn scales from the scored windows that training keeps and return them."""
+    def _cleaned(self, windows: Windows) -> Windows:
+        """Return the scored windows that training keeps."""
         windows = decided(windows.take((windows.table["role"] == "scored").to_numpy()))
         labelled = windows.y >= 0 if windows.schema.classes else np.isfinite(windows.y)
         if not len(windows) or not labelled.all():
@@ -154,7 +155,10 @@ class Estimator(Learner):
             self.terms = replace(self.terms, normaliser=self.config.normaliser)
         if self.config.group is not None:
             self.terms = replace(self.terms, group=self.config.group)
-        windows = trained_on(windows, self.config.train.quality, self.config.train.quality_share)
+        return trained_on(windows, self.config.train.quality, self.config.train.quality_share)
+
+    def _learn_scales(self, windows: Windows) -> None:
+        """Learn scales from windows that train: those held out to stop by are not among them."""
         self.networks = []
         self.schema, self.recipe = windows.schema, windows.recipe
         self.spec = input_spec(windows)
@@ -166,7 +170,6 @@ class Estimator(Learner):
         self.target_scale = (0.0, 1.0)
         if windows.schema.continuous:
             self.target_scale = (float(np.mean(windows.y)), float(np.std(windows.y)) or 1.0)
-        return windows
 
     def _build(self, seed: int) -> nn.Module:
         torch.manual_seed(seed)

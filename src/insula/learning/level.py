@@ -29,7 +29,7 @@ KINDS: Mapping[str, str] = {
 _ARRAYS = ("mean", "within", "carry", "centre", "spread")
 _PSEUDO_WINDOWS = 10.0
 """How many windows the training people's deviation counts for when it is mixed with a person's own."""
-_CLIP = 8.0
+_CLIP = 5.0
 _ROWS = 1 << 14
 """Rows taken to float64 at a time."""
 
@@ -65,7 +65,7 @@ class _Own:
 
 
 class Normaliser:
-    """Standardise features, NaN left as NaN; values beyond 8 deviations are clipped.
+    """Standardise features, NaN left as NaN; values beyond 5 deviations are clipped, for every row alike.
 
     Each value is taken relative to a person's own mean and deviation (``kind`` says from which rows; the deviation is
     drawn towards that within training people, since a person has few windows), then z-scored by the training rows.

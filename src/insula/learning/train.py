@@ -22,6 +22,8 @@ from insula.types import ModelOutput
 
 BUFFER_BYTES = 256 << 20
 """Size of the buffer in which single windows are shuffled when signals do not stay in memory."""
+FEW_STEPS = 100
+"""A network that was moved fewer times than this has not been trained, whatever its loss does."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,28 @@ class TrainConfig:
 
 @dataclass
 class History:
-    """Losses of each epoch; ``best`` is the epoch whose weights were kept."""
+    """Losses of each epoch and steps in all; ``best`` is the epoch whose weights were kept, ``stopped`` says whether a
+    held-out loss ended the training."""
 
     train: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
     best: int = 0
+    steps: int = 0
+    stopped: bool = False
+
+    @property
+    def converged(self) -> bool:
+        """Whether the training loss has stopped falling: over its last fifth it fell by less than a twentieth of all.
+
+        Fewer than `FEW_STEPS` steps or 5 epochs never count as converged.
+        """
+        if self.stopped:
+            return True
+        part = len(self.train) // 5
+        if self.steps < FEW_STEPS or not part:
+            return False
+        before, last = (float(np.mean(self.train[a:b])) for a, b in ((-2 * part, -part), (-part, None)))
+        return before - last < 0.05 * max(self.train[0] - last, 1e-9)
 
 
 class Feed:
@@ -201,6 +220,7 @@ def fit(
             if first is None:
                 _follow(average, model, config.average)
             losses.append(float(loss.detach()))
+            history.steps += 1
         if first is not None:
             before = max(0, epoch - first)
             _follow(average, model, before / (before + 1))
@@ -218,6 +238,7 @@ def fit(
             elif held_out < best_loss - 1e-5:
                 best_loss, best, history.best = held_out, copy.deepcopy(average.state_dict()), epoch
             elif epoch - history.best >= config.patience:
+                history.stopped = True
                 break
         else:
             history.best = epoch

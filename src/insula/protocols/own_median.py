@@ -73,13 +73,15 @@ def for_fold(windows: Windows, part: Split) -> Windows:
     return out
 
 
-def split_windows(windows: Windows, name: str, *, folds: int | None = None, seed: int = 0) -> list[Split]:
+def split_windows(
+    windows: Windows, name: str, *, folds: int | None = None, seed: int = 0, personal: bool | None = None
+) -> list[Split]:
     """Split windows as `split` does; folds whose training labels are all one class are left out.
 
     Raises ProtocolError where a protocol tests people without training trials, or no fold has two classes.
     """
     if not undecided(windows):
-        return split(name, windows.table, folds=folds, seed=seed)
+        return split(name, windows.table, folds=folds, seed=seed, personal=personal)
     target = windows.schema.target
     if name in PROTOCOLS and not PROTOCOLS[name].trains_on_tested:
         raise ProtocolError(
@@ -88,7 +90,7 @@ def split_windows(windows: Windows, name: str, *, folds: int | None = None, seed
         )
     kept: list[Split] = []
     notes = [HOW]
-    for part in split(name, windows.table, folds=folds, seed=seed):
+    for part in split(name, windows.table, folds=folds, seed=seed, personal=personal):
         training = for_fold(windows, part).take(part.train)
         above = training.table.groupby("subject")["y"].max()
         flat = [str(person) for person, highest in above.items() if highest < 1]

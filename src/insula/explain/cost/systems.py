@@ -63,7 +63,9 @@ def energy_of_systems(
     first = (
         models[0].split
         if models
-        else split_windows(windows, protocol.name, folds=protocol.folds, seed=experiment.seed)[0]
+        else split_windows(
+            windows, protocol.name, folds=protocol.folds, seed=experiment.seed, personal=protocol.personal
+        )[0]
     )
     factory = models[0].model.factory if models else None
     here = {s.name for s in result.systems}
