@@ -54,6 +54,7 @@ def test_result_says_what_was_done(done: Evaluation) -> None:
     result = done.result
     assert [s.name for s in result.systems] == [
         "liquid", "liquid_session", "clock", "majority", "logistic_regression", "logistic_regression_context",
+        "best_classical",
     ]  # fmt: skip
     kinds = [s.kind for s in result.systems]
     assert kinds == ["model", "model", "baseline", "baseline", "classical", "classical"]
