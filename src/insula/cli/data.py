@@ -139,7 +139,8 @@ def _print(name: str, found: Description) -> None:
         f"fault: {f.subject}/{f.session}/{f.trial}: {f.modality} {f.channel} {f.what} for {f.fraction:.0%}"
         for f in found.faults
     ]
-    problems = [f"{'problem' if p.fatal else 'note'}: {p.file}: {p.what}" for p in found.problems]
+    problems = [f"problem: {line}" for line in show.grouped((p.file, p.what) for p in found.problems if p.fatal)]
+    problems += [f"note: {line}" for line in show.grouped((p.file, p.what) for p in found.problems if not p.fatal)]
     for lines in (gaps, faults, problems):
         for line in lines[:SHOWN]:
             console.print(line, soft_wrap=True)

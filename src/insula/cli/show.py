@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,19 @@ def title(result: Result) -> str:
     leaky = " — LEAKY: windows of one trial on both sides" if result.leaky else ""
     chance = f", chance {result.chance:.3f}" if result.classes else ""
     return f"{result.target}: {result.protocol['name']}, {people} people, mean over people{chance}{leaky}"
+
+
+def grouped(messages: Iterable[tuple[str, str]]) -> list[str]:
+    """Write messages about files, those that differ in numbers only as one: ``12 files, such as a.csv: ...``."""
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for file, what in messages:
+        kinds.setdefault(re.sub(r"[-+]?\d[\d.,e+-]*", "#", what), []).append((file, what))
+    lines = []
+    for same in kinds.values():
+        file, what = same[0]
+        files = len({name for name, _ in same})
+        lines.append(f"{file}: {what}" if files == 1 else f"{files:,} files, such as {file}: {what}")
+    return lines
 
 
 def facts(rows: list[tuple[str, str]]) -> Table:

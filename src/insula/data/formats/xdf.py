@@ -73,6 +73,11 @@ def load(path: Path) -> list[Any]:
     return [{key: _native(s[key]) for key in kept} for s in streams if len(s["time_stamps"]) and not _marks(s)]
 
 
+def overview(path: Path) -> list[dict[str, str]]:
+    """Return name and type of each stream of numbers."""
+    return [{"name": _text(s["info"], "name"), "type": _text(s["info"], "type")} for s in _streams(path)]
+
+
 def load_markers(path: Path) -> list[tuple[float, float, str]]:
     """Return the markers of all streams of texts or of type markers: seconds since the first sample, 0, text.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,17 +14,17 @@ import pandas as pd
 
 from insula.data.formats.admission import answer
 from insula.data.formats.column_names import unit
-from insula.data.formats.markers import read_markers, stretches
 from insula.data.formats.mne_files import MNE_SUFFIXES
 from insula.data.formats.request import VOLTAGES, Request
 from insula.data.formats.sheets import read_sheet
 from insula.data.formats.sources import CSV_SUFFIXES, FORMAT_SUFFIXES, FORMATS, OpenFiles
 from insula.data.formats.tables import chosen, is_empty, number_column, to_numbers
 from insula.data.info import DataInfo, FileError, Problem, collecting, note
-from insula.data.readers.clock_times import Begin, When, located
+from insula.data.readers.clock_times import When
 from insula.data.readers.label_columns import read_labels
+from insula.data.readers.manifest_rows import ManifestRow, on_the_wall, placed
 from insula.data.readers.order import in_order
-from insula.errors import DataError, InputError, unknown_name
+from insula.errors import DataError, unknown_name
 from insula.signals.recipe import Recipe
 from insula.types import MODALITIES, Label, Recording, Role, Signal, Trial
 
@@ -53,24 +53,6 @@ OWN_COLUMNS = (
 """The manifest's own columns; every other column is a label."""
 
 
-@dataclass(frozen=True)
-class _Row:
-    line: int
-    subject: str
-    session: str
-    trial: str
-    stimulus: str | None
-    role: Role
-    request: Request
-    start_s: float
-    stop_s: float | None
-    onset_s: float | None
-    labels: Mapping[str, Label]
-    when: When | None = None
-    marked: bool = False
-    clock_s: float | None = None
-
-
 def read(
     root: Path,
     *,
@@ -90,10 +72,11 @@ def read(
     of numbers is a rating (say ``NAME:classes`` as the target to take its values as classes).
 
     Rows of equal subject, session and trial are one trial; its first row sets its time and the others start with it.
-    Without ``onset`` the clock is that of the file when all first rows of a session name the same file, else trials
-    follow each other in the manifest's order. EEG, EOG, ECG and EMG are in microvolts. Times, counters, constants and
-    copies are never channels (`insula.data.formats.admission`). The people table (``people``,
-    else people.csv beside the manifest) has a column ``subject`` and one column of numbers a trait.
+    Without ``onset`` the clock is that of the file when all first rows of a session name the same file, else that of
+    the files where all of them know when they began, else trials follow each other in the manifest's order. EEG, EOG,
+    ECG and EMG are in microvolts. Times, counters, constants and copies are never channels (see
+    `insula.data.formats.admission`). The people table (``people``, else people.csv beside the manifest) has a column
+    ``subject`` and one column of numbers a trait.
     """
     path = _manifest(root)
     recordings: list[Recording] = []
@@ -102,7 +85,7 @@ def read(
         traits = _read_people(path.parent, people, problems)
         rows = _rows(path, table, first_line)
         _require_once(path, rows)
-        groups: dict[tuple[str, str], list[_Row]] = {}
+        groups: dict[tuple[str, str], list[ManifestRow]] = {}
         for row in rows:
             groups.setdefault((row.subject, row.session), []).append(row)
         wanted = chosen(subjects, {subject for subject, _ in groups})
@@ -152,7 +135,7 @@ def _read_manifest(path: Path, problems: list[Problem] | None) -> tuple[pd.DataF
     return table, sheet.first_line
 
 
-def _rows(path: Path, table: pd.DataFrame, first_line: int = 2) -> list[_Row]:
+def _rows(path: Path, table: pd.DataFrame, first_line: int = 2) -> list[ManifestRow]:
     targets = [str(c) for c in table.columns if c not in OWN_COLUMNS]
     for name in targets:
         if not re.fullmatch(r"[\w.-]+", name):
@@ -163,7 +146,7 @@ def _rows(path: Path, table: pd.DataFrame, first_line: int = 2) -> list[_Row]:
     number = {c: number_column(path, table, c) for c in NUMBERS if c in table.columns}
     empty = pd.Series([""] * len(table), dtype=str)
     text = {c: (table[c].str.strip() if c in table.columns else empty).tolist() for c in OWN_COLUMNS}
-    rows: list[_Row] = []
+    rows: list[ManifestRow] = []
     for i in range(len(table)):
         cell = {c: text[c][i] for c in OWN_COLUMNS}
         for column in REQUIRED:
@@ -186,7 +169,7 @@ def _rows(path: Path, table: pd.DataFrame, first_line: int = 2) -> list[_Row]:
         if start_s < 0 or (stop is not None and stop <= start_s):
             raise FileError(path, f"line {first_line + i}: start {start_s:g}, stop {stop}; expected 0 <= start < stop.")
         rows.append(
-            _Row(
+            ManifestRow(
                 first_line + i,
                 cell["subject"],
                 cell["session"] or "only",
@@ -244,17 +227,18 @@ def _recording(
     path: Path,
     subject: str,
     session: str,
-    rows: Sequence[_Row],
+    rows: Sequence[ManifestRow],
     traits: Mapping[str, float],
     problems: list[Problem] | None,
 ) -> Recording:
     files = OpenFiles(problems)
     if any(row.marked or row.when for row in rows):
-        rows = [placed for row in rows for placed in _placed(path, row, files, problems)]
+        rows = [one for row in rows for one in placed(path, row, files, problems)]
         _require_once(path, rows)
-    by_trial: dict[str, list[_Row]] = {}
+    by_trial: dict[str, list[ManifestRow]] = {}
     for row in rows:
         by_trial.setdefault(row.trial, []).append(row)
+    by_trial = on_the_wall(by_trial, files)
     known = [None if g[0].clock_s is None else g[0].clock_s - g[0].start_s for g in by_trial.values()]
     zero_s = min(at for at in known if at is not None) if known and None not in known else None  # the first file begins
     one_file = len({group[0].request.path for group in by_trial.values()}) == 1
@@ -288,47 +272,7 @@ def _recording(
     )
 
 
-def _placed(path: Path, row: _Row, files: OpenFiles, problems: list[Problem] | None) -> Iterator[_Row]:
-    """Put a row on its file's clock: clock times become seconds, and annotations a row each."""
-    try:
-        if row.when is not None:
-            begin = files.begin(row.request)
-            if begin is None:
-                raise FileError(
-                    row.request.path,
-                    "does not know when it began; expected unix times, dates or a start in its header for start_time. "
-                    "Use start and stop in seconds.",
-                )
-            start_s, stop_s, clock_s = located(row.when, Begin(*begin))
-            if start_s < -1e-3:
-                raise FileError(
-                    path,
-                    f"line {row.line}: start_time {row.when.start} is {-start_s:.0f} s before {row.request.path.name} "
-                    "begins; expected a time within it. Correct it, the zone or the clock_offset.",
-                )
-            yield replace(row, start_s=max(0.0, start_s), stop_s=stop_s, clock_s=clock_s)
-        elif row.marked:
-            begin = files.begin(row.request)
-            found = read_markers(row.request, begin[0] if begin and row.request.e4 else None, problems)
-            for i, one in enumerate(stretches(found, files.length_s(row.request))):
-                name = f"{row.trial}{i + 1:03d}"
-                labels = {**row.labels, "annotation": one.text}
-                at_s = None if begin is None else begin[0] + one.start_s
-                yield replace(
-                    row, trial=name, start_s=one.start_s, stop_s=one.start_s + one.length_s, labels=labels,
-                    clock_s=at_s, marked=False,
-                )  # fmt: skip
-        else:
-            yield row
-    except InputError as error:
-        raise FileError(path, f"line {row.line}: {error}") from None
-    except FileError as error:
-        if problems is None:
-            raise
-        problems.append(Problem(error.file, error.what, fatal=True))
-
-
-def _require_once(path: Path, rows: Sequence[_Row]) -> None:
+def _require_once(path: Path, rows: Sequence[ManifestRow]) -> None:
     """Refuse a manifest that names one piece twice: nobody can tell which of them is meant."""
     seen: set[tuple[str, str, str, str]] = set()
     for row in rows:
@@ -342,7 +286,7 @@ def _require_once(path: Path, rows: Sequence[_Row]) -> None:
         seen.add(identity)
 
 
-def _trial(path: Path, rows: Sequence[_Row], at_s: float, files: OpenFiles) -> Trial:
+def _trial(path: Path, rows: Sequence[ManifestRow], at_s: float, files: OpenFiles) -> Trial:
     """Join the rows of one trial; each row's start falls on ``at_s`` of the session's clock."""
     first = rows[0]
     signals: dict[str, Signal] = {}

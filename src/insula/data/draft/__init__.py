@@ -1,0 +1,1 @@
+"""A first manifest for a folder of recordings: `drafting.draft`."""

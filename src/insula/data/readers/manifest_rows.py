@@ -1,0 +1,99 @@
+"""Rows of a manifest and when they are: clock times, annotations and files that know when they began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+from insula.data.formats.markers import read_markers, stretches
+from insula.data.formats.request import Request
+from insula.data.formats.sources import OpenFiles
+from insula.data.info import FileError, Problem
+from insula.data.readers.clock_times import Begin, When, located
+from insula.errors import InputError
+from insula.types import Label, Role
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """One row; ``clock_s`` is when it began on the common clock, ``marked`` that annotations make its trials."""
+
+    line: int
+    subject: str
+    session: str
+    trial: str
+    stimulus: str | None
+    role: Role
+    request: Request
+    start_s: float
+    stop_s: float | None
+    onset_s: float | None
+    labels: Mapping[str, Label]
+    when: When | None = None
+    marked: bool = False
+    clock_s: float | None = None
+
+
+def on_the_wall(by_trial: dict[str, list[ManifestRow]], files: OpenFiles) -> dict[str, list[ManifestRow]]:
+    """Give trials in files of their own the times at which those begin, where all know it and none overlap."""
+    firsts = [rows[0] for rows in by_trial.values()]
+    if len({row.request.path for row in firsts}) < 2 or any(
+        r.onset_s is not None or r.clock_s is not None for r in firsts
+    ):
+        return by_trial
+    spans: list[tuple[float, float]] = []
+    for row in firsts:
+        try:
+            begin, length_s = files.begin(row.request), files.length_s(row.request)
+        except FileError:
+            return by_trial  # told where its samples are read
+        if begin is None or begin[1]:
+            return by_trial
+        spans.append((begin[0] + row.start_s, begin[0] + (row.stop_s or length_s)))
+    ordered = sorted(spans)
+    if any(before[1] > after[0] + 1e-3 for before, after in pairwise(ordered)):
+        return by_trial
+    moved = zip(by_trial.items(), spans, strict=True)
+    return {name: [replace(rows[0], clock_s=at), *rows[1:]] for (name, rows), (at, _) in moved}
+
+
+def placed(path: Path, row: ManifestRow, files: OpenFiles, problems: list[Problem] | None) -> Iterator[ManifestRow]:
+    """Put a row on its file's clock: clock times become seconds, and annotations a row each."""
+    try:
+        if row.when is not None:
+            begin = files.begin(row.request)
+            if begin is None:
+                raise FileError(
+                    row.request.path,
+                    "does not know when it began; expected unix times, dates or a start in its header for start_time. "
+                    "Use start and stop in seconds.",
+                )
+            start_s, stop_s, clock_s = located(row.when, Begin(*begin))
+            if start_s < -1e-3:
+                raise FileError(
+                    path,
+                    f"line {row.line}: start_time {row.when.start} is {-start_s:.0f} s before {row.request.path.name} "
+                    "begins; expected a time within it. Correct it, the zone or the clock_offset.",
+                )
+            yield replace(row, start_s=max(0.0, start_s), stop_s=stop_s, clock_s=clock_s)
+        elif row.marked:
+            begin = files.begin(row.request)
+            found = read_markers(row.request, begin[0] if begin and row.request.e4 else None, problems)
+            for i, one in enumerate(stretches(found, files.length_s(row.request))):
+                name = f"{row.trial}{i + 1:03d}"
+                labels = {**row.labels, "annotation": one.text}
+                at_s = None if begin is None else begin[0] + one.start_s
+                yield replace(
+                    row, trial=name, start_s=one.start_s, stop_s=one.start_s + one.length_s, labels=labels,
+                    clock_s=at_s, marked=False,
+                )  # fmt: skip
+        else:
+            yield row
+    except InputError as error:
+        raise FileError(path, f"line {row.line}: {error}") from None
+    except FileError as error:
+        if problems is None:
+            raise
+        problems.append(Problem(error.file, error.what, fatal=True))
