@@ -248,6 +248,8 @@ def test_mistakes():
         ClassicalEstimator("ridge").fit(train)
     with pytest.raises(InputError, match="without EEG"):
         ClassicalEstimator("tangent_space").fit(train)
+    with pytest.raises(InputError, match="connectivity without EEG"):
+        ClassicalEstimator("connectivity_features").fit(train)
     with pytest.raises(SchemaError, match="eda features"):
         ClassicalEstimator("svm").fit(train).predict(make_windows(windows.table, columns=4))
     with pytest.raises(InputError, match="without scored"):

@@ -196,7 +196,7 @@ def _classical_plans(name: str, normaliser: str, context: bool, windows: Windows
     info = CLASSICAL[name]
     if not (info.continuous if windows.schema.continuous else info.discrete):
         return []
-    own = normaliser if info.inputs in ("features", "covariance") else "none"
+    own = normaliser if info.sees else "none"
     scope = ClassicalEstimator(name, normaliser=normaliser).scope
     plans = [RowPlan(name, info.title, info.kind, scope, own, classical=name)]
     if context and info.context:

@@ -14,6 +14,7 @@ import numpy as np
 
 from insula.errors import InputError, unknown_name
 from insula.learning.classical_models import CLOCKS, build_row
+from insula.learning.connectivity import connectivity_columns
 from insula.learning.learner import Learner
 from insula.learning.level import Normaliser, Reader, running_mean, stacked
 from insula.learning.riemann import TangentReader
@@ -27,7 +28,7 @@ from insula.types import BoolArray, DoubleArray
 if TYPE_CHECKING:
     from insula.windows.table import Windows
 
-Inputs = Literal["none", "clock", "elapsed", "elapsed_trial", "stimulus", "features", "covariance"]
+Inputs = Literal["none", "clock", "elapsed", "elapsed_trial", "stimulus", "features", "covariance", "connectivity"]
 Context = Literal["trial", "session"]
 
 
@@ -51,6 +52,11 @@ class ClassicalInfo:
     context: bool = False
     fit_s: float = 0.3
     make: Callable[[Mapping[str, float], bool, int, int], Any] | None = None
+
+    @property
+    def sees(self) -> bool:
+        """Whether it reads anything of the signals."""
+        return self.inputs in ("features", "covariance", "connectivity")
 
 
 CLASSICAL: dict[str, ClassicalInfo] = {
@@ -191,6 +197,16 @@ CLASSICAL: dict[str, ClassicalInfo] = {
             "EEG covariance with 4 delays in the tangent space, logistic regression (arXiv 2302.04508)",
             {"C": 0.01, "delays": 4},
         ),
+        ClassicalInfo(
+            "connectivity_features",
+            "Connectivity features",
+            "classical",
+            "connectivity",
+            True,
+            False,
+            "graph measures of EEG connectivity by band, logistic regression",
+            {"C": 0.01},
+        ),
     )
 }
 
@@ -275,7 +291,7 @@ class ClassicalEstimator(Learner):
         training = decided(windows if rows.size == len(windows) else windows.take(rows))
         training = trained_on(training, self.quality, self.quality_share)
         self._require(training)
-        if self.asked is None and self.info.inputs in ("features", "covariance"):
+        if self.asked is None and self.info.sees:
             self.kind = terms_of(training).normaliser
         self.schema, self.recipe = training.schema, training.recipe
         self.options = {**self.info.options, **self.changed}
@@ -376,10 +392,12 @@ class ClassicalEstimator(Learner):
     def _learn_columns(self, windows: Windows) -> DoubleArray:
         """Fit normaliser, medians and scale on training windows; return their columns (windows, F)."""
         self.normaliser: Normaliser | None = None
-        if self.info.inputs in ("features", "covariance"):
+        if self.info.sees:
             read: Reader = stacked
             if self.info.inputs == "covariance":
                 read = TangentReader(delays=int(self.options.get("delays", 1))).fit(windows)
+            elif self.info.inputs == "connectivity":
+                read = connectivity_columns
             self.normaliser = Normaliser(self.kind, read).fit(windows)
         raw = self._raw(windows)
         self.kept: BoolArray = np.asarray(np.isfinite(raw).any(axis=0))

@@ -22,7 +22,7 @@ BESIDE = ("logistic_regression", "ridge")
 def build_row(name: str, options: Mapping[str, float], continuous: bool, seed: int, rows: int) -> Any:
     """Make the scikit-learn model of a row for standardised columns without gaps."""
     leaf = int(min(options.get("leaf", 20), max(1, rows // 20)))
-    if name in ("logistic_regression", "tangent_space", "augmented_covariance"):
+    if name in ("logistic_regression", "tangent_space", "augmented_covariance", "connectivity_features"):
         from sklearn.linear_model import LogisticRegression
 
         return LogisticRegression(C=options["C"], class_weight="balanced", max_iter=5000, random_state=seed)

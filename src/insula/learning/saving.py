@@ -18,8 +18,10 @@ from insula.files import replacing, require_folder
 from insula.learning.batches import spec_of
 from insula.learning.classical import ClassicalEstimator
 from insula.learning.classical import row as made
+from insula.learning.connectivity import connectivity_columns
 from insula.learning.estimator import Estimator, EstimatorConfig, ModelFactory
-from insula.learning.level import Normaliser, stacked
+from insula.learning.level import Normaliser, Reader, stacked
+from insula.learning.riemann import TangentReader
 from insula.learning.scale import SignalScaler
 from insula.learning.train import TrainConfig
 from insula.models import build
@@ -238,14 +240,12 @@ def _row(row: ClassicalEstimator) -> dict[str, Any]:
             "constant": row.constant if row.schema.continuous else None,
             "share": None if row.schema.continuous else row.share.tolist(),
             "normaliser": None if row.normaliser is None else row.normaliser.to_dict(),
-            "reader": None if read is None or read is stacked else read.to_dict(),  # type: ignore[attr-defined]
+            "reader": read.to_dict() if isinstance(read, TangentReader) else None,
         },
     }
 
 
 def _restored_row(data: dict[str, Any], folder: Path) -> ClassicalEstimator:
-    from insula.learning.riemann import TangentReader
-
     params, fitted = data["row"], data["fitted"]
     row = made(**{**params, "group": None if params["group"] is None else tuple(params["group"])})
     row.recipe, row.schema = Recipe.from_dict(data["recipe"]), _schema(data["schema"])
@@ -259,7 +259,8 @@ def _restored_row(data: dict[str, Any], folder: Path) -> ClassicalEstimator:
         row.constant = float(fitted["constant"])
     else:
         row.share = np.asarray(fitted["share"], np.float64)
-    read = stacked if fitted["reader"] is None else TangentReader.from_dict(fitted["reader"])
+    plain: Reader = connectivity_columns if row.info.inputs == "connectivity" else stacked
+    read = plain if fitted["reader"] is None else TangentReader.from_dict(fitted["reader"])
     row.normaliser = None if fitted["normaliser"] is None else Normaliser.from_dict(fitted["normaliser"], read)
     row.model = _sklearn_model(folder / "model.skops", data["model_sha256"]) if "model_sha256" in data else None
     row._fitted = True
