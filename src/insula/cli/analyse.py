@@ -42,14 +42,24 @@ def explain(
 
 
 def report(
-    folder: ResultFolder,
-    out: Annotated[Path | None, typer.Option("--out", help="HTML file. Default: report.html in the folder.")] = None,
+    folders: Annotated[
+        list[Path], typer.Argument(help="Folder written by `insula evaluate`; several are compared on one page.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="HTML file. Default: report.html in the folder, or comparison.html here."),
+    ] = None,
 ) -> None:
-    """Write the report page of a result again."""
+    """Write the report page of a result again, or one page that compares several."""
     from insula.evaluation.results import Result
-    from insula.report import write
+    from insula.report import write, write_comparison
 
-    page = write(Result.load(folder), out if out is not None else folder / "report.html")
+    results = [Result.load(folder) for folder in folders]
+    if len(results) == 1:
+        page = write(results[0], out if out is not None else folders[0] / "report.html")
+    else:
+        names = [folder.name or str(folder) for folder in folders]
+        page = write_comparison(results, names, out if out is not None else Path("comparison.html"))
     show.console().print(f"report: {page}", soft_wrap=True)
 
 

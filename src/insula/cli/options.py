@@ -73,6 +73,30 @@ def store(where: str | None) -> Store | None:
     return Store(where)
 
 
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in --out.")]
+
+
+def result_folder(out: Path | None, usual: Path, overwrite: bool) -> Path:
+    """Choose where a run is written: never over an earlier result unless told.
+
+    Without ``out`` it is the ``usual`` folder, or the first of ``usual-2``, ``usual-3``, .. that holds no result.
+    """
+    from insula.errors import InputError
+
+    if out is None and not overwrite:
+        number, folder = 1, usual
+        while (folder / "result.json").exists():
+            number += 1
+            folder = usual.with_name(f"{usual.name}-{number}")
+        return folder
+    folder = usual if out is None else out
+    if not overwrite and (folder / "result.json").exists():
+        raise InputError(
+            f"{folder} holds an earlier result; expected a new folder. Give another --out, or --overwrite."
+        )
+    return folder
+
+
 def make_experiment(file: Path | None, tables: dict[str, dict[str, Any]], settings: list[str] | None) -> Experiment:
     """Merge an experiment file, the given flags (None: not given) and ``--set`` keys."""
     from insula.errors import InputError

@@ -13,7 +13,12 @@ import typer
 from insula.cli import options as o
 from insula.cli import show
 
-Out = Annotated[Path, typer.Option("--out", help="Folder for result.json, predictions.parquet, report.html, model/.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", help="Folder for result.json, predictions.parquet, report.html, model/. Default: a new one in runs/."
+    ),
+]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes; results do not depend on it.")]
 
 
@@ -24,15 +29,17 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    out: Out = Path("runs/demo"),
+    out: Out = None,
     people: Annotated[int, typer.Option("--people", min=2, help="Simulated people.")] = 4,
     seed: o.Seed = 0,
     jobs: Jobs = 2,
+    overwrite: o.Overwrite = False,
     settings: o.Set = None,
 ) -> None:
     """Simulate a PhyMER-like cohort, train a personal model for each person, evaluate, explain and report."""
     from insula.pipeline import run_experiment
 
+    folder = o.result_folder(out, Path("runs/demo"), overwrite)
     tables: dict[str, dict[str, Any]] = {
         "data": {"name": "simulate", "target": "emotion", "options": {"people": people, "seed": seed}},
         "protocol": {"name": "within_subject", "folds": 4},
@@ -41,7 +48,7 @@ def demo(
     }
     plan = o.make_experiment(None, tables, settings)
     with show.progress() as report:
-        done = run_experiment(plan, out, jobs=jobs, command=_command(), progress=report)
+        done = run_experiment(plan, folder, jobs=jobs, command=_command(), progress=report)
     _finish(done)
 
 
@@ -56,7 +63,7 @@ def evaluate(
         str | None,
         typer.Option("--protocol", help="E.g. within_subject, leave_one_subject_out. Default: within_subject."),
     ] = None,
-    out: Out = Path("runs/evaluation"),
+    out: Out = None,
     size: Annotated[str | None, typer.Option("--size", help="small or medium. Default: small.")] = None,
     scope: Annotated[str | None, typer.Option("--scope", help="window, trial or session. Default: trial.")] = None,
     normaliser: o.Normaliser = None,
@@ -86,6 +93,7 @@ def evaluate(
     store: o.StoreFolder = None,
     jobs: Jobs = 2,
     device: o.Device = "cpu",
+    overwrite: o.Overwrite = False,
 ) -> None:
     """Evaluate a model beside the clock, majority, prior and classical rows on the same windows.
 
@@ -93,6 +101,7 @@ def evaluate(
     """
     from insula.pipeline import run_experiment
 
+    folder = o.result_folder(out, Path("runs/evaluation"), overwrite)
     tables: dict[str, dict[str, Any]] = {
         "data": {
             "name": data,
@@ -114,7 +123,7 @@ def evaluate(
     with show.progress() as report:
         done = run_experiment(
             plan,
-            out,
+            folder,
             jobs=jobs,
             device=device,
             force=force,

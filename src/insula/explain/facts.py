@@ -161,7 +161,7 @@ def real(value: Any) -> float:
 
 def _row(result: Result, record: Mapping[Any, Any]) -> Row:
     system = next(s for s in result.systems if s.name == record["name"])
-    main = result.main_metric
+    main, lowest = result.main_metric, -1.0 if result.continuous else 0.0  # an interval ends where scores do
     return Row(
         system=system.name,
         title=system.title,
@@ -178,8 +178,8 @@ def _row(result: Result, record: Mapping[Any, Any]) -> Row:
         people=int(record["people"]),
         unit=str(record["unit"]),
         score=real(record.get(main)),
-        lo=real(record.get(f"{main}_lo")),
-        hi=real(record.get(f"{main}_hi")),
+        lo=max(real(record.get(f"{main}_lo")), lowest),
+        hi=min(real(record.get(f"{main}_hi")), 1.0),
         trial=real(record.get(f"trial_{main}")),
         others={name: real(record.get(name)) for name in OTHER_SCORES},
         contrast=real(record.get("contrast")),

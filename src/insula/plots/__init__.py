@@ -20,7 +20,7 @@ from insula.plots.scores import (
     true_against_predicted,
 )
 from insula.plots.spikes import SpikeBill, spikes
-from insula.plots.style import INKS, NARROW_PX, WIDE_PX, class_inks, css_variables
+from insula.plots.style import INKS, NARROW_PX, WIDE_PX, Format, class_inks, css_variables, keeping
 
 __all__ = [
     "INKS",
@@ -29,6 +29,7 @@ __all__ = [
     "Attention",
     "CostPoint",
     "ElectrodeMap",
+    "Format",
     "GatePoint",
     "Interval",
     "Line",
@@ -46,6 +47,7 @@ __all__ = [
     "energy",
     "gate",
     "intervals",
+    "keeping",
     "latent",
     "null_histogram",
     "per_person",

@@ -7,13 +7,18 @@ import io
 import re
 import textwrap
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+
+Format = Literal["pdf", "svg", "png"]
 
 WIDE_PX = 640
 NARROW_PX = 358
@@ -53,6 +58,7 @@ _KNOWN_CLASSES: Mapping[str, str] = {
 
 _RC: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,
     "svg.hashsalt": "insula",
     "text.parse_math": False,
     "font.family": ["DejaVu Sans"],
@@ -109,6 +115,39 @@ def is_narrow(width_px: int) -> bool:
     return width_px < _NARROW_BELOW_PX
 
 
+@dataclass
+class Kept:
+    """Wide pictures drawn while it is open, by name, as files of one format (pdf, svg or png)."""
+
+    format: Format
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+_KEPT: ContextVar[Kept | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def keeping(format: Format) -> Iterator[Kept]:
+    """Also keep every wide picture that is drawn in this block as a file for print: light, with fonts of its own."""
+    kept = Kept(format)
+    before = _KEPT.set(kept)
+    try:
+        yield kept
+    finally:
+        _KEPT.reset(before)
+
+
+def _keep(figure: Figure, name: str) -> None:
+    kept = _KEPT.get()
+    if kept is None or not name.endswith("-w"):
+        return
+    buffer = io.BytesIO()
+    blank = {"Date": None, "Creator": None} if kept.format == "svg" else {}
+    blank = {"CreationDate": None, "Creator": None, "Producer": None} if kept.format == "pdf" else blank
+    figure.savefig(buffer, format=kept.format, dpi=300, metadata=blank)
+    kept.files[name.removesuffix("-w")] = buffer.getvalue()
+
+
 def draw(width_px: int, height_px: float, name: str, alt: str, paint: Callable[[Figure], None]) -> str:
     """Paint one figure and return it as inline SVG, one unit a CSS pixel.
 
@@ -122,6 +161,7 @@ def draw(width_px: int, height_px: float, name: str, alt: str, paint: Callable[[
         figure.get_layout_engine().set(w_pad=2 / 72, h_pad=3 / 72)  # type: ignore[union-attr, call-arg]
         FigureCanvasSVG(figure)
         paint(figure)
+        _keep(figure, name)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _clean(buffer.getvalue(), name, alt, width_px, round(height_px))

@@ -21,7 +21,7 @@ from insula.evaluation.results import Result
 from insula.explain import ANALYSES, Shown, wording
 from insula.explain.data import DATA, DataSummary
 from insula.explain.facts import OTHER_SCORES, Facts, gather
-from insula.plots import css_variables
+from insula.plots import Format, css_variables, keeping
 from insula.report import outside, prose, sources, words
 from insula.report.numbers import numbers_of
 
@@ -56,12 +56,13 @@ def write(result: Result, path: str | os.PathLike[str]) -> Path:
     page = _render(facts)
     numbers = json.dumps(numbers_of(facts), indent=1, ensure_ascii=False, allow_nan=False)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _replace(target.with_suffix(".json"), numbers)
-    _replace(target, page)
+    put(target.with_suffix(".json"), numbers)
+    put(target, page)
     return target
 
 
-def _replace(path: Path, text: str) -> None:
+def put(path: Path, text: str) -> None:
+    """Write a text file that is never seen half-written."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n", errors="replace") as file:
@@ -73,7 +74,8 @@ def _replace(path: Path, text: str) -> None:
         raise
 
 
-def _render(facts: Facts) -> str:
+def templates() -> Environment:
+    """Return the templates with their filters, and style and script of every page as globals."""
     environment = Environment(
         loader=PackageLoader("insula.report"),
         autoescape=True,
@@ -90,7 +92,16 @@ def _render(facts: Facts) -> str:
     environment.tests["many"] = lambda value: isinstance(value, Mapping)
     environment.tests["number"] = lambda v: isinstance(v, int | float) and math.isfinite(v)
     files = resources.files("insula.report") / "templates"
-    template = environment.get_template("report.html.j2")
+    environment.globals.update(
+        variables=Markup(css_variables()),
+        style=Markup((files / "report.css").read_text(encoding="utf-8")),
+        script=Markup((files / "report.js").read_text(encoding="utf-8")),
+    )
+    return environment
+
+
+def _render(facts: Facts) -> str:
+    template = templates().get_template("report.html.j2")
     parts, unreadable = shown(facts)
     data = (None if unreadable else DATA.read(facts.result)) or DataSummary()
     return template.render(
@@ -123,10 +134,16 @@ def _render(facts: Facts) -> str:
         difference=partial(wording.difference_text, facts),
         difference_span=partial(wording.difference_range, facts),
         p_text=wording.p_text,
-        variables=Markup(css_variables()),
-        style=Markup((files / "report.css").read_text(encoding="utf-8")),
-        script=Markup((files / "report.js").read_text(encoding="utf-8")),
     )
+
+
+def figures(result: Result, format: Format) -> dict[str, tuple[str, bytes]]:
+    """Draw every figure of the page as a file: name to title and content."""
+    facts = gather(sources.public(result))
+    with keeping(format) as kept:
+        made = list(outside.pictures(facts).values())
+        made += [p for parts in shown(facts)[0].values() for one in parts for p in one.pictures]
+    return {p.name: (p.title, kept.files[p.name]) for p in made}
 
 
 def shown(facts: Facts) -> tuple[dict[str, list[Shown]], tuple[str, ...]]:
