@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -345,10 +345,10 @@ class Engine:
         step = self.calibration.step(self.last.stop_s)
         if step is None:
             return
-        if step.begin_rest and self.seat is not None:
-            self.seat.offer([Begin(self.seat.newest_s, "baseline", trial="rest")])
-        if step.end_rest and self.seat is not None:
-            self.seat.offer([Begin(self.seat.newest_s, "trial", trial="after-rest")])
+        if (step.begin_rest or step.end_rest) and self.seat is not None:
+            begin_s = max(self.seat.newest_s, self.last.stop_s)
+            role, name = ("baseline", "rest") if step.begin_rest else ("trial", "after-rest")
+            self.seat.offer([replace(self.seat.begin_of(begin_s), role=role, trial=name)])
         if step.press is not None:
             self.source.press(step.press)
         if step.label is not None:
@@ -384,7 +384,7 @@ class Engine:
         now_s, newest_s = self.source.now_s(), self.seat.newest_s
         header = {
             "start_s": start_s,
-            "age_s": None if now_s is None else round(max(0.0, now_s - newest_s), 4),
+            "age_s": None if now_s is None or not math.isfinite(newest_s) else round(max(0.0, now_s - newest_s), 4),
             "sent_ms": round(time.time() * 1000, 1),
             "parts": parts,
         }

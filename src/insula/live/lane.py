@@ -61,6 +61,7 @@ class Lane:
         self.newest_s = -math.inf
         self.waiting = np.full((channels, 0), np.nan, np.float32)  # raw samples from ``consumed`` on
         self.filled = np.zeros(0, bool)
+        self.whole = 0  # of them up to the first gap
         self.events_s: list[float] = []
         self.events: list[FloatArray] = []
         self.values = np.zeros((channels, 0), np.float32)  # cleaned, the newest ``keep``
@@ -78,7 +79,7 @@ class Lane:
             self.stream = stream
             return
         self.stream = stream
-        self.phase, self.waiting, self.filled = None, self.waiting[:, :0], self.filled[:0]
+        self.phase, self.waiting, self.filled, self.whole = None, self.waiting[:, :0], self.filled[:0], 0
         self._start_cleaning()
 
     def _start_cleaning(self) -> None:
@@ -111,9 +112,7 @@ class Lane:
         """Time up to which there is nothing left to wait for."""
         if self.stream is None or not self.regular:
             return math.inf
-        gaps = np.flatnonzero(~self.filled)
-        whole = len(self.filled) if not gaps.size else int(gaps[0])
-        return self.start_s + (self.consumed + whole) / self.raw_hz
+        return self.start_s + (self.consumed + self.whole) / self.raw_hz
 
     def offer(self, chunk: Chunk) -> None:
         """Take samples in; what comes too late or twice is counted and dropped."""
@@ -123,16 +122,17 @@ class Lane:
         if not self.regular:
             self._offer_events(values, chunk.times_s)
             return
-        places = (chunk.times_s - self.start_s) * self.raw_hz
-        rest = float(np.median(places - np.arange(places.size)))
+        count = chunk.times_s.size
+        first_s, last_s = float(chunk.times_s[0]), float(chunk.times_s[-1])
+        rest = ((first_s + last_s) / 2 - self.start_s) * self.raw_hz - (count - 1) / 2
         if self.phase is None:
             self.phase = math.ceil(rest - 1e-6) - rest
         here = rest + self.phase
         first = self.expected if abs(here - self.expected) < DRIFT else round(here)
         if first < self.expected:
-            self.counts.disordered += places.size
-        self.expected = max(self.expected, first + places.size)
-        self.newest_s = max(self.newest_s, float(chunk.times_s[-1]))
+            self.counts.disordered += count
+        self.expected = max(self.expected, first + count)
+        self.newest_s = max(self.newest_s, last_s)
         self._place(first - self.consumed, values)
 
     def _place(self, at: int, values: FloatArray) -> None:
@@ -148,11 +148,25 @@ class Lane:
             channels = len(self.spec.channels)
             self.waiting = np.concatenate([self.waiting, np.full((channels, more), np.nan, np.float32)], 1)
             self.filled = np.concatenate([self.filled, np.zeros(more, bool)])
-        new = ~self.filled[at:stop]
-        self.waiting[:, at:stop][:, new] = values[:, new]
+        old = self.filled[at:stop]
+        if old.any():
+            new = ~old
+            self.waiting[:, at:stop][:, new] = values[:, new]
+            self.counts.arrived += int(new.sum())
+            self.counts.late += int(old.sum())
+        else:
+            self.waiting[:, at:stop] = values
+            self.counts.arrived += stop - at
         self.filled[at:stop] = True
-        self.counts.arrived += int(new.sum())
-        self.counts.late += int((~new).sum())
+        if at == self.whole:
+            self.whole = stop
+        if at <= self.whole < len(self.filled) and self.filled[self.whole]:
+            self._count_whole()
+
+    def _count_whole(self) -> None:
+        """Count the samples up to the first gap."""
+        gaps = np.flatnonzero(~self.filled)
+        self.whole = len(self.filled) if not gaps.size else int(gaps[0])
 
     def _offer_events(self, values: FloatArray, times_s: DoubleArray) -> None:
         for time_s, value in zip(times_s.tolist(), values.T, strict=True):
@@ -201,6 +215,9 @@ class Lane:
                 gap = np.full((raw.shape[0], wanted - have), np.nan, np.float32)
                 raw = np.concatenate([raw, gap], 1)
             self.waiting, self.filled = self.waiting[:, have:].copy(), self.filled[have:].copy()
+            self.whole = max(0, self.whole - have)
+            if not self.whole:
+                self._count_whole()
             return raw
         grid_s = self.start_s + (self.consumed + np.arange(wanted)) / self.raw_hz
         nominal = self.stream.rate_hz if self.stream is not None else 0.0
@@ -258,6 +275,7 @@ class Lane:
             self.cleaner = Cleaner(self.rule, ChannelSpec(self.spec.channels, self.raw_hz, self.spec.unit))
         for name in ("start_s", "phase", "expected", "consumed", "due", "waiting", "filled", "values", "observed"):
             setattr(self, name, tree[name])
+        self._count_whole()
         self.events_s = np.asarray(tree["events_s"]).tolist()
         self.events = list(np.asarray(tree["events"], np.float32).T)
         newest = tree["newest_s"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,9 @@ class Seat:
         }
         widths = {name: len(spec.channels) for name, spec in schema.modalities.items()}
         self.own = Own(widths, sum(len(columns) for columns in schema.features.values()))
+        self.fastest = sorted(self.lanes.values(), key=lambda lane: -lane.rule.rate_hz)
+        self.newest_s = -math.inf
+        """Time of the newest sample of any sensor."""
         self.events: deque[Event] = deque()
         self.stretch: Stretch | None = None
         self.session_start_s: float | None = None
@@ -110,7 +113,9 @@ class Seat:
         self.events.popleft()
         if isinstance(event, Chunk):
             if event.modality in self.lanes:
-                self.lanes[event.modality].offer(event)
+                lane = self.lanes[event.modality]
+                lane.offer(event)
+                self.newest_s = max(self.newest_s, lane.newest_s)
                 self.gone.pop(event.modality, None)
         elif isinstance(event, Begin):
             self._begin(event)
@@ -128,6 +133,7 @@ class Seat:
     def _begin(self, event: Begin) -> None:
         for lane in self.lanes.values():
             lane.begin(event.start_s)
+        self.newest_s = -math.inf
         self.stretch = Stretch(event)
         self.rested |= event.role == "baseline"
         if self.session_start_s is None:
@@ -136,10 +142,9 @@ class Seat:
         self.gap_s = 0.0 if self.before_s is None else max(0.0, begin_s - self.before_s)
         self.tape = []
 
-    @property
-    def newest_s(self) -> float:
-        """Time of the newest sample of any sensor."""
-        return max((lane.newest_s for lane in self.lanes.values()), default=-math.inf)
+    def begin_of(self, start_s: float) -> Begin:
+        """A beginning at another time that keeps who the person is."""
+        return Begin(start_s) if self.stretch is None else replace(self.stretch.begin, start_s=start_s)
 
     # -- out ----------------------------------------------------------------------------------------------------
 
@@ -173,13 +178,16 @@ class Seat:
         self.stretch = None
 
     def _ready(self, stop_s: float, now_s: float | None) -> bool:
-        head_s = max(self.newest_s, -math.inf if now_s is None else now_s)
+        head_s = self.newest_s if now_s is None else max(self.newest_s, now_s)
         if head_s >= stop_s + self.patience_s:
             return True
-        if head_s < stop_s - max(1 / lane.raw_hz for lane in self.lanes.values()) - 1e-9:
-            return False
-        waited = [lane for lane in self.lanes.values() if lane.regular and not lane.silent(head_s)]
-        return bool(waited) and all(lane.reached_s >= stop_s - 1e-9 for lane in waited)
+        waited = False
+        for lane in self.fastest:
+            if lane.regular and not lane.silent(head_s):
+                if lane.reached_s < stop_s - 1e-9:
+                    return False
+                waited = True
+        return waited and head_s >= stop_s - 1.0
 
     def clean_ahead(self) -> None:
         """Clean what has come without a gap, so that a page can draw it before its hop is due."""
@@ -271,6 +279,7 @@ class Seat:
         """Go on from what `to_dict` gave."""
         for name, lane in self.lanes.items():
             lane.restore(tree["lanes"][name])
+        self.newest_s = max((lane.newest_s for lane in self.lanes.values()), default=-math.inf)
         self.own.restore(tree["own"])
         stretch = tree["stretch"]
         self.stretch = None
