@@ -347,8 +347,11 @@ class Engine:
             return
         if (step.begin_rest or step.end_rest) and self.seat is not None:
             begin_s = max(self.seat.newest_s, self.last.stop_s)
-            role, name = ("baseline", "rest") if step.begin_rest else ("trial", "after-rest")
-            self.seat.offer([replace(self.seat.begin_of(begin_s), role=role, trial=name)])
+            begin = self.seat.begin_of(begin_s)
+            if step.begin_rest:
+                self.seat.offer([replace(begin, role="baseline", trial="rest")])
+            else:
+                self.seat.offer([replace(begin, role="trial", trial="after-rest")])
         if step.press is not None:
             self.source.press(step.press)
         if step.label is not None:

@@ -17,6 +17,8 @@ from insula.live.seat import PATIENCE_S, Hop, Seat
 from insula.signals import features as feature_functions
 from insula.types import Batch, BoolArray, DoubleArray, FloatArray, ModelOutput, Schema
 
+KINDS = ("opening", "population", "person_trials", "running")
+"""Normalisers that a device can have: none that reads the future or needs to know when a trial will begin."""
 SAID = ("scored", "reference")
 """Kinds of hops about which something can be said."""
 
@@ -70,10 +72,10 @@ class Predictor:
 
     def __init__(self, estimator: Estimator) -> None:
         kind = estimator.normaliser.kind
-        if estimator.normaliser.transductive:
+        if kind not in KINDS:
             raise InputError(
-                f"normaliser {kind}, which reads the future; expected opening, population, person_trials or running. "
-                "Train the model with one of them."
+                f"normaliser {kind!r} for a live model; expected one of {', '.join(KINDS)}. Train it with one of them: "
+                "--normaliser opening."
             )
         self.estimator = estimator
         self.schema, self.recipe = estimator.schema, estimator.recipe
