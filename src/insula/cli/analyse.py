@@ -1,4 +1,4 @@
-"""Commands that look at what is there: explain, report, models, audit, energy."""
+"""Commands that look at what is there: explain, report, models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (explain, report, models, audit):
+    for command in (explain, report, models):
         app.command()(command)
 
 
@@ -79,25 +79,6 @@ def models() -> None:
     for name, row in CLASSICAL.items():
         table.add_row(name, row.kind, row.inputs, row.description)
     show.console().print(table)
-
-
-def audit(
-    splits: Annotated[Path, typer.Argument(help="CSV of windows: subject, session, trial, start, stop, fold, role.")],
-    protocol: Annotated[
-        str | None, typer.Option("--protocol", help="Judge by this protocol, e.g. leave_one_subject_out.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
-) -> None:
-    """Check somebody's splits for leaks; exit code 1 when there are some."""
-    from insula.evaluation.audit import audit_file
-
-    found = audit_file(splits, protocol)
-    if as_json:
-        print(json.dumps(found.to_dict(), indent=1))
-    else:
-        print(found.text)
-    if found.leaks:
-        raise typer.Exit(1)
 
 
 def analysis_rows(result: Result) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from insula.errors import DataError, InputError, unknown_name
+from insula.evaluation.timing import Clock, clock_of, clocks_among
 from insula.learning.metrics import balanced_accuracy
 from insula.protocols.grouping import codes, on_both_sides, overlapping
 from insula.protocols.protocol import TRIAL
@@ -96,7 +97,7 @@ class AuditReport:
         return {**asdict(self), "exit_code": self.exit_code}
 
 
-def audit_file(path: str | Path, protocol: str | None = None) -> AuditReport:
+def audit_file(path: str | Path, protocol: str | None = None, clock: Clock | None = None) -> AuditReport:
     """Audit a CSV of windows; see `audit` for its columns."""
     file = Path(path)
     if not file.is_file():
@@ -107,10 +108,17 @@ def audit_file(path: str | Path, protocol: str | None = None) -> AuditReport:
         raise DataError(
             f"{file} is not a CSV table ({error}); expected a header and a row a window. Export it again."
         ) from None
-    return audit(table, protocol)
+    return audit(table, protocol, clock=clock)
 
 
-def audit(table: pd.DataFrame, protocol: str | None = None, *, shuffles: int = 50, seed: int = 0) -> AuditReport:
+def audit(
+    table: pd.DataFrame,
+    protocol: str | None = None,
+    *,
+    clock: Clock | None = None,
+    shuffles: int = 50,
+    seed: int = 0,
+) -> AuditReport:
     """Look for leaks in a table of windows.
 
     Parameters
@@ -121,6 +129,7 @@ def audit(table: pd.DataFrame, protocol: str | None = None, *, shuffles: int = 5
         begin with ``feature`` allow the nearest-neighbour test (without labels, made-up ones are shuffled).
     protocol : name of the protocol that the splits should follow; it decides whether a stimulus, session or person on
         both sides is a leak.
+    clock : whether start and stop count from the ``session``'s or each ``trial``'s beginning (None: found out).
 
     Raises
     ------
@@ -132,11 +141,18 @@ def audit(table: pd.DataFrame, protocol: str | None = None, *, shuffles: int = 5
     folds = _folds(windows)
     leaks = _Findings()
     notes = _Findings()
+    timed = "start_s" in windows
+    if timed and (clock or clock_of(windows)) == "trial":
+        windows = windows.drop(columns=["start_s", "stop_s"]).assign(start_in_trial_s=windows["start_s"])
+        said = "times count from each trial's start: trials cannot overlap, session time was not looked at"
+        notes.add("clock of times", "", 1, "", said)
     forbidden = PROTOCOLS[protocol].forbids if protocol else ()
     for name, fold in folds.items():
         _check_fold(windows, name, fold, forbidden, leaks, notes)
-    if "start_s" not in windows:
+    if not timed:
         notes.add("time", "", 1, "", "no start and stop columns: overlapping time was not looked for")
+    for name in _clocks(windows):
+        notes.add("clock", "", 1, name, f"the column {name} rises or falls with time in nearly every session")
     nearest = _nearest_neighbour(windows, list(folds.values()), shuffles, seed)
     if nearest is not None and nearest.above_chance:
         leaks.add(
@@ -258,9 +274,17 @@ def _prepared(table: pd.DataFrame) -> pd.DataFrame:
     return windows
 
 
+def _clocks(windows: pd.DataFrame) -> list[str]:
+    names = [str(c) for c in windows if str(c).startswith(FEATURE_PREFIX)]
+    if "start_s" not in windows or not names:
+        return []
+    once = windows.drop_duplicates(_identity(windows))
+    return clocks_among(once, once[names].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64), names)
+
+
 def _identity(windows: pd.DataFrame) -> list[str]:
     """Columns that tell one window from another, as far as the table knows."""
-    return [*TRIAL, *(c for c in ("start_s", "stop_s") if c in windows)]
+    return [*TRIAL, *(c for c in ("start_s", "stop_s", "start_in_trial_s") if c in windows)]
 
 
 def _folds(windows: pd.DataFrame) -> dict[str, _Fold]:

@@ -67,6 +67,8 @@ KEYS = (
 )
 """Columns of every prediction table; p_<class> columns follow."""
 
+STIMULI = "stimulus_prior"
+"""The row that knows which stimulus was on; it is there where tested stimuli were in training."""
 Kind = Literal["model", "ablation", "classical", "baseline"]
 
 
@@ -254,6 +256,9 @@ class Result:
             own_p=exchanged_trials(rows, self.main_metric) if single else float("nan"),
             opponent=None if other is None else Opponent(other.title, self._lead(one.name, other.name)),
             null=self.nulls.get(one.name),
+            known_stimuli=float(per_person(self.of(STIMULI), self.main_metric).mean())
+            if STIMULI in {s.name for s in self.systems}
+            else float("nan"),
             declared=Opponent(self.system(declared[1]).title, _interval(self.compare(*declared)))
             if declared and declared[0] == one.name
             else None,

@@ -41,7 +41,8 @@ class Evidence:
 
     ``score`` is over people, or over the trials of one person; ``trials`` and ``labellings`` count that person's.
     ``contrast`` is None for one person, and where no two people can be compared. ``own_p`` is the p of one person's
-    labels exchanged between trials. ``declared`` is the comparison named before the figures were seen.
+    labels exchanged between trials. ``known_stimuli`` is the score of knowing the stimulus alone, where tested stimuli
+    were in training. ``declared`` is the comparison named before the figures were seen.
     """
 
     score: Interval
@@ -56,6 +57,7 @@ class Evidence:
     opponent: Opponent | None = None
     null: Mapping[str, Any] | None = None
     declared: Opponent | None = None
+    known_stimuli: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,11 @@ def _follows(found: Evidence) -> Verdict:
         lacking.append("no signal-free opponent was run")
     else:
         swap += f"; above {found.opponent.title} by {_signed(found.opponent.lead)}"
+    if math.isfinite(found.known_stimuli):
+        swap += (
+            "; tested stimuli were in training, where knowing the stimulus alone scores "
+            f"{_number(found.known_stimuli)}: leave_stimulus_out tells a feeling from the film"
+        )
     short = f"{WORDS[4]}, {100 * share[0]:.0f} % [{100 * share[1]:.0f}, {100 * share[2]:.0f}] of what is attainable"
     better = found.declared
     step = 5 if better is not None and better.lead.lo > 0 else 4

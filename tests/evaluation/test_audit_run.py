@@ -1,0 +1,130 @@
+"""The audit of predictions: verdicts of others' runs, whose clock times run on, and what each finding means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from command_line import Terminal
+from windows_double import make_table
+
+from insula.errors import InputError
+from insula.evaluation.audit import audit
+from insula.evaluation.audit_run import audit_predictions, audit_result
+from insula.evaluation.audit_words import EXPLAINED
+from insula.evaluation.fakes import Cohort, result_of, table_of
+from insula.evaluation.timing import boundaries_are_labels, clock_of, clocks_among, length_tells
+
+
+def others(folder: Path, skill: float = 0.8, schedule: str = "random", **more: object) -> Path:
+    """A CSV as somebody else would write it."""
+    table = make_table(people=10, trials=10, windows=4, seed=2, schedule=schedule)
+    rng = np.random.default_rng(0)
+    y = table["y"].to_numpy()
+    names = np.array(["sad", "glad"])
+    right = rng.random(len(y)) < skill
+    out = pd.DataFrame({"person": table["subject"], "trial": table["trial"], "time": table["start_s"]})
+    out["true"], out["predicted"] = names[y], names[np.where(right, y, 1 - y)]
+    out.assign(**more).to_csv(folder / "theirs.csv", index=False)
+    return folder / "theirs.csv"
+
+
+def test_a_real_effect_of_others_is_found_beside_its_own_opponents(tmp_path: Path) -> None:
+    found = audit_predictions(others(tmp_path))
+    verdict = found.result.verdict("predictions")
+    assert verdict.step == 4
+    assert verdict.provisional
+    assert {s.name for s in found.result.systems} == {"predictions", "elapsed_trial", "elapsed"}
+    assert found.clock == "session"
+    assert "of what is attainable" in found.text
+    assert found.exit_code == 0
+
+
+def test_chance_and_one_order_of_others(tmp_path: Path) -> None:
+    assert audit_predictions(others(tmp_path, skill=0.5)).result.verdict("predictions").step in (2, 3)
+    shared = audit_predictions(others(tmp_path, schedule="shared"))
+    assert shared.result.verdict("predictions").step == 1
+    assert "shared schedule" in dict(shared.found)
+
+
+def test_times_of_each_trial_are_found_and_said(tmp_path: Path) -> None:
+    path = others(tmp_path)
+    table = pd.read_csv(path)
+    table["time"] -= table.groupby(["person", "trial"])["time"].transform("min")
+    table.to_csv(path, index=False)
+    found = audit_predictions(path)
+    assert found.clock == "trial"
+    assert "times on the trial's clock" in dict(found.found)
+    assert found.result.verdict("predictions").step == 1
+    assert audit_predictions(others(tmp_path), clock="trial").clock == "trial"
+
+
+def test_whole_trials_on_their_own_clock_are_no_leak() -> None:
+    """Every trial starts at 0, as in most window tables: nothing overlaps."""
+    table = make_table(people=4, trials=6, windows=5)
+    begin = table.groupby(["subject", "trial"])["start_s"].transform("min")
+    own = table.assign(start=table["start_s"] - begin, stop=table["stop_s"] - begin, fold=table["trial_index"] % 3)
+    own = own[["subject", "session", "trial", "start", "stop", "fold"]]
+    assert clock_of(own.rename(columns={"start": "start_s", "stop": "stop_s"})) == "trial"
+    report = audit(own)
+    assert report.exit_code == 0
+    assert "clock of times" in {n.kind for n in report.notes}
+    assert audit(own, clock="session").exit_code == 1
+    assert clock_of(table) == "session"
+
+
+def test_what_trials_times_say_about_labels() -> None:
+    plain = make_table(people=6, trials=8, windows=4).rename(columns={"y": "label"})
+    assert length_tells(plain) == 0.5
+    keep = (plain["label"] == 1) | (plain.groupby(["subject", "trial"]).cumcount() < 2)
+    assert length_tells(plain[keep]) == 1
+    assert not boundaries_are_labels(plain)
+    table, _ = table_of(Cohort("fixed", longer=3, trials=12), 6, np.random.default_rng(0))
+    changes = table.assign(label=table["trial_index"] % 2)
+    changes["start_s"] = 10.0 * changes.groupby("subject").cumcount()
+    changes["stop_s"] = changes["start_s"] + 10.0
+    assert boundaries_are_labels(changes)
+
+
+def test_clocks_among_the_features_are_named() -> None:
+    table = make_table(people=5, trials=6, windows=5)
+    rng = np.random.default_rng(0)
+    values = np.column_stack([rng.normal(size=len(table)), 3 - table["start_s"] + rng.normal(size=len(table))])
+    assert clocks_among(table, values, ["feature_a", "feature_b"]) == ["feature_b"]
+    given = table.assign(feature_a=values[:, 0], feature_b=values[:, 1], fold=table["subject"]).drop(columns="role")
+    assert [n.example for n in audit(given).notes if n.kind == "clock"] == ["feature_b"]
+
+
+def test_a_results_folder_of_ours(tmp_path: Path) -> None:
+    table, features = table_of(Cohort(effect=2.0), 8, np.random.default_rng(0))
+    result_of(table, features, "logistic_regression", held="windows").save(tmp_path / "leak")
+    leak = audit_result(tmp_path / "leak")
+    assert leak.exit_code == 1
+    assert "leaky protocol" in dict(leak.found)
+    result_of(table, features, "logistic_regression").save(tmp_path / "clean")
+    assert audit_result(tmp_path / "clean").exit_code == 0
+
+
+def test_every_finding_is_explained_in_three_sentences() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+    for kind, sentences in EXPLAINED.items():
+        assert len(sentences) == 3
+        assert all(s.endswith(".") for s in sentences)
+        assert f"## {kind}" in page
+        assert " ".join(sentences) in " ".join(page.split())
+
+
+@pytest.fixture(name="insula")
+def insula_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(monkeypatch, capsys)
+
+
+def test_command(tmp_path: Path, insula: Terminal) -> None:
+    done = insula("audit", str(others(tmp_path)))
+    assert done.code == 0, done.err
+    assert "These predictions: provisional: follows the person" in done.out
+    pd.read_csv(tmp_path / "theirs.csv").drop(columns="true").to_csv(tmp_path / "less.csv", index=False)
+    with pytest.raises(InputError, match="expected the columns person, trial"):
+        audit_predictions(tmp_path / "less.csv")
