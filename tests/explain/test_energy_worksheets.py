@@ -19,6 +19,8 @@ from insula.models.cells.conductance import ConductanceLTC
 from insula.models.cells.cores import ExponentialAverage
 from insula.models.cells.liquid import NeuralLTC
 from insula.models.cells.wiring import Wiring
+from insula.models.cv_eegnet import SpectralConv
+from insula.models.dgcnn import ChebyshevConv
 from insula.models.rbtransformer import BandEntropy, ElectrodeAttention
 from insula.models.tcn import CausalConv
 
@@ -37,6 +39,21 @@ class Function(nn.Module):
 
     def forward(self, *values: torch.Tensor) -> Any:
         return self.function(*values)
+
+
+def test_graph_convolution() -> None:
+    # 3 nodes of 2 features, order 3, 4 outputs
+    # Laplacian: 9 + 9 products, its sign free; two products with it: 2 x 3 x 3 x 2 = 36; twice the first minus the
+    # nodes: 6 products, 6 additions; mixing 3 nodes x (3 x 2) x 4 = 72
+    nodes, graph = torch.randn(1, 3, 2), torch.rand(3, 3)
+    macs, _, _ = counted(ChebyshevConv(2, 4, 3), nodes, graph + graph.T)
+    assert macs == 18 + 36 + 6 + 72
+
+
+def test_a_complex_product_is_four_real_ones() -> None:
+    # 2 filters x 6 bins x kernel 3 x 1 map = 36 complex products
+    macs, _, _ = counted(SpectralConv(1, 2, 3), torch.randn(1, 1, 6, dtype=torch.complex64))
+    assert macs == 4 * 36
 
 
 PLAIN: list[tuple[str, nn.Module, tuple[int, ...], tuple[int, int, int]]] = [

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from torch import nn
 
 from insula.errors import InputError
+from insula.evaluation.experiment import read_experiment
+from insula.evaluation.rows import require_names
 from insula.models import MODELS, model_class
 from insula.models.card import ModelCard, Variant, card_of
 
 NAMES = sorted(MODELS)
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -23,6 +27,13 @@ def test_every_network_has_a_card_that_says_what_it_is(name: str) -> None:
     assert set(card.usual) <= set(card.variants)
     titles = [one.title for one in card.variants.values()]
     assert len({*titles, card.title}) == len(titles) + 1, "every row has a title of its own"
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if card_of(model_class(n)).experiment])
+def test_its_experiment_is_there_and_asks_for_it(name: str) -> None:
+    plan = read_experiment(EXPERIMENTS / str(card_of(model_class(name)).experiment))
+    assert plan.model.name == name
+    require_names(plan)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,7 +12,7 @@ from insula.errors import InputError
 from insula.types import Label, Recording
 from insula.windows.cutting import cut
 from insula.windows.table import label_text
-from insula.windows.targets import Target, is_own_median, require_target
+from insula.windows.targets import Target, is_ordered, is_own_median, require_target
 
 NAMES = st.from_regex(r"[A-Za-z_][\w.-]{0,8}", fullmatch=True)
 
@@ -160,3 +160,22 @@ def test_windows_of_quadrants_carry_the_class_of_their_trial() -> None:
     }
     with pytest.raises(InputError, match="one class only, 'low valence, low arousal'"):
         cut([Recording("ann", "s1", trials)], RECIPE, "valence,arousal>9")
+
+
+def test_bins_make_ordered_classes_of_any_rating():
+    target = Target.parse("valence:bins=3,5.5,7")
+    assert str(target) == "valence:bins=3,5.5,7"
+    assert Target.parse(str(target)) == target
+    codes, classes = target.encode([1.0, 3.0, 2.99, 5.4999, 5.5, 7, 9])
+    assert classes == ("valence<3", "3<=valence<5.5", "5.5<=valence<7", "valence>=7")
+    assert codes.tolist() == [0, 1, 0, 1, 2, 3, 3]
+    assert is_ordered(classes)
+    assert is_ordered(Target.parse("valence:classes").encode([2, 10, 9.5])[1])
+    assert not is_ordered(("happy", "sad"))
+    assert not is_ordered(())
+    with pytest.raises(InputError, match="rise"):
+        Target.parse("valence:bins=5,3")
+    with pytest.raises(InputError, match="text labels"):
+        target.encode(["low"])
+    with pytest.raises(InputError, match="bins=NUMBER"):
+        Target.parse("valence:bins=")

@@ -17,7 +17,8 @@ TargetName = Annotated[
     str | None,
     typer.Option(
         "--target",
-        help="What to recognise: NAME, 'NAME>=5', 'NAME>median', 'A,B>=5', NAME:classes. Default: the first one.",
+        help="What to recognise: NAME, 'NAME>=5', 'NAME>median', 'A,B>=5', NAME:classes, 'NAME:bins=3,5,7'. "
+        "Default: the first one.",
     ),
 ]
 Modalities = Annotated[

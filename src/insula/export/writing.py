@@ -21,6 +21,7 @@ from insula.files import replacing, require_folder
 from insula.learning.estimator import Estimator
 from insula.learning.metrics import balanced_accuracy, ccc
 from insula.learning.train import Feed
+from insula.models.card import card_of
 from insula.protocols.own_median import decided
 from insula.types import Batch, DoubleArray
 from insula.windows.table import Windows
@@ -68,6 +69,9 @@ def export(estimator: Estimator, folder: str | Path, *, int8: bool = True, windo
     networks = estimator.networks
     if not networks:
         raise InputError("an Estimator without a trained network; expected fit or load before. Call fit first.")
+    for why in (card_of(n).not_exportable for n in networks):
+        if why is not None:
+            raise InputError(f"{type(networks[0]).__name__} is not exportable because {why}. Choose another network.")
     if estimator.device.type != "cpu":
         raise InputError(f"an Estimator on {estimator.device}; expected it on the CPU. Load it with device='cpu'.")
     began = time.perf_counter()

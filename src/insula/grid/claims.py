@@ -40,7 +40,6 @@ def _own(name: str) -> list[Published]:
     return found
 
 
-_HISTN = "arXiv 2408.15255"
 _LIBEER = "LibEER and EEGain, public benchmark code"
 
 
@@ -75,24 +74,6 @@ def _anchors() -> list[Published]:
 
 _OTHERS: tuple[Published, ...] = (
     _other(
-        "histn", "HiSTN", "dreamer", "valence, 5 classes", 96.82, "F1",
-        "subject-dependent over time folds inside the same trials", "within_trial", _HISTN,
-    ),
-    _other(
-        "histn", "HiSTN", "dreamer", "arousal, 5 classes", 95.62, "F1",
-        "subject-dependent over time folds inside the same trials", "within_trial", _HISTN,
-    ),
-    _other(
-        "histn", "HiSTN", "dreamer", "valence, 5 classes", 78.34, "F1",
-        "called subject-independent; fine-tuned 400 epochs on the first 10 s of every test trial with its label",
-        None, _HISTN,
-    ),
-    _other(
-        "histn", "HiSTN", "dreamer", "arousal, 5 classes", 81.59, "F1",
-        "called subject-independent; fine-tuned 400 epochs on the first 10 s of every test trial with its label",
-        None, _HISTN,
-    ),
-    _other(
         "pinn", "Multi-task PINN", "wesad", "emotion", 94.08, "F1", "random 5-fold", "random_windows",
         "arXiv 2505.18169",
     ),
@@ -113,26 +94,6 @@ _OTHERS: tuple[Published, ...] = (
     _other(
         "tcfn", "TCFN", "seed_iv", "emotion", 63.85, "accuracy", "whole sessions held out", "cross_session",
         "Brain Sci. 2025",
-    ),
-    _other(
-        "c2dgcn", "C2DGCN", "seed_iv", "emotion", 97.73, "accuracy", "90 % of the windows train", "random_windows",
-        "C2DGCN 2025", inferred=True,
-    ),
-    _other(
-        "c2dgcn", "C2DGCN", "deap", "not stated here", 97.66, "accuracy", "90 % of the windows train",
-        "random_windows", "C2DGCN 2025", inferred=True,
-    ),
-    _other(
-        "freqdgt", "FreqDGT", "seed", "emotion", 81.1, "accuracy", "one person held out at a time",
-        "leave_one_subject_out", "arXiv 2506.22807",
-    ),
-    _other(
-        "freqdgt", "FreqDGT", "seed_iv", "emotion", 71.9, "accuracy", "one person held out at a time",
-        "leave_one_subject_out", "arXiv 2506.22807",
-    ),
-    _other(
-        "freqdgt", "FreqDGT", "FACED", "emotion", 62.3, "accuracy", "one person held out at a time",
-        "leave_one_subject_out", "arXiv 2506.22807",
     ),
     *(
         _other("eav_cnn", f"EAV's own CNN, {part}", "eav", "emotion", value, "accuracy",

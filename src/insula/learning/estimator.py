@@ -25,6 +25,7 @@ from insula.protocols.own_median import decided
 from insula.protocols.protocols import inner_split
 from insula.types import DoubleArray, FloatArray, InputSpec, ModelOutput
 from insula.windows.table import Windows
+from insula.windows.targets import is_ordered
 
 SCOPES = ("window", "trial", "session")
 
@@ -108,6 +109,11 @@ class Estimator(Learner):
         """
         windows = self._cleaned(windows if y is None else windows.with_y(np.asarray(y)))
         cfg = self.config
+        if cfg.train.label_smoothing == "ordinal" and not is_ordered(windows.schema.classes):
+            raise InputError(
+                f"label_smoothing ordinal for {', '.join(windows.schema.classes) or 'a number'}; expected classes with "
+                "an order. Use a rating (NAME:classes or NAME:bins=...), or a share such as .05."
+            )
         chosen, held_out = self._inner(windows, cfg.seed)
         self._learn_scales(windows.take(chosen))
         self.histories = []

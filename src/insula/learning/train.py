@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from insula.types import ModelOutput
 
 BUFFER_BYTES = 256 << 20
 """Size of the buffer in which single windows are shuffled when signals do not stay in memory."""
+ORDINAL_WIDTH = 0.5
+"""Deviation of a label smoothed over ordered classes, in classes."""
 FEW_STEPS = 100
 """A network that was moved fewer times than this has not been trained, whatever its loss does."""
 
@@ -37,7 +39,9 @@ class TrainConfig:
     more of them (with fewer, a held-out loss is too noisy to stop by, see docs/log.md); ``modality_dropout`` is the
     chance that a stretch loses one of its modalities in training. ``quality`` says whether training windows that
     `insula.signals.flags` marks are kept, dropped (``weighing.good_rows``; a modality is bad when a flag marks more
-    than ``quality_share`` of the window) or weighed by what is good of them.
+    than ``quality_share`` of the window) or weighed by what is good of them. ``label_smoothing`` spreads that share
+    of a label over all classes; ``"ordinal"`` spreads it over neighbours, as a Gaussian of ``ORDINAL_WIDTH`` classes
+    (as HiSTN, arXiv 2408.15255), where classes have an order.
     """
 
     epochs: int = 15
@@ -46,7 +50,7 @@ class TrainConfig:
     batch_trials: int = 4
     time_constant_rate: float = 5.0
     patience: int = 8
-    label_smoothing: float = 0.05
+    label_smoothing: float | Literal["ordinal"] = 0.05
     modality_dropout: float = 0.1
     gradient_clip: float = 1.0
     average: float = 0.9
@@ -62,6 +66,8 @@ class TrainConfig:
                 "expected all above 0."
             )
         for name in ("average", "validation_fraction", "label_smoothing", "modality_dropout"):
+            if getattr(self, name) == "ordinal":
+                continue
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)}; expected 0 (off) or more and below 1.")
         if self.patience < 1 or not self.weight_decay >= 0 or not self.gradient_clip > 0:
@@ -265,7 +271,7 @@ def run(model: nn.Module, part: LabelledBatch, scope: str) -> ModelOutput:
 
 
 def _loss(
-    model: nn.Module, part: LabelledBatch, weights: Tensor | None, smoothing: float, scope: str, usual: float
+    model: nn.Module, part: LabelledBatch, weights: Tensor | None, smoothing: float | str, scope: str, usual: float
 ) -> Tensor:
     """Sum over the labelled windows, each with its own weight times that of its class, divided by ``usual``."""
     output = run(model, part, scope)
@@ -284,13 +290,23 @@ def _loss(
     if weights is None:
         each = F.smooth_l1_loss(logits[:, 0], y, reduction="none")
     else:
-        each = F.cross_entropy(logits, y, weights, label_smoothing=smoothing, reduction="none")
+        each = _cross_entropy(logits, y, weights, smoothing)
     loss = (weight * each).sum() / usual
     penalty = output.extras.get("penalty")
     if isinstance(penalty, Tensor):
         windows = penalty.shape == keep.shape
         loss = loss + ((weight * penalty[keep]).sum() / usual if windows else share * penalty.mean())
     return loss
+
+
+def _cross_entropy(logits: Tensor, y: Tensor, weights: Tensor, smoothing: float | str) -> Tensor:
+    """Loss of each window (n,) of logits (n, K) and codes (n,), with the weight of its class."""
+    if isinstance(smoothing, float | int):
+        return F.cross_entropy(logits, y, weights, label_smoothing=smoothing, reduction="none")
+    places = torch.arange(logits.shape[1], device=logits.device)
+    apart = (places - y.unsqueeze(1)) / ORDINAL_WIDTH  # (n, K)
+    target = torch.softmax(-apart.square() / 2, 1)
+    return -weights[y] * (target * F.log_softmax(logits, 1)).sum(1)
 
 
 def _validate(model: nn.Module, feed: Feed, weights: Tensor | None, config: TrainConfig, device: torch.device) -> float:

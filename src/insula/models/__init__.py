@@ -20,6 +20,9 @@ MODELS: dict[str, Any] = {
     "tcn": "insula.models.tcn:TemporalConvolution",
     "eavs_tf": "insula.models.eavs_tf:EAVSTF",
     "udc_snn": "insula.models.cascade:Cascade",
+    "dgcnn": "insula.models.dgcnn:DGCNN",
+    "histn": "insula.models.histn:HiSTN",
+    "cv_eegnet": "insula.models.cv_eegnet:CVEEGNet",
 }
 """Name -> ``module:Class`` or the class itself; each takes ``(spec: InputSpec, size: str, **options)``."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -14,11 +15,12 @@ from insula.types import DoubleArray, IntArray, Label
 
 Told = Label | tuple[Label, ...]
 """What one trial says about a target: its label, or the two ratings of quadrants."""
-Kind = Literal["auto", "classes", "continuous", "threshold", "quadrants", "median"]
-FORMS = "NAME, NAME>=NUMBER, NAME>median, NAME,NAME>=NUMBER, NAME:classes or NAME:continuous"
+Kind = Literal["auto", "classes", "continuous", "threshold", "quadrants", "median", "bins"]
+FORMS = "NAME, NAME>=NUMBER, NAME>median, NAME,NAME>=NUMBER, NAME:classes, NAME:continuous or NAME:bins=NUMBER,NUMBER"
 _SYNTAX = re.compile(
     r"^(?P<name>[\w.-]+)(?:,(?P<second>[\w.-]+))?"
-    r"(?:(?P<op>>=|>|<=|<)(?:(?P<value>-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)|(?P<median>median))|:(?P<kind>classes|continuous))?$"
+    r"(?:(?P<op>>=|>|<=|<)(?:(?P<value>-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)|(?P<median>median))|:(?P<kind>classes|continuous)"
+    r"|:bins=(?P<edges>-?\d+(?:\.\d+)?(?:,-?\d+(?:\.\d+)?)*))?$"
 )
 
 
@@ -29,13 +31,15 @@ class Target:
     ``"stress"`` takes text labels as classes and numbers as a continuous target; ``"valence>=5"`` makes two classes;
     ``"valence,arousal>=5"`` the four quadrants of two ratings (``name`` is ``"valence,arousal"``); ``"valence>median"``
     two classes about each person's own median, which ``own_median`` takes from training trials only (equal to
-    the median is not above it); ``"valence:classes"`` takes each number as a class of its own.
+    the median is not above it); ``"valence:classes"`` takes each number as a class of its own;
+    ``"valence:bins=3,5,7"`` makes four ordered classes, a rating on an edge belonging to the upper one.
     """
 
     name: str
     kind: Kind = "auto"
     op: str = ""
     value: float = 0.0
+    edges: tuple[float, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Target:
@@ -54,6 +58,11 @@ class Target:
             if match["op"] != ">":
                 raise InputError(f"target {text!r}; expected {name}>median: equal to the median is not above it.")
             return cls(name, "median", ">")
+        if match["edges"]:
+            edges = tuple(float(e) for e in match["edges"].split(","))
+            if any(a >= b for a, b in pairwise(edges)):
+                raise InputError(f"bins of {text!r}; expected edges that rise. Write them from low to high.")
+            return cls(name, "bins", edges=edges)
         if match["op"]:
             return cls(name, "threshold", match["op"], float(match["value"]))
         kind: Kind = "auto"
@@ -64,9 +73,10 @@ class Target:
     def __str__(self) -> str:
         if self.kind == "median":
             return f"{self.name}>median"
+        if self.kind == "bins":
+            return f"{self.name}:bins={','.join(map(_number, self.edges))}"
         if self.kind in ("threshold", "quadrants"):
-            short = f"{self.value:g}"
-            return f"{self.name}{self.op}{short if float(short) == self.value else repr(self.value)}"
+            return f"{self.name}{self.op}{_number(self.value)}"
         return self.name if self.kind == "auto" else f"{self.name}:{self.kind}"
 
     @property
@@ -88,10 +98,13 @@ class Target:
         codes depend on who trains (see `insula.protocols.own_median`).
         """
         numeric = all(isinstance(v, int | float) for told in labels for v in _parts(told))
-        if self.kind in ("threshold", "quadrants", "median") and not numeric:
+        if self.kind in ("threshold", "quadrants", "median", "bins") and not numeric:
             raise InputError(f"target {self} on text labels; expected numbers. Use {self.names[0]!r} alone.")
         if self.kind == "median":
             return np.asarray(labels, dtype=np.float64), (f"not {self}", str(self))
+        if self.kind == "bins":
+            found = np.searchsorted(self.edges, np.asarray(labels, np.float64), side="right")
+            return found.astype(np.int64), self._bins()
         if self.kind in ("threshold", "quadrants"):
             return self._threshold(np.asarray(labels, dtype=np.float64).reshape(len(labels), -1))
         if self.kind == "continuous" or (self.kind == "auto" and numeric):
@@ -102,6 +115,12 @@ class Target:
         classes = tuple(sorted(set(names), key=_class_order))
         codes = {name: i for i, name in enumerate(classes)}
         return np.asarray([codes[n] for n in names], dtype=np.int64), classes
+
+    def _bins(self) -> tuple[str, ...]:
+        """Names of the bins, from low to high."""
+        e = [_number(v) for v in self.edges]
+        between = [f"{low}<={self.name}<{high}" for low, high in pairwise(e)]
+        return (f"{self.name}<{e[0]}", *between, f"{self.name}>={e[-1]}")
 
     def _threshold(self, values: DoubleArray) -> tuple[IntArray, tuple[str, ...]]:
         tests = {
@@ -129,6 +148,18 @@ def require_target(target: Target, known: Iterable[str]) -> None:
     for name in target.names:
         if name not in names:
             raise unknown_name("target", name, names)
+
+
+def is_ordered(classes: Sequence[str]) -> bool:
+    """Say whether classes, as a schema keeps them, have an order: numbers, or the bins of a rating."""
+    if not classes:
+        return False
+    return all(_class_order(c)[0] == 0 for c in classes) or all("<" in c or ">=" in c for c in classes)
+
+
+def _number(value: float) -> str:
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def _parts(told: Told) -> tuple[Label, ...]:
