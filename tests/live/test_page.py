@@ -79,6 +79,37 @@ def test_signals_labels_adaptation_reload(browser: Any, model_folder: Path, tmp_
         page.close()
 
 
+def test_sixty_four_channels_at_512_hz_keep_up(browser: Any, model_folder: Path) -> None:
+    """A minute of signal in frames of a sixtieth of a second: drawing must not fall behind."""
+    script = """async () => {
+      const { Sweep } = await import("./sweep.js");
+      const canvas = document.createElement("canvas");
+      canvas.style.cssText = "width: 1000px; height: 600px; display: block";
+      document.body.append(canvas);
+      const names = Array.from({ length: 64 }, (_, i) => `E${i}`), sweep = new Sweep(canvas, names, 512);
+      const seen = new Uint8Array(9).fill(1), took = [];
+      let first = 0;
+      for (let k = 0; k < 3600; k++) {
+        const count = Math.floor((k + 1) * 512 / 60) - first, values = new Float32Array(64 * count);
+        for (let i = 0; i < values.length; i++) values[i] = 40 * Math.sin(i * 12.9898 + k);
+        const began = performance.now();
+        sweep.add(values, count, first, seen); sweep.draw();
+        took.push(performance.now() - began);
+        first += count;
+      }
+      sweep.context.getImageData(0, 0, 1, 1);
+      took.sort((a, b) => a - b);
+      return { median: took[1800], p99: took[3564], total: took.reduce((a, b) => a + b) };
+    }"""
+    with process("--model", str(model_folder), "--source", "simulate:p01") as (url, _):
+        page = browser.new_page()
+        page.goto(url)
+        found = page.evaluate(script)
+        page.close()
+    assert found["median"] < 1000 / 60
+    assert found["total"] < 60_000
+
+
 def test_the_page_outlives_its_server(browser: Any, model_folder: Path) -> None:
     arguments = ("--model", str(model_folder), "--source", "simulate:p01", "--speed", "5")
     page = browser.new_page()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from insula.types import DoubleArray
@@ -18,7 +20,7 @@ def certainty(chances: DoubleArray) -> float:
     return float(1 + (p * np.log(p)).sum() / np.log(len(p)))
 
 
-def verdict(chances: DoubleArray, spread: DoubleArray | None) -> tuple[int | None, str]:
+def verdict(chances: DoubleArray, spread: DoubleArray | None, classes: Sequence[str]) -> tuple[int | None, str]:
     """Code of the class to name, or None, and why.
 
     A class is named when its chance is far enough above 1 / K and, where there is a spread, above the second by it.
@@ -31,5 +33,5 @@ def verdict(chances: DoubleArray, spread: DoubleArray | None) -> tuple[int | Non
     if chances[best] < 1 / k + KNOWN * (1 - 1 / k):
         return None, "no state stands out"
     if spread is not None and chances[best] - chances[second] < spread[best]:
-        return None, "the models do not agree"
+        return None, f"{classes[best]} perhaps, but it could be {classes[second]}"
     return best, ""

@@ -196,7 +196,7 @@ class Engine:
         chances, spread = decision.chances, decision.spread
         if personal is not None:
             chances, spread = personal
-        code, why = verdict(chances, spread)
+        code, why = verdict(chances, spread, self.learner.classes)
         if not self.learner.classes:
             why = "nothing to recognise yet: name two states and label them"
         elif not len(chances) and decision.kind in SAID:

@@ -44,7 +44,9 @@ function view(name, { channels, rate_hz: rate, unit, places }) {
   if (name === "eeg") {
     $("head-figure").hidden = !places;
     if (places) head = new Head($("head"), places, rate, channels.length);
-    return new Sweep($("eeg-canvas"), channels, rate);
+    const sweep = new Sweep($("eeg-canvas"), channels, rate);
+    sweep.rescaled = (scale) => { $("eeg-scale").textContent = `each row ± ${scale.toPrecision(2)} ${unit.replace("uV", "µV")}, ${sweep.span} s across`; };
+    return sweep;
   }
   const box = document.createElement("div"), title = document.createElement("h3"), value = document.createElement("span");
   box.className = "other";

@@ -48,7 +48,7 @@ export class Sweep {
     for (let i = 0; i < values.length; i++) total += Math.abs(values[i]);
     const level = Math.max(1e-6, (4.5 * total) / values.length);
     this.typical = this.typical === undefined ? level : this.typical + (level - this.typical) * Math.min(0.25, count / (2 * this.rate));
-    if (!this.scale || this.typical > 1.5 * this.scale || this.typical < this.scale / 2.2) { this.scale = this.typical; this.repaint(); }
+    if (!this.scale || this.typical > 1.5 * this.scale || this.typical < this.scale / 2.2) { this.scale = this.typical; this.repaint(); this.rescaled?.(this.scale); }
   }
   rows() { return this.canvas.height / this.channels; }
   repaint() {

@@ -119,5 +119,4 @@ def _packets(
         times_s, size = signal.timestamps_s + shift_s, 1
     for first in range(0, signal.n_samples, size):
         part = times_s[first : first + size]
-        step_s = 1 / signal.rate_hz if signal.timestamps_s is None else 0.0
-        yield min(float(part[-1]) + step_s, stop_s), Chunk(modality, signal.values[:, first : first + size], part)
+        yield min(float(part[-1]), stop_s), Chunk(modality, signal.values[:, first : first + size], part)

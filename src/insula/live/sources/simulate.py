@@ -98,7 +98,8 @@ class Simulated:
         """The next packet of every sensor; at a clip's end or a new emotion another clip follows."""
         out: list[Event] = []
         ended = self._clip_at_s + PACKET_S > self._clip.stop_s - self._clip.start_s + 1e-9
-        if ended or (self._clip.role != "baseline" and self._wanted != self.emotion):
+        whole = abs(self._time_s - round(self._time_s)) < 1e-6  # every sensor's clock ticks then
+        if ended or (whole and self._clip.role != "baseline" and self._wanted != self.emotion):
             if self._clip.role == "baseline":
                 out += self._begin("trial")
             self.emotion = self._wanted
@@ -109,7 +110,9 @@ class Simulated:
             self._shift = {m: self._last[m] - first[m] for m in first if m in self._last}
         for modality, signal in self._clip.signals.items():
             begin = self._sent.get(modality, 0)
-            stop = math.floor((self._clip_at_s + PACKET_S) * signal.rate_hz + 1e-6)
+            stop = math.ceil(
+                (self._clip_at_s + PACKET_S) * signal.rate_hz - 1e-6
+            )  # a sample is sent when it is measured
             if stop <= begin:
                 continue
             self._sent[modality] = stop
