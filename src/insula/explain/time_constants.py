@@ -18,7 +18,7 @@ from insula.explain.facts import Facts
 from insula.learning.batches import to_device
 from insula.learning.estimator import Estimator
 from insula.learning.train import Feed, run
-from insula.models.cells.liquid import NeuralLTC, memory_dominance
+from insula.models.cells.liquid import NeuralLTC, retention
 from insula.protocols.own_median import for_fold
 from insula.types import DoubleArray
 from insula.windows.table import Windows
@@ -153,15 +153,34 @@ def _measure(model: Estimator, windows: Windows, horizons: dict[str, float]) -> 
             continue
         with torch.no_grad():
             tau = layer.time_constants(*calls[name])  # (B, T, H) seconds
-        elapsed_s = calls[name][1]
-        total_s = float(elapsed_s.sum(1).min())
-        out[name] = {"tau_s": _array(layer.tau_s), "tau_sys_s": _array(tau.log().mean((0, 1)).exp())}
+        stretches = list(observed_stretches(tau, *calls[name][1:3]))
+        every = torch.cat([t for t, _ in stretches])  # (steps, H)
+        out[name] = {"tau_s": _array(layer.tau_s), "tau_sys_s": _array(every.log().mean(0).exp())}
+        longest_s = max(float(e.sum()) for _, e in stretches)
         for label, horizon_s in horizons.items():
-            kept = memory_dominance(
-                tau, elapsed_s, min(horizon_s, total_s), sub_steps=layer.sub_steps, solver=layer.solver
-            )
-            out[name][label] = _array(kept)
+            wanted_s = min(horizon_s, longest_s)
+            kept = [
+                retention(t[None], e[None], wanted_s, sub_steps=layer.sub_steps, solver=layer.solver)[0]
+                for t, e in stretches
+                if float(e.sum()) >= wanted_s * (1 - 1e-6)
+            ]
+            out[name][label] = _array(torch.cat(kept).nanmean(0))
     return out
+
+
+def observed_stretches(tau: Tensor, elapsed_s: Tensor, seen: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Cut each sequence to what was observed of it: time constants (steps, H) and seconds (steps, 1).
+
+    Steps before the first and after the last observed one (padding) are left out, and the first observed step too,
+    in which a network may be given endless time to settle.
+    """
+    for own_tau, own_elapsed, own_seen in zip(tau, elapsed_s, seen, strict=True):
+        steps = own_seen.nonzero().ravel()
+        if not len(steps):
+            continue
+        first, last = int(steps[0]), int(steps[-1]) + 1
+        if last - first > 1:
+            yield own_tau[first + 1 : last], own_elapsed[first + 1 : last]
 
 
 def _array(values: Tensor) -> DoubleArray:

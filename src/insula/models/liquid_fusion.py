@@ -355,7 +355,10 @@ def start_as_bank(project: nn.Linear, core: nn.Module) -> None:
 
 
 def fix_time_constants(model: LiquidFusion, how: str) -> None:
-    """Controls of the liquid layers: ``learned``, ``frozen`` at their start, or all ``equal`` (and frozen)."""
+    """Controls of the liquid layers: ``learned``, ``frozen`` at their start, or all ``equal`` (and frozen).
+
+    Gains are frozen with the time constants: what a neuron does in time is the two together.
+    """
     if how not in TIME_CONSTANTS:
         raise unknown_name("time_constants", how, TIME_CONSTANTS)
     if how == "learned":
@@ -367,6 +370,7 @@ def fix_time_constants(model: LiquidFusion, how: str) -> None:
                 layer.log_tau.copy_(middle.expand_as(layer.log_tau))
                 layer.log_gain.copy_(-layer.log_tau)
         layer.log_tau.requires_grad_(False)
+        layer.log_gain.requires_grad_(False)
 
 
 def _settled(elapsed: Tensor, seen: Tensor, name: str, old: dict[str, Any], new: dict[str, Any]) -> Tensor:
