@@ -253,6 +253,7 @@ class InputSpec:
     """Everything a model needs to size itself.
 
     signals[m] = (channels, rate_hz); features[m] = number of columns; outputs = number of classes (1 if continuous).
+    ``trial_s`` is the median length of the training trials, 0 where it is not known: where time constants start.
     """
 
     signals: Mapping[str, tuple[int, float]]
@@ -262,3 +263,4 @@ class InputSpec:
     continuous: bool
     window_s: float
     hop_s: float
+    trial_s: float = 0.0

@@ -26,8 +26,8 @@ from insula.types import Recording, Trial
 from insula.windows.cutting import cut
 from insula.windows.table import Windows
 
-SHORT = TrainConfig(epochs=3, batch_trials=6)
-LONG = TrainConfig(epochs=10, batch_trials=4, average=0.0)
+SHORT = TrainConfig(epochs=3, batch_trials=6, residual="always")
+LONG = TrainConfig(epochs=10, batch_trials=4, average=0.0, residual="always")
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,9 @@ def test_save_and_load_give_the_same_bits(model: Estimator, saved: Path) -> None
 @pytest.mark.parametrize("normaliser", ["population", "person_trials", "running", "whole_session"])
 def test_every_normaliser_and_target_survives(normaliser: str, tmp_path: Path) -> None:
     base = scored(windows("valence"))
-    found = Estimator(EstimatorConfig(train=TrainConfig(epochs=1), normaliser=normaliser, members=2)).fit(base)
+    found = Estimator(
+        EstimatorConfig(train=TrainConfig(epochs=1, residual="always"), normaliser=normaliser, members=2)
+    ).fit(base)
     again = Estimator.load(found.save(tmp_path / "m"))
     assert len(again.networks) == 2
     np.testing.assert_array_equal(again.predict(windows("valence")), found.predict(windows("valence")))

@@ -21,7 +21,7 @@ from insula.windows.cutting import cut
 from insula.windows.store import Store
 from insula.windows.table import Windows
 
-FAST = TrainConfig(epochs=2, batch_trials=4)
+FAST = TrainConfig(epochs=2, batch_trials=4, residual="always")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from insula.learning.train import Feed, TrainConfig, fit, run
 from insula.types import Batch, ModelOutput
 
 CPU = torch.device("cpu")
-FAST = TrainConfig(epochs=2, batch_trials=4)
+FAST = TrainConfig(epochs=2, batch_trials=4, residual="always")
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,7 @@ from insula.protocols.protocols import split
 from insula.types import ModelOutput
 from insula.windows.table import Windows
 
-FAST = TrainConfig(epochs=2, batch_trials=4)
+FAST = TrainConfig(epochs=2, batch_trials=4, residual="always")
 
 
 def fitted(of: Windows, config: TrainConfig = FAST, factory: Any = None, **changes: Any) -> Estimator:

@@ -38,7 +38,7 @@ Progress = Callable[[str, int, int], None]
 class Fit:
     """What one fit left: probabilities (or values) of the test rows, parameters, seconds, the choice of tuning.
 
-    ``histories`` are those of a network's members, ``notes`` say for whom the normaliser had nothing to go by.
+    ``histories`` are those of a network's members, ``gate`` is how much of a deep path was kept beside a convex readout, ``notes`` say for whom the normaliser had nothing to go by.
     """
 
     plan: str
@@ -50,6 +50,7 @@ class Fit:
     model: Estimator | None = None
     notes: tuple[str, ...] = ()
     histories: tuple[History, ...] = ()
+    gate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -251,7 +252,8 @@ def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int
     kept = model if plan.kind == "model" and isinstance(model, Estimator) else None
     seconds = time.perf_counter() - started
     histories = tuple(model.histories) if isinstance(model, Estimator) else ()
-    return Fit(plan.name, index, np.asarray(answer), parameters, seconds, chosen, kept, model.notes, histories)
+    gate = model.begun.gate if isinstance(model, Estimator) and model.begun is not None else None
+    return Fit(plan.name, index, np.asarray(answer), parameters, seconds, chosen, kept, model.notes, histories, gate)
 
 
 def prediction_table(windows: Windows, part: Split, system: str, answer: Any) -> pd.DataFrame:
@@ -280,6 +282,9 @@ def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
     picks = [f.chosen for f in folds if f.chosen is not None]
     if picks:
         notes.append("tuned on inner people; candidate chosen a fold: " + ", ".join(map(str, picks)))
+    gates = [f.gate for f in folds if f.gate is not None]
+    if gates:
+        notes.append(f"deep path kept beside the convex readout in {sum(g > 0 for g in gates)} of {len(gates)} fits")
     histories = [h for f in folds for h in f.histories]
     late = sum(not h.converged for h in histories)
     if late:

@@ -51,7 +51,9 @@ class LabelledBatch:
 
 def input_spec(windows: Windows) -> InputSpec:
     """Size a model for these windows."""
-    return spec_of(windows.schema, windows.recipe)
+    keys = dict.fromkeys(_keys(windows))
+    lengths = [windows.clean[key].stop_s - windows.clean[key].start_s - windows.recipe.guard_s for key in keys]
+    return replace(spec_of(windows.schema, windows.recipe), trial_s=float(np.median(lengths)) if lengths else 0.0)
 
 
 def spec_of(schema: Schema, recipe: Recipe) -> InputSpec:
@@ -253,6 +255,20 @@ def batches(items: Sequence[Item], size: int, order: NDArray[np.int64]) -> Itera
 def by_length(items: Sequence[Item]) -> NDArray[np.int64]:
     """Order that pads least, for passes that train nothing."""
     return np.argsort([len(item) for item in items], kind="stable")
+
+
+def chosen(whole: LabelledBatch, rows: NDArray[np.int64], hops: int) -> LabelledBatch:
+    """Some stretches of a stacked batch, cut to so many hops."""
+    at, all_hops, b = torch.from_numpy(rows), whole.y.shape[1], whole.batch
+
+    def cut(values: Mapping[str, Tensor], axis: int) -> dict[str, Tensor]:
+        return {m: v[at].narrow(axis, 0, v.shape[axis] * hops // all_hops) for m, v in values.items()}
+
+    batch = Batch(
+        cut(b.signals, 2), cut(b.observed, 1), cut(b.elapsed_s, 1), cut(b.features, 1), b.traits[at],
+        b.present[at, :hops],
+    )  # fmt: skip
+    return LabelledBatch(batch, whole.y[at, :hops], whole.weight[at, :hops], whole.row[at, :hops])
 
 
 def without(batch: Batch, modality: str, position: int, rows: Tensor | None = None) -> Batch:

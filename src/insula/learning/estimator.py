@@ -15,7 +15,9 @@ from insula.errors import InputError, ProtocolError, unknown_name
 from insula.learning.batches import Prepared, input_spec, to_device, without
 from insula.learning.learner import Learner
 from insula.learning.level import Normaliser
+from insula.learning.readout import Readout, fit_readout, loss
 from insula.learning.scale import SignalScaler
+from insula.learning.start import Begun, judged, logits_of, readout_rows, start, starts_from_readout
 from insula.learning.train import Feed, History, TrainConfig, fit, run
 from insula.learning.weighing import trained_on, weights
 from insula.models import DEFAULT, build, card, option_names
@@ -99,6 +101,7 @@ class Estimator(Learner):
         self.factory = factory
         self.networks: list[nn.Module] = []
         self.histories: list[History] = []
+        self.begun: Begun | None = None
 
     # -- learning -----------------------------------------------------------------------------------------------
 
@@ -116,28 +119,80 @@ class Estimator(Learner):
             )
         chosen, held_out = self._inner(windows, cfg.seed)
         self._learn_scales(windows.take(chosen))
-        self.histories = []
-        self.networks = []
-        for member in range(cfg.members):
+        self.histories, self.networks = [], []
+        begun = self.begun = self._begin(windows.take(chosen))
+        members = cfg.members if begun is None or begun.gate else 1  # without a deep path all of them are one
+        for member in range(members):
             seed = cfg.seed + 1000 * member
             network = self._build(seed)
-            training = self._feed(windows.take(chosen))
-            validation = self._feed(windows.take(held_out)) if len(held_out) else None
-            report = None if progress is None else _shifted(progress, member, cfg.members)
-            self.histories.append(
-                fit(
-                    network,
-                    training,
-                    validation,
-                    cfg.train,
-                    classes=len(windows.schema.classes),
-                    seed=seed,
-                    device=self.device,
-                    progress=report,
-                )
-            )
+            if begun is not None:
+                start(network, begun.readout, begun.gate)
+            if begun is not None and not begun.gate:
+                network.to(self.device).eval()
+                self.histories.append(History([begun.loss], stopped=True))
+            else:
+                report = None if progress is None else _shifted(progress, member, members)
+                self.histories.append(self._trained(network, windows, chosen, held_out, seed, report))
             self.networks.append(network)
         return self
+
+    def _trained(
+        self,
+        network: nn.Module,
+        windows: Windows,
+        chosen: Any,
+        held_out: Any,
+        seed: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> History:
+        return fit(
+            network,
+            self._feed(windows.take(chosen)),
+            self._feed(windows.take(held_out)) if len(held_out) else None,
+            self.config.train,
+            classes=len(windows.schema.classes),
+            seed=seed,
+            device=self.device,
+            progress=progress,
+        )
+
+    def _begin(self, windows: Windows) -> Begun | None:
+        """Fit the convex readout of a network that has one and judge how much of the deep path is kept beside it."""
+        cfg, classes = self.config, len(windows.schema.classes)
+        network = self._build(cfg.seed)
+        if not starts_from_readout(network):
+            return None
+        rows = readout_rows(network, self._feed(windows), self.device)
+        if rows is None:
+            return None
+        splits = self._inner_splits(windows)
+        readout = fit_readout(rows, splits, classes)
+        own = loss(readout.answer(rows.columns), rows.y, classes)
+        if cfg.train.residual != "inner":
+            return Begun(readout, 1.0 if cfg.train.residual == "always" else 0.0, own)
+
+        def trained(part: Any, alone: Readout) -> nn.Module:
+            other = self._build(cfg.seed)
+            start(other, alone)
+            self._trained(other, windows, part[0], part[1][:0], cfg.seed)
+            return other
+
+        def answers(other: nn.Module, part: Any) -> DoubleArray:
+            return logits_of(other, self._feed(windows.take(part[1])), self.device)
+
+        kept = judged(rows, readout, splits[:2], classes, trained, answers)
+        return Begun(readout, kept.gate, own, kept.told)
+
+    def _inner_splits(self, windows: Windows) -> list[Any]:
+        """Three inner splits grouped like the outer one; fewer where the windows do not allow them."""
+        found = []
+        for k in range(3):
+            try:
+                part = inner_split(windows.table, np.arange(len(windows)), self.config.group, self.config.seed + k, 0.3)
+            except ProtocolError:
+                break
+            found.append(part)
+        return found
 
     def initialise(self, windows: Windows) -> Estimator:
         """Set the normaliser and the first weights without training: the untrained control of analyses."""
@@ -298,6 +353,7 @@ class Estimator(Learner):
         """Read what `save` wrote; nothing in it is executed. ``factory`` is needed where one built the model."""
         from insula.learning.saving import load_network
 
+<<<<<<< HEAD
         return load_network(folder, device, factory)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
@@ -325,6 +381,27 @@ class Estimator(Learner):
         changed = {k: v for k, v in self.config.params().items() if k not in usual or v != usual[k]}
         name = self.config.model if self.factory is None else getattr(self.factory, "__name__", "factory")
         return {**changed, "model": name}
+=======
+    @classmethod
+    def _restored(cls, data: dict[str, Any], folder: Path, device: str) -> Estimator:
+        config = data["config"]
+        config["train"] = TrainConfig(**config["train"])
+        config["group"] = tuple(config["group"])
+        estimator = cls(EstimatorConfig(**{**config, "device": device}))
+        estimator.recipe = Recipe.from_dict(data["recipe"])
+        estimator.schema = _schema(data["schema"])
+        estimator.normaliser = Normaliser.from_dict(data["normaliser"])
+        estimator.scaler = SignalScaler.from_dict(data["scaler"])
+        centre, spread = data["trait_scale"]
+        estimator.trait_scale = (np.asarray(centre, np.float32), np.asarray(spread, np.float32))
+        estimator.target_scale = (data["target_scale"][0], data["target_scale"][1])
+        estimator.spec = spec_of(estimator.schema, estimator.recipe)
+        for i in range(len(data["weights_sha256"])):
+            network = build(config["model"], estimator.spec, config["size"], **dict(config["options"] or {}))
+            network.load_state_dict(_weights(folder / f"weights-{i}.safetensors", data["weights_sha256"][i]))
+            estimator.networks.append(network.to(estimator.device).eval())
+        return estimator
+>>>>>>> 207885b (Flagship: convex start on a liquid bank, deep path as a residual judged on inner folds; faster training)
 
     @property
     def parameters(self) -> int:

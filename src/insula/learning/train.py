@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from insula.errors import InputError
-from insula.learning.batches import Item, LabelledBatch, Prepared, batches, by_length, to_device, without
+from insula.errors import InputError, unknown_name
+from insula.learning.batches import Item, LabelledBatch, Prepared, batches, by_length, chosen, to_device, without
 from insula.learning.prefetch import prefetched
 from insula.learning.weighing import Quality, require_quality
 from insula.types import ModelOutput
@@ -28,16 +28,24 @@ FEW_STEPS = 100
 """A network that was moved fewer times than this has not been trained, whatever its loss does."""
 
 
+Residual = Literal["inner", "always", "never"]
+LEAST_STEPS = 6
+"""Batches are not made so large that an epoch has fewer steps than this."""
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """How a network is trained.
 
     ``time_constant_rate`` multiplies the learning rate of log time constants and log gains, which must travel far;
-    ``batch_trials`` stretches (or 16 times as many single windows) a step; ``patience`` epochs without a better
+    ``batch_trials`` stretches (or 16 times as many single windows) a step, and of short trials as many as last
+    ``batch_s`` seconds together while an epoch keeps `LEAST_STEPS` steps; ``patience`` epochs without a better
     validation loss end the training; ``average`` keeps an exponential average of the weights and uses it
     (0: off); ``validation_fraction`` of the groups is held out to stop by, where there are ``validation_groups`` or
     more of them (with fewer, a held-out loss is too noisy to stop by, see docs/log.md); ``modality_dropout`` is the
-    chance that a stretch loses one of its modalities in training. ``quality`` says whether training windows that
+    chance that a stretch loses one of its modalities in training. ``residual`` says when the deep path of a network
+    that starts from a convex readout is kept: where ``inner`` splits gain by it, ``always`` or ``never``. ``quality``
+    says whether training windows that
     `insula.signals.flags` marks are kept, dropped (``weighing.good_rows``; a modality is bad when a flag marks more
     than ``quality_share`` of the window) or weighed by what is good of them. ``label_smoothing`` spreads that share
     of a label over all classes; ``"ordinal"`` spreads it over neighbours, as a Gaussian of ``ORDINAL_WIDTH`` classes
@@ -48,6 +56,7 @@ class TrainConfig:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     batch_trials: int = 4
+    batch_s: float = 240.0
     time_constant_rate: float = 5.0
     patience: int = 8
     label_smoothing: float | Literal["ordinal"] = 0.05
@@ -56,6 +65,7 @@ class TrainConfig:
     average: float = 0.9
     validation_fraction: float = 0.2
     validation_groups: int = 30
+    residual: Residual = "inner"
     quality: Quality = "keep"
     quality_share: float = 0.5
 
@@ -75,6 +85,8 @@ class TrainConfig:
                 f"patience {self.patience}, weight_decay {self.weight_decay}, gradient_clip {self.gradient_clip}; "
                 "expected 1 or more, 0 or more and above 0."
             )
+        if self.residual not in get_args(Residual):
+            raise unknown_name("residual", self.residual, get_args(Residual))
         require_quality(self.quality, self.quality_share)
 
 
@@ -114,6 +126,7 @@ class Feed:
     def __init__(self, prepared: Prepared, scope: str) -> None:
         self.prepared, self.scope = prepared, scope
         self.items: list[Item] = [] if scope == "window" else prepared.items(scope)
+        self._whole: LabelledBatch | None = None
 
     def __len__(self) -> int:
         return int((self.prepared.asked >= 0).sum())
@@ -127,6 +140,13 @@ class Feed:
     def steps(self, size: int) -> int:
         """Count the batches of one pass."""
         return -(-len(self) // (16 * size)) if self.scope == "window" else -(-len(self.items) // size)
+
+    def batch_size(self, config: TrainConfig) -> int:
+        """Stretches a training step: ``batch_trials``, more where they are short and many."""
+        if self.scope == "window" or not self.items:
+            return config.batch_trials
+        seconds = float(np.median([len(item) for item in self.items])) * self.prepared.windows.recipe.hop_s
+        return max(config.batch_trials, min(int(config.batch_s / seconds), len(self.items) // LEAST_STEPS))
 
     def fitting(self, size: int) -> int:
         """At most ``size`` stretches: as many of the longest as `BUFFER_BYTES` hold, where signals are not kept."""
@@ -146,8 +166,22 @@ class Feed:
         if rng is not None and self.scope == "session":
             items = [_late_start(item, rng) for item in items]
         order = by_length(items) if rng is None else rng.permutation(len(items))
-        for group in batches(items, size, order):
-            yield self.prepared.stretches(group)
+        whole = self._stacked() if items is self.items else None
+        for k, group in enumerate(batches(items, size, order)):
+            if whole is None:
+                yield self.prepared.stretches(group)
+            else:
+                yield chosen(whole, order[k * size : (k + 1) * size], max(map(len, group)))
+
+    def _stacked(self) -> LabelledBatch | None:
+        """All stretches padded to one length, made once; None where that would fill the memory."""
+        if self._whole is None and self.prepared.signals.kept and self.items:
+            specs = self.prepared.windows.schema.modalities.values()
+            sample_bytes = sum(4 * (len(spec.channels) + 1) * spec.rate_hz for spec in specs)
+            longest_s = max(map(len, self.items)) * self.prepared.windows.recipe.hop_s
+            if len(self.items) * longest_s * sample_bytes < BUFFER_BYTES:
+                self._whole = self.prepared.stretches(self.items)
+        return self._whole
 
     def _singles(self, size: int, rng: np.random.Generator | None) -> Iterator[LabelledBatch]:
         rows = np.flatnonzero(self.prepared.asked >= 0)
@@ -203,33 +237,36 @@ def fit(
     rng = np.random.default_rng(seed)
     model.to(device)
     groups = _groups(model, config)
-    optimiser = torch.optim.AdamW(groups, lr=config.learning_rate)
-    steps = config.epochs * training.steps(config.batch_trials)
-    usual = training.weight / training.steps(config.batch_trials)
+    learned = [p for group in groups for p in group["params"]]
+    optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, fused=device.type == "cpu")
+    size = training.batch_size(config)
+    steps = config.epochs * training.steps(size)
+    usual = training.weight / training.steps(size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [g["lr"] for g in groups], total_steps=max(steps, 2))
     weights = _class_weights(training, classes, device)
     first = _averaged_from(model, config.epochs)
     average = copy.deepcopy(model) if config.average or first is not None else model
+    pairs = _Follower(average, model)
     history, best, best_loss = History(), None, float("inf")
     for epoch in range(config.epochs):
         model.train()
         losses = []
-        for part in training.each(config.batch_trials, rng):
+        for part in training.each(size, rng):
             part = _drop_modalities(to_device(part, device), config.modality_dropout, rng)
             loss = _loss(model, part, weights, config.label_smoothing, training.scope, usual)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+            nn.utils.clip_grad_norm_(learned, config.gradient_clip)
             optimiser.step()
             if first is None or epoch < first:
                 schedule.step()
             if first is None:
-                _follow(average, model, config.average)
+                pairs.follow(config.average)
             losses.append(float(loss.detach()))
             history.steps += 1
         if first is not None:
             before = max(0, epoch - first)
-            _follow(average, model, before / (before + 1))
+            pairs.follow(before / (before + 1))
         history.train.append(float(np.mean(losses)))
         if not np.isfinite(history.train[-1]):
             raise InputError(
@@ -355,14 +392,24 @@ def _averaged_from(model: nn.Module, epochs: int) -> int | None:
     return min(int(float(model.swa_start) * epochs), epochs - 1)  # type: ignore[arg-type]
 
 
-@torch.no_grad()
-def _follow(average: nn.Module, model: nn.Module, keep: float) -> None:
-    if average is model:
-        return
-    for mean, value in zip(average.parameters(), model.parameters(), strict=True):
-        mean.lerp_(value, 1 - keep)
-    for held, current in zip(average.buffers(), model.buffers(), strict=True):
-        held.copy_(current)
+class _Follower:
+    """Moves the weights of an average towards those of a model, all tensors in one call."""
+
+    def __init__(self, average: nn.Module, model: nn.Module) -> None:
+        self.same = average is model
+        moving = [(a, m) for a, m in zip(average.parameters(), model.parameters(), strict=True) if m.requires_grad]
+        self.means = [mean.data for mean, _ in moving]
+        self.values = [value.data for _, value in moving]
+        self.buffers = list(zip(average.buffers(), model.buffers(), strict=True))
+
+    @torch.no_grad()
+    def follow(self, keep: float) -> None:
+        """Keep so much of the average and take the rest from the model."""
+        if self.same or not self.means:
+            return
+        torch._foreach_lerp_(self.means, self.values, 1 - keep)
+        for held, current in self.buffers:
+            held.copy_(current)
 
 
 def _drop_modalities(part: LabelledBatch, chance: float, rng: np.random.Generator) -> LabelledBatch:

@@ -3,8 +3,10 @@
 (p) arXiv 2602.06997: convolutional front end on raw EEG, liquid time-constant layers with learnable time constants,
 self-attention that summarises time, sub-networks for peripheral signals and personality, a shared autoencoder that
 fuses the branches into the latent vector that is classified. (?) Everything else is our choice: causal convolutions
-with carried buffers, power-and-log front end, the grid of steps, hand-made features beside the raw signals with a
-liquid context layer over hops, the linear short cut from features to the classes, all widths, and regularisation.
+with carried buffers, power-and-log front end, the grid of steps, hand-made features with a bank of liquid neurons over
+hops, a convex linear readout of both (`insula.learning.readout`) that the network starts from, the published path as a
+residual beside it, all widths, and regularisation. The network in its published form, without any of these, is
+`insula.models.liquid_published`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from insula.errors import InputError, unknown_name
 from insula.models.blocks.attention import RingAttention
 from insula.models.blocks.encoders import ShapeEncoder, SpectralEncoder, samples_per_step, to_grid
 from insula.models.card import Claim, ModelCard, Variant
+from insula.models.cells.bank import LiquidBank
 from insula.models.cells.cores import build_core
 from insula.models.cells.liquid import NeuralLTC
 from insula.types import Batch, InputSpec, ModelOutput
@@ -54,11 +57,11 @@ SIZES = {
 TIME_CONSTANTS = ("learned", "frozen", "equal")
 SETTLE_S = 1e5
 """Elapsed seconds given to a layer's first observed step, so that it starts at its fixed point."""
-REST, REST_GAIN = 1 / 3, 6.0
-"""A bank neuron of gain 1/tau and reversal 1 rests at 1/3 and answers a deviation of its column by about 1/6."""
 CONTEXT_COLUMNS = 32
-"""Most columns that the context bank reads; more features are projected to as many first."""
-BRANCH_TAU_S = {"fast": (0.02, 2.0), "peripheral": (1.0, 600.0), "context": (10.0, 600.0)}
+"""Most columns that a context layer of another core reads; more features are projected to as many first."""
+FAST_TAU_S = (0.02, 2.0)
+SLOW_TAU_S = 1.0
+"""Fastest neurons of the peripheral branch; the slowest, as those of the context, remember two median trials."""
 
 
 class LiquidFusion(nn.Module):
@@ -109,8 +112,6 @@ class LiquidFusion(nn.Module):
         time_constants: str = "learned",
         dropout: float = 0.3,
         reconstruction: float = 0.1,
-        ridge: float = 0.1,
-        deep_gain: float = 0.3,
         use_raw: bool = True,
         use_features: bool = True,
         use_context: bool = True,
@@ -122,7 +123,7 @@ class LiquidFusion(nn.Module):
         if not (use_raw or use_features):
             raise InputError("use_raw and use_features both off; expected one of them on.")
         self.spec, self.size, self.core = spec, SIZES[size], core
-        self.reconstruction, self.ridge, self.deep_gain = reconstruction, ridge, deep_gain
+        self.reconstruction = reconstruction
         self.grid_hz, self.per_token = _grid(spec)
         self.fast_hz = max(self.size.fast_hz, self.grid_hz)
         fast = [m for m, (_, rate_hz) in spec.signals.items() if m in FAST and rate_hz >= FAST_RATE_HZ]
@@ -142,13 +143,43 @@ class LiquidFusion(nn.Module):
         self.encode = nn.Sequential(nn.LayerNorm(total), nn.Dropout(dropout), nn.Linear(total, s.latent), nn.GELU())
         self.decode = nn.Linear(s.latent, total)
         self.classify = nn.Linear(s.latent, spec.outputs)
+        self.register_buffer("gate", torch.ones(1))  # how much of the deep path is in the answer
         fix_time_constants(self, time_constants)
 
-    def liquid_layers(self) -> dict[str, NeuralLTC]:
+    def liquid_layers(self) -> dict[str, NeuralLTC | LiquidBank]:
         """The liquid layers by branch: ``fast``, ``peripheral``, ``context``; empty with another core."""
+        if self.core != "liquid":
+            return {}
         found = {"fast": "fast_core", "peripheral": "slow_core", "context": "context_core"}
-        layers = {branch: getattr(self, name, None) for branch, name in found.items()}
-        return {branch: layer for branch, layer in layers.items() if isinstance(layer, NeuralLTC)}
+        return {branch: getattr(self, name) for branch, name in found.items() if hasattr(self, name)}
+
+    # -- the convex start ---------------------------------------------------------------------------------------
+
+    def readout_columns(self, batch: Batch) -> Tensor | None:
+        """What the linear readout sees at each hop of a batch as `sequence` takes it, (B, N, D); None without one.
+
+        Of a batch as `forward` takes it, at the end: (B, 1, D).
+        """
+        hops, single = self._hops(batch), batch.present.dim() == 2
+        if single:
+            batch = replace(batch, features={m: _last_hop(v, hops) for m, v in batch.features.items()})
+        values, valid = self._feature_matrix(batch, hops)
+        if values is None or valid is None or not hasattr(self, "shortcut"):
+            return None
+        read = self._read(values, self._context(values, valid, {}, {}))
+        return read[:, -1:] if single else read
+
+    def start_readout(self, weight: Tensor, bias: Tensor) -> None:
+        """Take a fitted linear readout (D, K) and (K,) and hold it; the deep path begins at nothing beside it."""
+        with torch.no_grad():
+            self.shortcut.weight.copy_(weight.T)
+            self.shortcut.bias.copy_(bias)
+            self.classify.weight.zero_()
+            self.classify.bias.zero_()
+        self.shortcut.requires_grad_(False)
+
+    def _read(self, values: Tensor, context: Tensor | None) -> Tensor:
+        return values if context is None else torch.cat([values, context], -1)
 
     def _build_raw(self, widths: dict[str, int]) -> None:
         s, spec = self.size, self.spec
@@ -165,13 +196,11 @@ class LiquidFusion(nn.Module):
             else:
                 self.encoders[m] = ShapeEncoder(channels, samples_per_step(rate_hz, self.grid_hz), s.width)
         if self.fast:
-            self.fast_core, units = build_core(
-                self.core, s.width * len(self.fast), s.units, BRANCH_TAU_S["fast"], s.sub_steps
-            )
+            self.fast_core, units = build_core(self.core, s.width * len(self.fast), s.units, FAST_TAU_S, s.sub_steps)
             self.token_parts["fast"] = units
         if self.slow:
             self.slow_core, units = build_core(
-                self.core, s.width * len(self.slow), s.units, BRANCH_TAU_S["peripheral"], s.sub_steps
+                self.core, s.width * len(self.slow), s.units, (SLOW_TAU_S, slowest_s(spec)), s.sub_steps
             )
             self.token_parts["peripheral"] = units
         if self.token_parts:
@@ -190,10 +219,14 @@ class LiquidFusion(nn.Module):
         widths["features"] = s.width
         linear = count
         if use_context:
-            bank = min(count, CONTEXT_COLUMNS)
-            self.context_in = nn.Linear(count, bank)
-            self.context_core, units = build_core(self.core, bank, 2 * bank, BRANCH_TAU_S["context"], s.sub_steps)
-            start_as_bank(self.context_in, self.context_core)
+            tau_s = (2 * self.spec.hop_s, slowest_s(self.spec))
+            if self.core in ("liquid", "ema"):
+                self.context_core: nn.Module = LiquidBank(count, tau_s, liquid=self.core == "liquid")
+                units = 2 * count
+            else:
+                bank = min(count, CONTEXT_COLUMNS)
+                self.context_in = nn.Linear(count, bank)
+                self.context_core, units = build_core(self.core, bank, 2 * bank, tau_s, s.sub_steps)
             widths["context"] = units
             linear += units
         if shortcut:
@@ -232,8 +265,9 @@ class LiquidFusion(nn.Module):
         values, valid = self._feature_matrix(batch, hops)
         if values is not None and valid is not None:
             branches["features"] = self.features(torch.cat([self.dropout(values), valid], -1))
-            if hasattr(self, "context_core"):
-                branches["context"] = self._context(values, valid.any(-1), old, new)
+            context = self._context(values, valid, old, new)
+            if context is not None:
+                branches["context"] = context
         if self.spec.traits:
             known = torch.isfinite(batch.traits)
             traits = torch.cat([torch.nan_to_num(batch.traits), known.to(batch.traits.dtype)], -1)
@@ -242,14 +276,12 @@ class LiquidFusion(nn.Module):
         latent = self.encode(joint)
         logits = self.classify(self.dropout(latent))
         if hasattr(self, "shortcut") and values is not None:
-            read = values if "context" not in branches else torch.cat([values, branches["context"]], -1)
-            logits = self.deep_gain * logits + self.shortcut(self.dropout(read))
+            read = self._read(values, branches.get("context"))
+            learning = self.shortcut.weight.requires_grad
+            logits = self.gate * logits + self.shortcut(self.dropout(read) if learning else read)
         target = F.layer_norm(joint.detach(), joint.shape[-1:])
         gap = (self.decode(latent) - target).square().mean(-1)  # (B, N)
-        penalty = self.reconstruction * gap
-        if hasattr(self, "shortcut"):
-            penalty = penalty + self.ridge * self.shortcut.weight.square().sum()
-        extras = {"reconstruction": gap, "penalty": penalty}
+        extras = {"reconstruction": gap, "penalty": self.reconstruction * gap}
         return ModelOutput(logits, latent, new, attention, extras)
 
     # -- branches -----------------------------------------------------------------------------------------------
@@ -311,14 +343,18 @@ class LiquidFusion(nn.Module):
             torch.stack(masks).any(0),
         )
 
-    def _context(self, values: Tensor, seen: Tensor, old: dict[str, Any], new: dict[str, Any]) -> Tensor:
-        """Run the context bank over the hops: (B, N, H)."""
+    def _context(self, values: Tensor, valid: Tensor, old: dict[str, Any], new: dict[str, Any]) -> Tensor | None:
+        """Run the context layer over the hops, (B, N, H); None where there is none."""
+        if not hasattr(self, "context_core"):
+            return None
         elapsed = torch.full_like(values[..., :1], self.spec.hop_s)
-        elapsed = _settled(elapsed, seen, "context", old, new)
         out: Tensor
+        if isinstance(self.context_core, LiquidBank):
+            out, new["context"] = self.context_core(values, elapsed, valid > 0, old.get("context"))
+            return out
+        seen = valid.any(-1)
+        elapsed = _settled(elapsed, seen, "context", old, new)
         out, new["context"] = self.context_core(self.context_in(values), elapsed, seen, old.get("context"))
-        if isinstance(self.context_core, NeuralLTC):
-            out = (out - REST) * REST_GAIN
         return out
 
     def _feature_matrix(self, batch: Batch, hops: int) -> tuple[Tensor | None, Tensor | None]:
@@ -336,22 +372,9 @@ class LiquidFusion(nn.Module):
         return torch.nan_to_num(joined).clamp(-5, 5), valid.to(joined.dtype)
 
 
-def start_as_bank(project: nn.Linear, core: nn.Module) -> None:
-    """Start a context layer as a bank: two neurons a column, each driven by its own column, hardly coupled.
-
-    (?) Our choice: a linear readout of such a bank is a running mean of the features at two speeds, which the liquid
-    layer then bends as the data ask. Other cores keep their own start.
-    """
-    bank = project.out_features
-    with torch.no_grad():
-        if project.in_features == bank:
-            project.weight.copy_(torch.eye(bank))
-            project.bias.zero_()
-        if isinstance(core, NeuralLTC):
-            selection = torch.eye(bank).repeat(1, 2)  # (bank, 2 * bank)
-            core.input_weight.copy_(1.5 * selection)
-            core.recurrent_weight.mul_(0.1)
-            core.reversal.fill_(1.0)
+def slowest_s(spec: InputSpec) -> float:
+    """Slowest time constant at the start: two median training trials, twenty hops where their length is not known."""
+    return max(2 * spec.trial_s if spec.trial_s else 20 * spec.hop_s, 4 * spec.hop_s)
 
 
 def fix_time_constants(model: LiquidFusion, how: str) -> None:
