@@ -206,7 +206,7 @@ def test_diverged_training_is_one_clear_error(prepared: Prepared) -> None:
 def test_progress_and_answers_of_every_scope(prepared: Prepared) -> None:
     said: list[tuple[int, int]] = []
     estimator = Estimator(EstimatorConfig(train=FAST, members=2))
-    estimator.fit(scored(), lambda done, total: said.append((done, total)))
+    estimator.fit(scored(), progress=lambda done, total: said.append((done, total)))
     assert said == [(1, 4), (2, 4), (3, 4), (4, 4)]
     for scope in ("trial", "session", "window"):
         part = next(Feed(prepared, scope).each(2))

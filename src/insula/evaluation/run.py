@@ -38,7 +38,8 @@ Progress = Callable[[str, int, int], None]
 class Fit:
     """What one fit left: probabilities (or values) of the test rows, parameters, seconds, the choice of tuning.
 
-    ``histories`` are those of a network's members, ``gate`` is how much of a deep path was kept beside a convex readout, ``notes`` say for whom the normaliser had nothing to go by.
+    ``histories`` are those of a network's members, ``gate`` is how much of
+    a deep path was kept beside a convex readout, ``notes`` say for whom the normaliser had nothing to go by.
     """
 
     plan: str

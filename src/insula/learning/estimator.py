@@ -188,7 +188,7 @@ class Estimator(Learner):
         found = []
         for k in range(3):
             try:
-                part = inner_split(windows.table, np.arange(len(windows)), self.config.group, self.config.seed + k, 0.3)
+                part = inner_split(windows.table, np.arange(len(windows)), self.terms.group, self.config.seed + k, 0.3)
             except ProtocolError:
                 break
             found.append(part)
@@ -353,7 +353,6 @@ class Estimator(Learner):
         """Read what `save` wrote; nothing in it is executed. ``factory`` is needed where one built the model."""
         from insula.learning.saving import load_network
 
-<<<<<<< HEAD
         return load_network(folder, device, factory)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
@@ -381,27 +380,6 @@ class Estimator(Learner):
         changed = {k: v for k, v in self.config.params().items() if k not in usual or v != usual[k]}
         name = self.config.model if self.factory is None else getattr(self.factory, "__name__", "factory")
         return {**changed, "model": name}
-=======
-    @classmethod
-    def _restored(cls, data: dict[str, Any], folder: Path, device: str) -> Estimator:
-        config = data["config"]
-        config["train"] = TrainConfig(**config["train"])
-        config["group"] = tuple(config["group"])
-        estimator = cls(EstimatorConfig(**{**config, "device": device}))
-        estimator.recipe = Recipe.from_dict(data["recipe"])
-        estimator.schema = _schema(data["schema"])
-        estimator.normaliser = Normaliser.from_dict(data["normaliser"])
-        estimator.scaler = SignalScaler.from_dict(data["scaler"])
-        centre, spread = data["trait_scale"]
-        estimator.trait_scale = (np.asarray(centre, np.float32), np.asarray(spread, np.float32))
-        estimator.target_scale = (data["target_scale"][0], data["target_scale"][1])
-        estimator.spec = spec_of(estimator.schema, estimator.recipe)
-        for i in range(len(data["weights_sha256"])):
-            network = build(config["model"], estimator.spec, config["size"], **dict(config["options"] or {}))
-            network.load_state_dict(_weights(folder / f"weights-{i}.safetensors", data["weights_sha256"][i]))
-            estimator.networks.append(network.to(estimator.device).eval())
-        return estimator
->>>>>>> 207885b (Flagship: convex start on a liquid bank, deep path as a residual judged on inner folds; faster training)
 
     @property
     def parameters(self) -> int:

@@ -173,7 +173,7 @@ def _restored_network(data: dict[str, Any], folder: Path, device: str, factory: 
     estimator.trait_scale = (np.asarray(centre, np.float32), np.asarray(spread, np.float32))
     estimator.target_scale = (data["target_scale"][0], data["target_scale"][1])
     estimator.spec = spec_of(estimator.schema, estimator.recipe)
-    for i in range(estimator.config.members):
+    for i in range(len(data["weights_sha256"])):  # one alone where no deep path was kept
         if factory is not None:
             network = factory(estimator.spec)
         else:
