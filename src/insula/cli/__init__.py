@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from insula.cli import analyse, auditing, compare, data, energy, export, forget, init, live, paper, run
+from insula.cli import analyse, auditing, compare, data, energy, export, forget, init, live, paper, personalise, run
 
 app = typer.Typer(
     name="insula",
@@ -18,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data.app, name="data")
-for module in (init, run, live, analyse, auditing, compare, forget, energy, export, paper):
+for module in (init, run, personalise, live, analyse, auditing, compare, forget, energy, export, paper):
     module.register(app)
 
 

@@ -9,6 +9,7 @@ from insula.evaluation.results import Result
 from insula.evaluation.run import FoldModel
 from insula.explain.analysis import Analysis, Evaluated
 from insula.explain.attention import ATTENTION
+from insula.explain.certainty import CERTAINTY
 from insula.explain.controls import CONTROLS
 from insula.explain.data import DATA
 from insula.explain.electrodes import ELECTRODES
@@ -25,7 +26,8 @@ from insula.windows.table import Windows
 ANALYSES: dict[str, Analysis[Any]] = {
     one.name: one
     for one in (
-        PAIRS, DATA, QUALITY, MODALITIES, ATTENTION, ELECTRODES, TIME_CONSTANTS, CONTROLS, LATENT, ENERGY, SPIKES, GATE,
+        PAIRS, DATA, QUALITY, MODALITIES, ATTENTION, ELECTRODES, TIME_CONSTANTS, CONTROLS, LATENT, CERTAINTY, ENERGY,
+        SPIKES, GATE,
     )
 }  # fmt: skip
 """Every analysis by name, in the order of the page; add your own under its name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ from insula.protocols.protocols import inner_split
 from insula.types import DoubleArray, FloatArray, InputSpec, ModelOutput
 from insula.windows.table import Windows
 from insula.windows.targets import is_ordered
+
+if TYPE_CHECKING:
+    from insula.learning.personal.personal import Personal
 
 SCOPES = ("window", "trial", "session")
 
@@ -335,6 +338,15 @@ class Estimator(Learner):
                         out[name] = np.full((count, *array.shape[1:]), np.nan, np.float32)
                     out[name][rows] = array
         return out
+
+    def personalise(self, windows: Windows, strategy: str = "bayes", seed: int = 0) -> Personal:
+        """Make a model of one person's own from this population model and the person's labelled windows.
+
+        ``strategy`` is a name of `insula.learning.personal.personal.STRATEGIES`.
+        """
+        from insula.learning.personal.personal import personalise
+
+        return personalise(self, windows, strategy, seed)
 
     # -- keeping ------------------------------------------------------------------------------------------------
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from insula.errors import InputError, unknown_name
 from insula.types import BoolArray, DoubleArray, FloatArray, IntArray
@@ -111,9 +113,7 @@ class Normaliser:
         self.people: dict[str, tuple[DoubleArray, DoubleArray, DoubleArray]] = {}
         if self.kind == "person_trials":
             people = windows.table["subject"].astype(str).to_numpy()
-            names, unit = np.unique(people, return_inverse=True)
-            own = _level(values, unit.astype(np.int64), names.size, scored)
-            self.people = {str(n): (own.mean[i], own.variance[i], own.count[i]) for i, n in enumerate(names)}
+            self.people = _by_person(people, values, scored)
         self.carry = np.ones(self.mean.size)
         self._fitted = True
         if self.kind == "pre_trial":
@@ -238,6 +238,15 @@ class Normaliser:
     def _note(self, notes: list[str]) -> None:
         self.notes = tuple(dict.fromkeys((*self.notes, *notes)))
 
+    def of_person(self, windows: Windows) -> Normaliser:
+        """Return the same population's normaliser with the own level of these windows' people, labelled or not."""
+        out = copy.copy(self)
+        out.kind = "person_trials"
+        people = windows.table["subject"].astype(str).to_numpy()
+        out.people = {**self.people, **_by_person(people, self.read(windows), np.ones(len(windows), bool))}
+        out.notes = ()
+        return out
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON (null where NaN)."""
         arrays = {name: getattr(self, name).tolist() for name in _ARRAYS}
@@ -326,6 +335,15 @@ def _past(values: Values, unit: IntArray, stop_s: DoubleArray, ask_unit: IntArra
         v = np.divide(square[upto], n, out=np.full(n.shape, np.nan), where=n > 0) - m**2
         mean[asked], variance[asked], count[asked] = m + shift, np.maximum(v, 0.0), n
     return _Level(mean, variance, count)
+
+
+def _by_person(
+    people: NDArray[Any], values: Values, use: BoolArray
+) -> dict[str, tuple[DoubleArray, DoubleArray, DoubleArray]]:
+    """Mean, variance and count (F,) of each person's used rows."""
+    names, unit = np.unique(people, return_inverse=True)
+    own = _level(values, unit.astype(np.int64), names.size, use)
+    return {str(n): (own.mean[i], own.variance[i], own.count[i]) for i, n in enumerate(names)}
 
 
 def _units(windows: Windows, columns: tuple[str, ...]) -> IntArray:

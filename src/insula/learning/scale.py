@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,11 @@ class SignalScaler:
         if self.kind != "whole_session":
             mask &= opening_rows(table)
         return _moments(everything, np.flatnonzero(mask))
+
+    def of_person(self, windows: Windows) -> SignalScaler:
+        """Return the same population's scaler with the own level of these windows' people, labelled or not."""
+        own = {key[0]: _moments(windows, rows) for key, rows in _groups(windows, ["subject"])}
+        return replace(self, kind="person_trials", people={**self.people, **own})
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists for JSON."""

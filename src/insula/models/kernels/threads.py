@@ -57,4 +57,5 @@ def _forget() -> None:
     _lock, _pool = threading.Lock(), None
 
 
-os.register_at_fork(after_in_child=_forget)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,109 @@
+"""Which weights of a network are trained for one person: the head, low-rank adapters, the last blocks, or all."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from insula.learning.estimator import Estimator
+from insula.learning.train import Feed, TrainConfig, fit, run
+from insula.windows.table import Windows
+
+PARTS = ("head", "adapters", "last", "all")
+RANK = 4
+_LAST = 0.3
+"""Share of a body's tensors, counted from the end, that are its last blocks."""
+STEPS = 100
+"""Least steps of the optimiser, however few labels there are."""
+
+
+class LowRank(nn.Module):
+    """Add a product of two thin matrices to a weight (Hu et al. 2021, arXiv 2106.09685); it begins as nothing."""
+
+    def __init__(self, weight: Tensor, rank: int = RANK) -> None:
+        super().__init__()
+        rows, columns = weight.shape
+        rank = min(rank, rows, columns)
+        self.down = nn.Parameter(torch.randn(rank, columns) / columns**0.5)
+        self.up = nn.Parameter(torch.zeros(rows, rank))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight + self.up @ self.down
+
+
+def retrained(model: Estimator, windows: Windows, part: str, seed: int = 0) -> Estimator:
+    """Return a copy of a trained Estimator with part of its weights trained further on these labelled windows.
+
+    Scales, recipe and everything else stay those of the population.
+    """
+    out = copy.copy(model)
+    out.networks, out.histories = [], []
+    feed = Feed(model.prepare(windows), model.scope)
+    config = _short(model.config.train, feed)
+    for member, network in enumerate(model._fitted()):
+        torch.manual_seed(seed + member)
+        own = copy.deepcopy(network)
+        with _learning(own, part, feed):
+            out.histories.append(
+                fit(own, feed, None, config, classes=len(model.schema.classes), seed=seed, device=model.device)
+            )
+        out.networks.append(own.eval())
+    return out
+
+
+def _short(before: TrainConfig, feed: Feed) -> TrainConfig:
+    return replace(
+        before,
+        epochs=-(-STEPS // feed.steps(before.batch_trials)),
+        weight_decay=0.0,
+        average=0.0,
+        validation_fraction=0.0,
+    )
+
+
+@contextmanager
+def _learning(network: nn.Module, part: str, feed: Feed) -> Iterator[None]:
+    """Let only a part learn; adapters are merged into their weights at the end."""
+    head = set(head_parameters(network, feed))
+    names = [name for name, _ in network.named_parameters()]
+    body = [name for name in names if name not in head]
+    chosen = set(names) if part == "all" else set(head)
+    if part == "last":
+        chosen |= set(body[len(body) - max(1, round(_LAST * len(body))) :]) if body else set()
+    before = {name: p.requires_grad for name, p in network.named_parameters()}
+    for name, p in network.named_parameters():
+        p.requires_grad_(name in chosen)
+    adapted = [m for n, m in network.named_modules() if isinstance(m, nn.Linear) and f"{n}.weight" not in head]
+    adapted = adapted if part == "adapters" else []
+    for module in adapted:
+        parametrize.register_parametrization(module, "weight", LowRank(module.weight))
+    try:
+        yield
+    finally:
+        for module in adapted:
+            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+        for name, p in network.named_parameters():
+            p.requires_grad_(before[name])
+
+
+def head_parameters(network: nn.Module, feed: Feed) -> list[str]:
+    """Names of the weights that the logits depend on and the embedding does not, found by differentiating once."""
+    part = next(iter(feed.each(1)))
+    found = run(network, part, feed.scope)
+    named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    weights = [p for _, p in named]
+    logits = torch.autograd.grad(found.logits.sum(), weights, allow_unused=True, retain_graph=True)
+    inner = [None] * len(weights)
+    if found.embedding.requires_grad:
+        inner = torch.autograd.grad(found.embedding.sum(), weights, allow_unused=True)  # type: ignore[assignment]
+    only = [name for (name, _), a, b in zip(named, logits, inner, strict=True) if a is not None and b is None]
+    if only:
+        return only
+    last = named[-1][0].rpartition(".")[0]  # a network whose embedding is its logits: its last module
+    return [name for name, _ in named if name.rpartition(".")[0] == last]

@@ -1,0 +1,190 @@
+"""Strategies learn what is a person's own, leave the rest alone, and are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import insula
+from insula.errors import InputError
+from insula.evaluation.calibration import OWN, SHUFFLED, WRONG, Curve, calibration_curve
+from insula.learning.personal.personal import STRATEGIES, Personal, personalise
+from insula.learning.personal.recalibration import Recalibration
+from insula.learning.personal.suggest import suggest
+from insula.learning.personal.tuning_weights import head_parameters, retrained
+from insula.learning.train import Feed
+from insula.types import Batch, InputSpec, ModelOutput
+from insula.windows.table import Windows
+
+TRIALS, WINDOWS = 12, 3
+CONFIG = insula.EstimatorConfig(
+    normaliser="population", train=insula.TrainConfig(epochs=60, learning_rate=0.02, average=0.0, modality_dropout=0.0)
+)
+
+
+class Small(nn.Module):
+    """A network on hand-made features with one hidden layer."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__()
+        self.body = nn.Linear(sum(spec.features.values()), 8)
+        self.out = nn.Linear(8, spec.outputs)
+
+    def forward(self, batch: Batch, state: Any = None) -> ModelOutput:  # noqa: ARG002
+        h = torch.tanh(self.body(torch.nan_to_num(torch.cat(list(batch.features.values()), -1))))
+        return ModelOutput(self.out(h), h)
+
+
+def cohort(people: int = 8, own: bool = True, seed: int = 0) -> Windows:
+    """Two levels; which stands for which label is each person's own matter, or the same for everybody."""
+    rng = np.random.default_rng(seed)
+    x, y, who, trial = [], [], [], []
+    for p in range(people):
+        sign = -1 if own and p % 2 else 1
+        for t, label in enumerate(rng.permutation(np.arange(TRIALS) % 2)):
+            for _ in range(WINDOWS):
+                x.append(sign * (2 * label - 1) + rng.normal(size=(1, 16)) + 0.4 * rng.normal())
+                y.append("ab"[label])
+                who.append(f"p{p}")
+                trial.append(f"t{t:02d}")
+    return Windows.from_arrays(
+        np.array(x), y, who, rate_hz=4.0, channels=["L"], modality="hr", unit="1/min", trials=trial
+    )
+
+
+@pytest.fixture(scope="module")
+def data() -> Windows:
+    return cohort()
+
+
+@pytest.fixture(scope="module")
+def population(data: Windows) -> insula.Estimator:
+    people = data.table["subject"]
+    return insula.Estimator(CONFIG, Small).fit(data.take(np.flatnonzero(people.isin(["p0", "p2", "p4"]))))
+
+
+def person(data: Windows, name: str = "p1") -> Windows:
+    return data.take(np.flatnonzero(data.table["subject"] == name))
+
+
+@pytest.mark.parametrize("strategy", [s for s in STRATEGIES if STRATEGIES[s].labels and s != "recalibrated"])
+def test_every_strategy_learns_a_map_of_the_persons_own(
+    strategy: str, population: insula.Estimator, data: Windows
+) -> None:
+    own = person(data)
+    half = own.table["trial"] < "t08"
+    given, later = own.take(np.flatnonzero(half)), own.take(np.flatnonzero(~half))
+    assert (population.predict(later) == later.y).mean() < 0.4, "the others' map is the wrong way round"
+    made = population.personalise(given, strategy)
+    limit = 0.55 if strategy == "adapters" else 0.75
+    assert (made.predict(later) == later.y).mean() > limit
+    np.testing.assert_allclose(made.predict_proba(later).sum(1), 1, atol=1e-6)
+
+
+def test_only_the_named_weights_move_and_the_population_stays(population: insula.Estimator, data: Windows) -> None:
+    before = {k: v.clone() for k, v in population.networks[0].state_dict().items()}
+    feed = Feed(population.prepare(person(data)), population.scope)
+    assert set(head_parameters(population.networks[0], feed)) == {"out.weight", "out.bias"}
+    for part, moved in (
+        ("head", {"out.weight", "out.bias"}),
+        ("adapters", {"out.weight", "out.bias", "body.weight"}),
+        ("last", {"out.weight", "out.bias", "body.bias"}),
+        ("all", set(before)),
+    ):
+        after = retrained(population, person(data), part).networks[0].state_dict()
+        assert set(after) == set(before), "adapters are merged"
+        assert {k for k in before if not torch.equal(before[k], after[k])} == moved
+    assert all(torch.equal(v, before[k]) for k, v in population.networks[0].state_dict().items())
+    assert all(p.requires_grad for p in population.networks[0].parameters())
+    change = retrained(population, person(data), "adapters").networks[0].body.weight - before["body.weight"]
+    assert torch.linalg.matrix_rank(change.detach()) <= 4
+
+
+def test_no_label_and_no_change_agree_with_the_population(population: insula.Estimator, data: Windows) -> None:
+    own = person(data)
+    same = personalise(population, own, "population")
+    np.testing.assert_array_equal(same.predict_proba(own), population.predict_proba(own))
+    level = personalise(population, own.with_y(np.full(len(own), -1)), "normalised")
+    assert level.base.normaliser.kind == "person_trials"
+    assert level.base.normaliser.people.keys() == {"p1"}
+    assert population.normaliser.kind == "population"
+
+
+@pytest.mark.parametrize("strategy", ["recalibrated", "bayes", "head", "normalised"])
+def test_personal_models_are_kept(strategy: str, data: Windows, tmp_path: Path) -> None:
+    config = insula.EstimatorConfig(model="tcn", normaliser="population", train=CONFIG.train)
+    base = insula.Estimator(config).initialise(data)
+    own = person(data)
+    made = personalise(base, own, strategy)
+    again = Personal.load(made.save(tmp_path / "mine"))
+    assert again.strategy == strategy
+    np.testing.assert_array_equal(again.predict_proba(own), made.predict_proba(own))
+    with pytest.raises(insula.errors.DataError, match="no personal model"):
+        Personal.load(tmp_path / "nothing")
+
+
+def test_what_cannot_be_personal_is_refused(population: insula.Estimator, data: Windows) -> None:
+    own = person(data)
+    with pytest.raises(InputError, match="8 people"):
+        personalise(population, data, "bayes")
+    with pytest.raises(InputError, match="one class"):
+        personalise(population, own.take(np.flatnonzero(own.y == 0)), "bayes")
+    with pytest.raises(InputError, match="Did you mean 'bayes'"):
+        personalise(population, own, "baies")
+
+
+def test_recalibration_finds_temperature_and_bias_and_few_labels_change_little() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(4000, 3)) * 2
+    p = np.exp(true) / np.exp(true).sum(1, keepdims=True)
+    y = np.array([rng.choice(3, p=row) for row in p])
+    found = Recalibration.fit(3 * true - [0.0, 3.0, 0.0], y)
+    assert found.temperature == pytest.approx(3, rel=0.1)
+    bias = found.bias - found.bias.mean()
+    np.testing.assert_allclose(bias, [-1, 2, -1], atol=0.25)
+    one = Recalibration.fit(3 * true[:40], np.repeat(y[:1], 40), np.zeros(40, np.int64))
+    many = Recalibration.fit(3 * true[:40], np.repeat(y[:1], 40))
+    assert abs(one.bias).max() < 0.5 * abs(many.bias).max(), "forty windows of one trial are one label"
+    np.testing.assert_allclose(found.predict_proba(true).sum(1), 1)
+
+
+def curve(of: Windows) -> Curve:
+    return calibration_curve(of, CONFIG, [0, 1, 2], "trials", ("normalised", "bayes", "head"), factory=Small)
+
+
+def test_own_maps_make_personal_models_win_and_controls_do_not(data: Windows) -> None:
+    found = curve(data)
+    assert found.people == 8
+    assert found.interval("head", 2, "population")[1] > 0
+    assert found.needed("head")["beats_population"] in (1.0, 2.0)
+    assert found.interval(WRONG, 2, "population")[1] <= 0
+    assert found.interval(SHUFFLED, 2)[0] < found.interval("head", 2)[0] - 0.15
+    assert found.interval(OWN, 2)[0] > 0.8
+    assert set(found.chosen()) <= {"bayes", "head"}
+    told = found.to_dict()
+    assert told["needed"]["head"]["beats_population"] == found.needed("head")["beats_population"]
+
+
+def test_identical_people_gain_nothing() -> None:
+    found = curve(cohort(own=False))
+    assert found.interval("population", 0)[0] > 0.85
+    for strategy in ("bayes", "head"):
+        mean, lo, _ = found.interval(strategy, 2, "population")
+        assert lo <= 0
+        assert mean < 0.03
+
+
+def test_suggestions_rank_trials_that_are_not_labelled(population: insula.Estimator, data: Windows) -> None:
+    own = person(data)
+    known = (own.table["trial"] < "t03").to_numpy()
+    found = suggest(population, own, known, count=4)
+    assert len(found) == 4
+    assert not set(found["trial"]) & {"t00", "t01", "t02"}
+    assert found["trial"].is_unique
+    assert len(suggest(population, own, known, count=50)) == TRIALS - 3
+    assert suggest(population, own.with_y(np.full(len(own), -1)), count=2).shape[0] == 2
