@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from insula.evaluation.calibration import OWN, SHUFFLED, WRONG, Curve
+from insula.explain.wording import minus
 from insula.files import replacing, require_folder
 from insula.learning.personal.personal import STRATEGIES
 from insula.plots import NARROW_PX, WIDE_PX, css_variables
@@ -60,7 +61,7 @@ def page(curve: Curve) -> str:
     ]  # fmt: skip
     return environment.get_template("calibration.html.j2").render(
         css=Markup(css_variables()),
-        title=f"How many labels does a new person need? {curve.target}",
+        title=f"{curve.target.capitalize()}: how many labelled {curve.unit} does a new person need?",
         lead=lead(curve),
         wide=picture(WIDE_PX, "wide"),
         narrow=picture(NARROW_PX, "narrow"),
@@ -121,7 +122,7 @@ def notes(curve: Curve) -> list[str]:
                 if lo <= 0
                 else "above 0: the adaptation is not the person's. Do not use it."
             )
-            out.append(f"{meaning} {mean:+.3f} [{lo:+.3f}, {hi:+.3f}], {end}")
+            out.append(minus(f"{meaning} {mean:+.3f} [{lo:+.3f}, {hi:+.3f}]") + f", {end}")
     out.append(
         "The strategy chosen for a person is the one that was best over the other people; the person's own scores were "
         "not looked at. Intervals of several strategies are not corrected for their number: they are exploratory."
@@ -154,10 +155,10 @@ def _row(curve: Curve, name: str) -> list[str]:
         return [_title(name), score, "", "", ""]
     gain = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*curve.interval(name, last, "population"))
     if name in (WRONG, SHUFFLED):
-        return [_title(name), score, gain, "", ""]
+        return [_title(name), score, minus(gain), "", ""]
     needed = curve.needed(name)
     told = ["not reached" if v is None else f"{v:g} {curve.unit}" for v in needed.values()]
-    return [_title(name), score, gain, *told]
+    return [_title(name), score, minus(gain), *told]
 
 
 def _title(name: str) -> str:

@@ -150,9 +150,9 @@ def _scratch(model: Estimator, windows: Windows, seed: int) -> Personal:
 STRATEGIES: Mapping[str, Strategy] = {
     s.name: s
     for s in (
-        Strategy("population", "the population model as it is", _population, labels=False),
-        Strategy("normalised", "normalised by the person's own unlabelled signals", _normalised, labels=False),
-        Strategy("recalibrated", "temperature and bias of the probabilities", _recalibrated),
+        Strategy("population", "population model", _population, labels=False),
+        Strategy("normalised", "own level of unlabelled signals only", _normalised, labels=False),
+        Strategy("recalibrated", "temperature and bias", _recalibrated),
         Strategy("bayes", "Bayesian head on the embedding", _bayes),
         Strategy("head", "the head trained further", _weights("head")),
         Strategy("adapters", "low-rank adapters", _weights("adapters")),
