@@ -12,9 +12,15 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from insula.errors import InputError
+from insula.errors import DataError, InputError, InsulaError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+LARGEST_TOML = 1 << 20
 LONGEST_NAME = 200
 """Bytes of a folder's name: 255 on common file systems, less what marks a folder that is not yet in its place."""
 
@@ -132,3 +138,66 @@ def person_folder(person: str) -> str:
     """Turn a person's name into that of a folder of its own, the same for the same name."""
     tame = re.sub(r"[^\w.-]|^\.", "_", person) or "_"
     return tame if tame == person else f"{tame}-{zlib.crc32(person.encode()):08x}"
+
+
+def read_json(path: Path, kind: type[T], what: str) -> T:
+    """Read one of insula's own JSON files into a type that msgspec checks; what does not fit is a DataError."""
+    import msgspec
+
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (msgspec.MsgspecError, ValueError, RecursionError, OSError) as error:
+        raise DataError(f"{path} cannot be read ({_short(error)}); expected {what}.") from None
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Read a TOML file of a user into plain tables; anything else is a DataError that says ``what`` was expected."""
+    import tomllib
+
+    if not path.is_file():
+        raise DataError(f"no file {path}; expected {what}. Correct the path.")
+    if path.stat().st_size > LARGEST_TOML:
+        raise DataError(f"{path} of {path.stat().st_size} bytes; expected {what} within {LARGEST_TOML}.")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        raise DataError(f"{path} is not TOML ({_short(error)}); expected {what}.") from None
+
+
+@contextmanager
+def understood(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever fails on values out of one of insula's own files into a DataError that names the file.
+
+    For what a schema does not reach: texts and numbers of the right type that nothing can be done with.
+    """
+    try:
+        yield
+    except InsulaError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, RuntimeError) as error:
+        raise DataError(
+            f"{path} holds values that cannot be used ({type(error).__name__}: {_short(error)}); expected {what}. "
+            "Make it anew."
+        ) from None
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def quoted(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts no spreadsheet takes for a formula: a quote stands before ``= + - @``.
+
+    Columns of numbers stay as they are, and so do texts that are numbers.
+    """
+    out = table.copy()
+    for column in out.columns:
+        if out[column].dtype == object or str(out[column].dtype) in ("string", "str", "category"):
+            out[column] = [_quoted(value) if isinstance(value, str) else value for value in out[column]]
+    return out.rename(columns=lambda name: _quoted(str(name)))
+
+
+def _quoted(text: str) -> str:
+    if not text.startswith(("=", "+", "-", "@", "\t", "\r")) or re.fullmatch(r"[+-]?\d+(\.\d*)?", text):
+        return text
+    return f"'{text}"

@@ -74,7 +74,7 @@ def edit(root: Path, change: Edit) -> None:
         (("--set", "recipe.signals.eda.lowpass_hz=9.0"), "half of rate_hz"),
         (("--set", "recipe"), "KEY=VALUE"),
         (("--set", "data.options.peple='x'"), "Did you mean 'people'"),
-        (("--experiment", "nowhere.toml"), "no experiment file nowhere.toml"),
+        (("--experiment", "nowhere.toml"), "no file nowhere.toml"),
     ],
 )
 def test_wrong_names_and_values(root: Path, insula: Terminal, flags: tuple[str, ...], says: str) -> None:

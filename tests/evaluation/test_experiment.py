@@ -113,9 +113,9 @@ def test_mistakes_are_clear_errors(tables: dict[str, Any], says: str) -> None:
 
 
 def test_files_that_are_no_experiment(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no experiment file"):
+    with pytest.raises(DataError, match="no file"):
         read_experiment(tmp_path / "none.toml")
-    with pytest.raises(DataError, match="no experiment file"):
+    with pytest.raises(DataError, match="no file"):
         read_experiment(tmp_path)
     with pytest.raises(DataError, match="not TOML"):
         read_experiment(write(tmp_path, "[data\nname ="))

@@ -112,7 +112,7 @@ def test_mistakes_are_errors(changes, words):
 
 
 def test_a_file_that_is_no_grid_is_named(tmp_path):
-    with pytest.raises(DataError, match="no grid file"):
+    with pytest.raises(DataError, match="no file"):
         read_grid(tmp_path / "no.toml")
     (tmp_path / "bad.toml").write_text("models = [")
     with pytest.raises(DataError, match="is not TOML"):

@@ -298,7 +298,7 @@ def test_a_model_of_a_later_insula_is_one_clear_error(saved: Path, tmp_path: Pat
     data.pop("sha256")
     data["config"]["train"]["new_key"] = 1
     (folder / "estimator.json").write_text(json.dumps({**data, "sha256": digest(data)}))
-    with pytest.raises(SchemaError, match=r"new_key.*Train it again"):
+    with pytest.raises(DataError, match=r"new_key.*Make it anew"):
         Estimator.load(folder)
 
 

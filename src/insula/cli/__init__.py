@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -24,18 +25,22 @@ for module in (init, run, personalise, live, analyse, auditing, compare, forget,
 
 def main() -> None:
     """Run the command line: exit 0 done, 1 a check found something, 2 wrong usage or input, 130 interrupted."""
+    from insula.cli.show import say
     from insula.errors import InsulaError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter shows its number
     try:
         app()
     except InsulaError as error:
-        print(f"insula: {error}", file=sys.stderr)
+        say(f"insula: {error}")
         raise SystemExit(2) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
     except OSError as error:
-        print(f"insula: {error}; expected a file or folder that can be used. Correct the path.", file=sys.stderr)
+        say(f"insula: {error}; expected a file or folder that can be used. Correct the path.")
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("insula: interrupted", file=sys.stderr)

@@ -29,16 +29,18 @@ def explain(
 ) -> None:
     """Print what the model's analyses say: attention, time constants, controls, latent space, modalities."""
     from insula.evaluation.results import Result
+    from insula.files import understood
     from insula.report import numbers
 
     result = Result.load(folder)
-    if as_json:
-        print(json.dumps(numbers(result), indent=1))
-        return
-    console = show.console()
-    console.print(show.result_table(result))
-    console.print("\n".join(show.verdict_lines(result)))
-    console.print(show.facts(analysis_rows(result)))
+    with understood(folder / "result.json", "a result that insula wrote"):
+        if as_json:
+            print(json.dumps(numbers(result), indent=1))
+            return
+        console = show.console()
+        console.print(show.result_table(result))
+        console.print("\n".join(show.verdict_lines(result)))
+        console.print(show.facts(analysis_rows(result)))
 
 
 def report(
@@ -52,14 +54,16 @@ def report(
 ) -> None:
     """Write the report page of a result again, or one page that compares several."""
     from insula.evaluation.results import Result
+    from insula.files import understood
     from insula.report import write, write_comparison
 
     results = [Result.load(folder) for folder in folders]
-    if len(results) == 1:
-        page = write(results[0], out if out is not None else folders[0] / "report.html")
-    else:
-        names = [folder.name or str(folder) for folder in folders]
-        page = write_comparison(results, names, out if out is not None else Path("comparison.html"))
+    with understood(folders[0] / "result.json", "a result that insula wrote"):
+        if len(results) == 1:
+            page = write(results[0], out if out is not None else folders[0] / "report.html")
+        else:
+            names = [folder.name or str(folder) for folder in folders]
+            page = write_comparison(results, names, out if out is not None else Path("comparison.html"))
     show.console().print(f"report: {page}", soft_wrap=True)
 
 

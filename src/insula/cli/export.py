@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,7 +73,7 @@ def _labelled(model: Estimator, experiment: Experiment) -> Windows:
             progress=lambda done, total: report("cleaning trials", done, total),
         )
     for problem in problems[:5]:
-        print(f"note: {problem.file}: {problem.what}", file=sys.stderr)
+        show.say(f"note: {problem.file}: {problem.what}")
     return windows
 
 

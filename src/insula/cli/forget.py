@@ -54,7 +54,7 @@ def forget(
         console = show.console()
         for what, rows in parts:
             for path, why in rows:
-                console.print(f"{what}: {path}: {why}", soft_wrap=True, markup=False)
+                console.print(f"{what}: {path}: {why}", soft_wrap=True)
         if found.ordinary:
             console.print(
                 f"{found.person!r} is a number or a common word: looked for only where a person is meant. "
@@ -63,9 +63,7 @@ def forget(
             )
         if not found.leftovers and not dry_run:
             but = f", as far as they can be read ({len(found.closed)} files cannot)" if found.closed else ""
-            console.print(
-                f"nothing under the folders names {found.person!r} any more{but}", soft_wrap=True, markup=False
-            )
+            console.print(f"nothing under the folders names {found.person!r} any more{but}", soft_wrap=True)
     if found.leftovers:
         raise typer.Exit(1)
 
@@ -75,7 +73,7 @@ def _ask(planned: Any) -> None:
     from insula.errors import InputError
 
     for path, why in planned.done:
-        print(f"will be done: {path}: {why}", file=sys.stderr)
+        show.say(f"will be done: {path}: {why}")
     if not sys.stdin.isatty():
         raise InputError(
             "nobody to ask whether to go on; expected a yes. Nothing was removed: add --yes (or --dry-run)."

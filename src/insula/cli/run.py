@@ -208,6 +208,7 @@ def predict(
     """Predict every window of recordings with a saved model; labels are not needed."""
     from insula.errors import InputError
     from insula.explain.cascade import set_threshold, woken_share
+    from insula.files import quoted
     from insula.learning.estimator import Estimator
     from insula.pipeline import predict_table, predict_windows
     from insula.privacy.forget import retraining_note
@@ -228,7 +229,7 @@ def predict(
     table = predict_table(estimator, windows)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(out, index=False)
+        quoted(table).to_csv(out, index=False)
     rows = [("windows", f"{len(table)} of {table['subject'].nunique()} people")]
     if estimator.schema.continuous:
         rows.append((estimator.schema.target, f"mean {table['prediction'].mean():.3f}"))
@@ -253,9 +254,9 @@ def _finish(done: Any) -> None:
 def _warn(notes: Sequence[str]) -> None:
     """Say on standard error what was left out."""
     for note in notes[:5]:
-        print(f"note: {note}", file=sys.stderr)
+        show.say(f"note: {note}")
     if len(notes) > 5:
-        print(f"note: … and {len(notes) - 5} more (`insula data check` lists problems of files)", file=sys.stderr)
+        show.say(f"note: … and {len(notes) - 5} more (`insula data check` lists problems of files)")
 
 
 def _command() -> str:

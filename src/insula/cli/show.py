@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,31 +13,56 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from insula.evaluation.results import Result
     from insula.pipeline import Progress as Report
 
 
+LONGEST_LINE = 2000
 QUIET_S = 2.0
 """Work shorter than this goes unmentioned in a log file."""
 
 
+def visible(text: str) -> str:
+    """Write out what a terminal would act on or hide (escapes, control and direction marks) instead of sending it."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(text: object) -> None:
+    """Print one line on standard error; what it quotes from files reaches the terminal as plain text."""
+    line = " ".join(visible(str(text)).split("\n"))
+    if len(line) > LONGEST_LINE:
+        line = f"{line[: LONGEST_LINE // 2]} [...] {line[-LONGEST_LINE // 2 :]}"
+    print(line, file=sys.stderr)
+
+
+class _Plain(Console):
+    """A console for which text is text: no markup, no escapes, whatever names and files hold."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **options)
+
+
 def console() -> Console:
     """A console for standard output; wide where it is no terminal, so that piped tables are whole."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=200)
+    found = _Plain()
+    return found if found.is_terminal else _Plain(width=200)
 
 
 @contextmanager
 def progress() -> Iterator[Report]:
     """Bars on standard error, one a kind of work; in a log file a line every tenth of it."""
-    errors = Console(stderr=True)
+    errors = _Plain(stderr=True)
     if not errors.is_terminal:
         yield _lines(errors)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -62,7 +88,7 @@ def _lines(errors: Console) -> Report:
         waited_s = time.monotonic() - began.setdefault(what, time.monotonic())
         if tenth > said.get(what, 0) and waited_s > QUIET_S:
             said[what] = tenth
-            errors.print(f"{what}: {done} of {total}", highlight=False)
+            errors.print(f"{what}: {done} of {total}")
 
     return report
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from insula.data.formats.tables import is_empty, read_table, to_numbers
 from insula.errors import DataError, InputError, unknown_name
 from insula.evaluation.timing import Clock, clock_of, clocks_among
 from insula.learning.metrics import balanced_accuracy
@@ -102,12 +103,11 @@ def audit_file(path: str | Path, protocol: str | None = None, clock: Clock | Non
     file = Path(path)
     if not file.is_file():
         raise DataError(f"no split table {file}; expected a CSV with a row a window. Check the path.")
-    try:
-        table = pd.read_csv(file, dtype=_TEXT)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise DataError(
-            f"{file} is not a CSV table ({error}); expected a header and a row a window. Export it again."
-        ) from None
+    table = read_table(file, ())
+    for column in [c for c in table.columns if c not in _TEXT]:
+        numbers = to_numbers(table[column])
+        if not (np.isnan(numbers) & ~is_empty(table[column])).any():
+            table[column] = numbers
     return audit(table, protocol, clock=clock)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from insula.errors import DataError, InputError, unknown_name
+from insula.errors import InputError, unknown_name
+from insula.files import read_toml
 from insula.learning.classical_models import USUAL
 from insula.models import DEFAULT
 from insula.signals.recipe import Recipe, SignalRecipe
@@ -119,14 +119,7 @@ _PARTS: dict[str, Any] = {
 
 def read_experiment(path: str | Path) -> Experiment:
     """Read an experiment from TOML; an unknown key is an error that names the nearest known one."""
-    file = Path(path)
-    if not file.is_file():
-        raise DataError(f"no experiment file {file}; expected a TOML file. See experiments/.")
-    try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is not TOML ({error}); expected tables [data], [model], [protocol].") from None
-    return experiment_from(tables)
+    return experiment_from(read_toml(Path(path), "an experiment with tables [data], [model], [protocol]"))
 
 
 def experiment_from(tables: Mapping[str, Any]) -> Experiment:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -28,6 +29,7 @@ from insula.evaluation.scores import (
     to_trials,
 )
 from insula.evaluation.verdict import Evidence, Opponent, Verdict, decide
+from insula.files import read_json, understood
 from insula.learning.metrics import metrics_for
 from insula.protocols.grouping import exchangeable_labellings
 from insula.protocols.schedule import shares_schedule
@@ -351,35 +353,48 @@ class Result:
         path = Path(folder) / "result.json"
         if not path.is_file():
             raise DataError(f"no result in {folder}; expected a folder with result.json. Run `insula evaluate --out`.")
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            version = document.pop("version")
-        except (ValueError, AttributeError, KeyError, TypeError) as error:
-            raise DataError(
-                f"{path} cannot be read ({error}); expected what Result.save wrote. Evaluate again."
-            ) from None
-        if version != VERSION:
-            raise SchemaError(
-                f"result version {version!r} in {path}; expected {VERSION}. Use the insula that wrote it."
-            )
-        stored = document.pop("predictions", {})
+        wanted = "what Result.save wrote. Evaluate again"
+        if (version := read_json(path, _Versioned, wanted).version) != VERSION:
+            raise SchemaError(f"result version {version!r} in {path}; expected {VERSION}. Use the insula that wrote it.")
+        found = read_json(path, _Document, wanted)
         table = path.parent / "predictions.parquet"
-        if not table.is_file() or _sha256(table) != stored.get("sha256"):
+        if not table.is_file() or _sha256(table) != found.predictions.sha256:
             raise DataError(
                 f"{table} is missing or not the one that {path} describes; expected both from one save. Evaluate again."
             )
-        known = {f.name for f in fields(cls)}
-        odd = sorted(set(document) - known)
-        if odd or not {"target", "classes", "protocol", "systems"} <= set(document):
-            raise DataError(
-                f"{path} with keys {', '.join(sorted(document))}; expected those of version {VERSION}. Evaluate again."
-            )
-        document["classes"] = tuple(document["classes"])
-        document["systems"] = tuple(
-            System(**{**s, "notes": tuple(s["notes"]), "fallbacks": tuple(s.get("fallbacks", ()))})
-            for s in document["systems"]
-        )
-        return cls(predictions=pd.read_parquet(table), version=version, **document)
+        with understood(table, "the predictions that Result.save wrote"):
+            known = {name: getattr(found, name) for name in found.__struct_fields__ if name != "predictions"}
+            return cls(predictions=pd.read_parquet(table), **known)
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    """What is read of a document before anything else."""
+
+    version: int
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    """Which table of predictions a document belongs to."""
+
+    sha256: str
+    file: str = ""
+    rows: int = 0
+
+
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What ``result.json`` holds, as `VERSION` says."""
+
+    version: int
+    target: str
+    classes: tuple[str, ...]
+    protocol: dict[str, Any]
+    systems: tuple[System, ...]
+    predictions: _Stored
+    config: dict[str, Any] = {}
+    provenance: dict[str, Any] = {}
+    nulls: dict[str, dict[str, Any]] = {}
+    analyses: dict[str, Any] = {}
+    shared_schedule: bool | None = None
 
 
 def jsonable(value: Any) -> Any:

@@ -23,14 +23,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from insula.errors import DataError, InputError, unknown_name
+from insula.errors import InputError, unknown_name
 from insula.evaluation.experiment import (
     CompareWith,
     DataPart,
@@ -40,6 +39,7 @@ from insula.evaluation.experiment import (
     experiment_from,
     with_variants,
 )
+from insula.files import read_toml
 
 ROWS = CompareWith().rows
 """Classical rows and baselines of every grid that names none."""
@@ -106,13 +106,7 @@ class Grid:
 def read_grid(path: str | Path) -> Grid:
     """Read a grid from TOML; an unknown key is an error that names the nearest known one."""
     file = Path(path)
-    if not file.is_file():
-        raise DataError(f"no grid file {file}; expected a TOML file. See experiments/ledger_simulated.toml.")
-    try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{file} is not TOML ({error}); expected models, protocols and [[data]] tables.") from None
-    return grid_from(tables, file.stem)
+    return grid_from(read_toml(file, "a grid with models, protocols and [[data]] tables"), file.stem)
 
 
 def grid_from(tables: Mapping[str, Any], name: str = "grid") -> Grid:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
-from insula.errors import DataError, InputError, InsulaError, SchemaError
-from insula.files import replacing, require_folder
+from insula.errors import DataError, InputError, SchemaError
+from insula.files import read_json, replacing, require_folder, understood
 from insula.learning.batches import spec_of
 from insula.learning.classical import ClassicalEstimator
 from insula.learning.classical import row as made
@@ -106,13 +106,8 @@ def _write(folder: str | Path, files: Callable[[Path], dict[str, Any]], provenan
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"no model in {path.parent}; expected a folder with {_FILE}. Train one with `insula train`.")
-    try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found, stored = data["format"], data.pop("sha256", None)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}); expected what Estimator.save wrote. Train it again."
-        ) from None
+    data = read_json(path, dict[str, Any], "what Estimator.save wrote. Train it again")
+    found, stored = data.get("format"), data.pop("sha256", None)
     if found != FORMAT:
         raise SchemaError(f"model format {found!r} in {path}; expected {FORMAT}. Train it again.")
     if stored != digest(data):
@@ -121,15 +116,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _whole(data: Mapping[str, Any], folder: str | Path, restore: Callable[[], T]) -> T:
-    try:
+    with understood(Path(folder) / _FILE, f"those of insula {str(data.get('insula'))[:20]}, which wrote it"):
         return restore()
-    except InsulaError:
-        raise
-    except (LookupError, TypeError, ValueError, RuntimeError) as error:
-        raise SchemaError(
-            f"{Path(folder) / _FILE} of insula {data.get('insula')} does not fit this one ({error}); expected the "
-            "insula that wrote it. Train it again."
-        ) from None
 
 
 # -- networks ----------------------------------------------------------------------------------------------------------
@@ -174,11 +162,16 @@ def _restored_network(data: dict[str, Any], folder: Path, device: str, factory: 
     estimator.target_scale = (data["target_scale"][0], data["target_scale"][1])
     estimator.spec = spec_of(estimator.schema, estimator.recipe)
     for i in range(len(data["weights_sha256"])):  # one alone where no deep path was kept
+        weights = _weights(folder / f"weights-{i}.safetensors", data["weights_sha256"][i])
         if factory is not None:
             network = factory(estimator.spec)
         else:
-            network = build(config["model"], estimator.spec, config["size"], **dict(config["options"] or {}))
-        network.load_state_dict(_weights(folder / f"weights-{i}.safetensors", data["weights_sha256"][i]))
+            options = dict(config["options"] or {})
+            with torch.device("meta"):  # a forged size is refused before anything of that size is made
+                form = build(config["model"], estimator.spec, config["size"], **options)
+            form.load_state_dict({name: tensor.to("meta") for name, tensor in weights.items()})
+            network = build(config["model"], estimator.spec, config["size"], **options)
+        network.load_state_dict(weights)
         estimator.networks.append(network.to(estimator.device).eval())
     return estimator
 
@@ -197,7 +190,11 @@ def digest(description: Mapping[str, Any]) -> str:
 def _weights(file: Path, sha256: str) -> dict[str, torch.Tensor]:
     from safetensors.torch import load
 
-    tensors: dict[str, torch.Tensor] = load(_content(file, sha256))
+    with understood(file, "weights that Estimator.save wrote"):
+        tensors: dict[str, torch.Tensor] = load(_content(file, sha256))
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise DataError(f"{file} holds {name} that is not finite; expected finite weights. Train it again.")
     return tensors
 
 

@@ -8,7 +8,6 @@ import csv
 import json
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,7 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from insula.files import person_folder
+from insula.errors import DataError
+from insula.files import person_folder, read_toml
 from insula.privacy.names import COLUMNS, Name, plain
 
 _PREDICTED = ("subject", "start_s", "stop_s", "prediction")
@@ -254,14 +254,14 @@ def read_json(path: Path) -> Any:
     """Value of a JSON file; None where there is none or it cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
 def _read_toml(path: Path) -> Any:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        return read_toml(path, "TOML")
+    except DataError:
         return None
 
 

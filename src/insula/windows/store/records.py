@@ -79,7 +79,7 @@ def decode(content: bytes, kind: type[Any], where: str) -> Any:
     """Read one file of a store into its record, or say in a DataError which file does not hold one."""
     try:
         return msgspec.json.decode(content, type=kind)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise DataError(
             f"{where} is no record of a store ({error}); expected what insula wrote. Delete the store and fill it anew."
         ) from None
