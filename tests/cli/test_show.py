@@ -21,9 +21,7 @@ from insula.files import quoted
         ("Zoë 山田 … µV", "Zoë 山田 … µV"),
     ],
 )
-def test_what_a_terminal_would_act_on_is_written_out(
-    text: str, seen: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_a_terminal_would_act_on_is_written_out(text: str, seen: str, capsys: pytest.CaptureFixture[str]) -> None:
     show.say(f"note: {text}")
     show.console().print(show.facts([("label", text)]))
     show.console().print(text)

@@ -355,7 +355,9 @@ class Result:
             raise DataError(f"no result in {folder}; expected a folder with result.json. Run `insula evaluate --out`.")
         wanted = "what Result.save wrote. Evaluate again"
         if (version := read_json(path, _Versioned, wanted).version) != VERSION:
-            raise SchemaError(f"result version {version!r} in {path}; expected {VERSION}. Use the insula that wrote it.")
+            raise SchemaError(
+                f"result version {version!r} in {path}; expected {VERSION}. Use the insula that wrote it."
+            )
         found = read_json(path, _Document, wanted)
         table = path.parent / "predictions.parquet"
         if not table.is_file() or _sha256(table) != found.predictions.sha256:
