@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from insula.data.formats.tables import is_empty, read_table, to_numbers
+from insula.data.formats.tables import read_typed
 from insula.errors import DataError, InputError, unknown_name
 from insula.evaluation.timing import Clock, clock_of, clocks_among
 from insula.learning.metrics import balanced_accuracy
@@ -103,11 +103,7 @@ def audit_file(path: str | Path, protocol: str | None = None, clock: Clock | Non
     file = Path(path)
     if not file.is_file():
         raise DataError(f"no split table {file}; expected a CSV with a row a window. Check the path.")
-    table = read_table(file, ())
-    for column in [c for c in table.columns if c not in _TEXT]:
-        numbers = to_numbers(table[column])
-        if not (np.isnan(numbers) & ~is_empty(table[column])).any():
-            table[column] = numbers
+    table = read_typed(file, _TEXT)
     return audit(table, protocol, clock=clock)
 
 

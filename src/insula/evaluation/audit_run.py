@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from insula.data.formats.tables import read_table, read_typed, to_numbers
 from insula.errors import DataError, InputError
 from insula.evaluation.audit_words import EXPLAINED
 from insula.evaluation.results import Result, System
@@ -76,10 +77,7 @@ def audit_predictions(path: str | Path, clock: Clock | None = None) -> RunAudit:
     file = Path(path)
     if not file.is_file():
         raise DataError(f"no predictions {file}; expected a CSV with a row a window. Check the path.")
-    try:
-        given = pd.read_csv(file, dtype=_TEXT)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise DataError(f"{file} is not a CSV table ({error}); expected a header. Export it again.") from None
+    given = read_typed(file, _TEXT)
     table = _prepared(given)
     found = clock or clock_of(table)
     if found == "trial":
@@ -90,8 +88,8 @@ def audit_predictions(path: str | Path, clock: Clock | None = None) -> RunAudit:
 def is_predictions(path: str | Path) -> bool:
     """Whether a CSV has a column of predictions."""
     try:
-        columns = pd.read_csv(path, nrows=0).columns
-    except (OSError, ValueError, pd.errors.ParserError):
+        columns = read_table(Path(path), ()).columns
+    except DataError:
         return False
     return bool({"y_pred", "predicted", "prediction"} & set(columns))
 
@@ -104,7 +102,7 @@ def _prepared(given: pd.DataFrame) -> pd.DataFrame:
             f"{len(table)} predictions without {', '.join(missing) or 'rows'}; expected the columns person, trial, "
             "time (or start and stop), true and predicted. Add them."
         )
-    table["start_s"] = pd.to_numeric(table["start_s"], errors="coerce")
+    table["start_s"] = to_numbers(table["start_s"])
     if table["start_s"].isna().any():
         row = int(table["start_s"].isna().to_numpy().argmax())
         raise InputError(f"row {row + 1} without a time; expected seconds in every row. Fill it in.")

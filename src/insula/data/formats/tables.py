@@ -6,7 +6,7 @@ import io
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -154,6 +154,16 @@ def read_table(
     return frame
 
 
+def read_typed(path: Path, text: Collection[Hashable]) -> pd.DataFrame:
+    """Read a CSV whose columns are numbers where every filled cell is one, but for the columns ``text``."""
+    table = read_table(path, ())
+    for column in [c for c in table.columns if c not in text]:
+        numbers = to_numbers(table[column])
+        if not (np.isnan(numbers) & ~is_empty(table[column])).any():
+            table[column] = numbers
+    return table
+
+
 def _parse_table(data: bytes, separator: str, numbers: Sequence[str]) -> pd.DataFrame:
     """Parse text, and straight away as float64 the columns ``numbers``; empty cells of those are NaN."""
     with warnings.catch_warnings():
@@ -178,8 +188,8 @@ def to_numbers(cells: Iterable[str]) -> DoubleArray:
     values: list[float] = []
     for cell in cells:
         try:
-            values.append(float(cell) if "_" not in cell else np.nan)
-        except ValueError:
+            values.append(float(cell) if not isinstance(cell, str) or "_" not in cell else np.nan)
+        except (ValueError, TypeError):
             values.append(np.nan)
     return np.array(values, dtype=np.float64)
 
