@@ -123,7 +123,7 @@ def test_bad_folders(tmp_path):
         with pytest.raises(error, match=r"result\.json"):
             Result.load(tmp_path)
     (tmp_path / "result.json").write_text(text.replace('"target"', '"goal"'))
-    with pytest.raises(DataError, match="goal|target"):
+    with pytest.raises(DataError, match=r"goal|target"):
         Result.load(tmp_path)
     (tmp_path / "result.json").write_text(text)
     (tmp_path / "predictions.parquet").write_bytes(b"PAR1")

@@ -45,7 +45,7 @@ def audit(
         found = audit_predictions(path, time)
     else:
         found = audit_file(path, protocol, time)
-    print(json.dumps(found.to_dict(), indent=1, default=str) if as_json else found.text)
+    print(json.dumps(found.to_dict(), indent=1, default=str) if as_json else show.visible(found.text))
     if found.exit_code:
         raise typer.Exit(found.exit_code)
 

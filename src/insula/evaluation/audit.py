@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from insula.data.formats.tables import read_typed
+from insula.data.formats.tables import read_typed, to_numbers
 from insula.errors import DataError, InputError, unknown_name
 from insula.evaluation.timing import Clock, clock_of, clocks_among
 from insula.learning.metrics import balanced_accuracy
@@ -254,7 +254,7 @@ def _prepared(table: pd.DataFrame) -> pd.DataFrame:
     if "start_s" not in windows or "stop_s" not in windows:
         windows = windows.drop(columns=[c for c in ("start_s", "stop_s") if c in windows])
     else:
-        times = windows[["start_s", "stop_s"]].apply(pd.to_numeric, errors="coerce")
+        times = windows[["start_s", "stop_s"]].apply(to_numbers)
         bad = ~(times["stop_s"] > times["start_s"]).to_numpy()
         if bad.any():
             raise InputError(
@@ -275,7 +275,7 @@ def _clocks(windows: pd.DataFrame) -> list[str]:
     if "start_s" not in windows or not names:
         return []
     once = windows.drop_duplicates(_identity(windows))
-    return clocks_among(once, once[names].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64), names)
+    return clocks_among(once, once[names].apply(to_numbers).to_numpy(np.float64), names)
 
 
 def _identity(windows: pd.DataFrame) -> list[str]:
@@ -307,7 +307,7 @@ def _nearest_neighbour(windows: pd.DataFrame, folds: list[_Fold], shuffles: int,
     columns = [c for c in windows if str(c).startswith(FEATURE_PREFIX)]
     if not columns:
         return None
-    features = windows[columns].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    features = windows[columns].apply(to_numbers).to_numpy(np.float64)
     rng = np.random.default_rng(seed)
     folds = [_at_most(f, rng) for f in folds]
     every = np.arange(len(windows))

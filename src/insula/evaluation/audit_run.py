@@ -119,7 +119,7 @@ def _prepared(given: pd.DataFrame) -> pd.DataFrame:
 
 
 def _result(table: pd.DataFrame, clock: Clock) -> Result:
-    numbers = pd.to_numeric(table["y_true"], errors="coerce")
+    numbers = pd.Series(to_numbers(table["y_true"]), table.index)
     continuous = bool(numbers.notna().all()) and numbers.nunique() > _MANY
     classes = () if continuous else tuple(sorted(set(table["y_true"].astype(str)) | set(table["y_pred"].astype(str))))
     if continuous:
