@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -170,3 +173,16 @@ def test_fifty_clients_one_of_them_asleep(address: str) -> None:
             client.send('{"type": "ping", "sent": 1}')
             assert wait_for(client, "pong")["sent"] == 1
         assert asleep.protocol.state.name == "OPEN"
+
+
+def test_the_example_client(address: str) -> None:
+    example = Path(__file__).parents[2] / "examples" / "live_client.py"
+    running = subprocess.Popen(
+        [sys.executable, str(example), f"ws://{address}/decisions"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert running.stdout is not None
+        assert " s  " in running.stdout.readline()
+    finally:
+        running.kill()
+        running.wait(10)
