@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from insula.cli import app
 from insula.cli.options import result_folder
 from insula.errors import InputError
+from insula.evaluation.experiment import Experiment
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,24 @@ def test_a_run_is_not_overwritten_unless_told(run: Path, tmp_path: Path) -> None
     with pytest.raises(InputError, match="--overwrite"):
         result_folder(run, usual, False)
     assert result_folder(run, usual, True) == run
+
+
+def test_a_list_of_models_is_one_and_those_beside_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[Experiment] = []
+
+    def stop(plan: Experiment, *_: object, **__: object) -> None:
+        asked.append(plan)
+        raise InputError("enough")
+
+    monkeypatch.setattr("insula.pipeline.run_experiment", stop)
+    for words in (["--model", "liquid, tcn,eegnet", "--quick"], []):
+        with pytest.raises(InputError, match="enough"):
+            CliRunner().invoke(
+                app, ["evaluate", "--data", "simulate", "--out", str(tmp_path / "o"), *words], catch_exceptions=False
+            )
+    assert (asked[0].model.name, asked[0].compare.models) == ("liquid", ("tcn", "eegnet"))
+    assert asked[0].compare.variants == ()
+    assert (asked[1].model.name, asked[1].compare.models) == ("liquid", ())
 
 
 def test_evaluate_refuses_before_it_works(run: Path) -> None:

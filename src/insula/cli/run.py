@@ -57,7 +57,12 @@ def evaluate(
     root: o.Root = None,
     target: o.TargetName = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Network: a name of `insula models`. Default: liquid.")
+        str | None,
+        typer.Option(
+            "--model",
+            help="Networks of `insula models`, comma-separated: the first with its variants and analyses, the others "
+            "beside it on the same windows. Default: liquid.",
+        ),
     ] = None,
     protocol: Annotated[
         str | None,
@@ -102,6 +107,7 @@ def evaluate(
     from insula.pipeline import run_experiment
 
     folder = o.result_folder(out, Path("runs/evaluation"), overwrite)
+    models = o.names(model) or ()
     tables: dict[str, dict[str, Any]] = {
         "data": {
             "name": data,
@@ -111,14 +117,15 @@ def evaluate(
             "subjects": o.names(subjects),
             "traits": traits,
         },
-        "model": {"name": model, "size": size, "scope": scope, "normaliser": normaliser},
+        "model": {"name": models[0] if models else None, "size": size, "scope": scope, "normaliser": normaliser},
+        "compare": {"models": models[1:] or None},
         "protocol": {"name": protocol, "folds": folds, "null": null},
         "recipe": {"window_s": window, "hop_s": hop, "guard_s": guard},
         "train": {"epochs": epochs, "quality": quality},
         "": {"seed": seed},
     }
     if quick:
-        tables["compare"] = {"variants": [], "session": False}
+        tables["compare"] |= {"variants": [], "session": False}
     plan = o.make_experiment(experiment, tables, settings)
     with show.progress() as report:
         done = run_experiment(

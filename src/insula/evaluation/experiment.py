@@ -61,13 +61,16 @@ class ProtocolPart:
 
 @dataclass(frozen=True)
 class CompareWith:
-    """Rows beside the model: classical and baseline rows, variants of the network, one with carried state.
+    """Rows beside the model: other networks, classical and baseline rows, its variants, one with carried state.
+
+    ``models`` are networks of the model's size, scope and normaliser on the same windows, without variants.
 
     ``variants`` are names of the network's card; None: the usual ones.
     ``session`` None carries state where the protocol tests whole sessions or people. ``declare`` has
     the classical row that the model is compared with chosen on inner people, which costs their fits once more.
     """
 
+    models: tuple[str, ...] = ()
     rows: tuple[str, ...] = USUAL
     context: bool = True
     variants: tuple[str, ...] | None = None

@@ -48,6 +48,8 @@ def require_names(experiment: Experiment, device: str = "cpu") -> None:
     for row in experiment.compare.rows:
         if row not in CLASSICAL:
             raise unknown_name("row", row, CLASSICAL)
+    for name in experiment.compare.models:
+        card(name)
     if experiment.model.name in CLASSICAL:
         return
     known = card(experiment.model.name)
@@ -131,7 +133,25 @@ def make_plans(
         plans.append(replace(main, name=f"{name}_session", title=title, scope="session", network=carried))
     if factory is None:
         plans += _variants(main, facts, config, experiment)
+    plans += [_other(one, main, config, windows) for one in dict.fromkeys(experiment.compare.models) if one != name]
     return _judged(plans + others, experiment)
+
+
+def _other(name: str, main: RowPlan, config: EstimatorConfig, windows: Windows) -> RowPlan:
+    """Row of another network, built and trained like the main one without its options."""
+    facts = card(name)
+    missing = [m for m in facts.reads if m not in windows.schema.modalities]
+    if missing:
+        raise InputError(
+            f"model {name} on {', '.join(windows.schema.modalities)}; expected {', '.join(missing)} among them. "
+            "Leave the model out or name other data."
+        )
+    scope = config.scope if facts.step else "window"
+    network = replace(config, model=name, options={})
+    return replace(
+        main, name=name, title=facts.title, scope="session" if main.normaliser == "running" else scope,
+        network=network, tune=None, factory=None,
+    )  # fmt: skip
 
 
 def _variants(main: RowPlan, facts: ModelCard, config: EstimatorConfig, experiment: Experiment) -> list[RowPlan]:

@@ -100,8 +100,8 @@ class Facts:
 def gather(result: Result) -> Facts:
     """Read a Result into Facts.
 
-    The headline is the first model of trial scope, else the first model, else the first classical row, else the first
-    system; the rival is the row declared before the figures were seen, else the best classical one. ``clock`` is the
+    The headline is the first model that carries nothing across the session, else the first model, else the first
+    classical row, else the first system; the rival is the row declared before the figures were seen, else the best classical one. ``clock`` is the
     signal-free row that the headline must beat.
 
     Raises
@@ -114,8 +114,8 @@ def gather(result: Result) -> Facts:
         raise InputError("a result without systems or predictions; expected at least one of each. Run evaluate first.")
     rows = tuple(_row(result, record) for record in table.to_dict("records"))
     headline = next(
-        (r for wanted in (("model", "trial"), ("model", None), ("classical", None)) for r in rows
-         if r.kind == wanted[0] and wanted[1] in (r.scope, None)),
+        (r for kind, scopes in (("model", ("trial", "window", "none")), ("model", ()), ("classical", ())) for r in rows
+         if r.kind == kind and (not scopes or r.scope in scopes)),
         rows[0],
     )  # fmt: skip
     classical = [r for r in rows if r.kind == "classical" and not r.transductive and math.isfinite(r.score)]

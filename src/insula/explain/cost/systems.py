@@ -221,8 +221,8 @@ def _of_plan(
     if plan.network is not None:
         if not found and models:
             return network_energy(plan.name, plan.title, plan.kind, models[0].model, test, "trained, first fold", runs)
-        if plan.kind == "model" and found:  # state carried across the session: the same network
-            return replace(found[0], system=plan.name, title=plan.title)
+        if models and plan.network == replace(models[0].model.config, scope="session"):
+            return replace(found[0], system=plan.name, title=plan.title)  # state carried across: the same network
         if plan.tune is not None:
             return None  # its shape was chosen in each fold
         fresh = Estimator(plan.network, plan.factory).initialise(training)
