@@ -101,8 +101,8 @@ def gather(result: Result) -> Facts:
     """Read a Result into Facts.
 
     The headline is the first model that carries nothing across the session, else the first model, else the first
-    classical row, else the first system; the rival is the row declared before the figures were seen, else the best classical one. ``clock`` is the
-    signal-free row that the headline must beat.
+    classical row, else the first system; the rival is the row declared before the figures were seen, else the best
+    classical one. ``clock`` is the signal-free row that the headline must beat.
 
     Raises
     ------

@@ -17,10 +17,12 @@ from insula.evaluation.scores import Paired
 from insula.grid.cell import NO_DATA
 from insula.grid.claims import Published
 from insula.grid.ledger import Comparison, Entry, Ledger, Row, Section, Span
+from insula.grid.opening import opening
 from insula.grid.statistics import Pair
 from insula.plots import NARROW_PX, WIDE_PX, css_variables
 from insula.plots.ranks import ranks
 from insula.report.page import date
+from insula.report.sources import linked
 
 _SPACE = "\u00a0"
 """Keeps a number and its sign on one line."""
@@ -80,10 +82,12 @@ def render(ledger: Ledger) -> str:
         lstrip_blocks=True,
     )
     environment.filters["svg"] = Markup
+    environment.filters["linked"] = linked
     files = resources.files("insula.report") / "templates"
     return environment.get_template("ledger.html.j2").render(
         ledger=ledger,
         lead=LEAD,
+        opening=opening(ledger),
         groups=[(name, title, text, found) for name, title, text in _GROUPS if (found := group(ledger, name))],
         heads=heads,
         lines=lines,
@@ -101,7 +105,7 @@ def render(ledger: Ledger) -> str:
 
 def markdown(ledger: Ledger) -> str:
     """Return the ledger as Markdown."""
-    out = [f"# {ledger.title}", "", LEAD, ""]
+    out = [f"# {ledger.title}", "", opening(ledger)[0], "", LEAD, ""]
     if ledger.provenance.get("until"):
         out += [f"Last cell finished {date(ledger.provenance['until'])}.", ""]
     for name, title, text in _GROUPS:

@@ -1,0 +1,66 @@
+"""Published, leaky, clean: one line a system, falling where the figure came from the leak."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from insula.plots.style import WIDE_PX, draw, ink, is_narrow, shorten
+
+_STEPS = ("published", "leaky", "clean")
+_INKS = ("c1", "c2", "c3", "c4", "c6", "c7", "c8", "c9")
+_PITCH_PX = 15.0
+
+
+@dataclass(frozen=True)
+class Slope:
+    """One system on one data set: figures as shares of 1 (NaN where there is none), and chance."""
+
+    name: str
+    published: float
+    leaky: float
+    clean: float
+    chance: float
+
+
+def slopes(rows: Sequence[Slope], *, name: str, alt: str, width_px: int = WIDE_PX) -> str:
+    """Draw each system from its published figure over our leaky one to our clean one; names stand at the right."""
+    narrow = is_narrow(width_px)
+    letters = 20 if narrow else 30
+    height = max(360 if narrow else 380, 60 + _PITCH_PX * len(rows))
+
+    def paint(figure: Figure) -> None:
+        ax = figure.subplots()
+        ends = []
+        for i, row in enumerate(rows):
+            values = np.array([row.published, row.leaky, row.clean]) * 100
+            there = np.flatnonzero(np.isfinite(values))
+            color = ink(_INKS[i % len(_INKS)])
+            ax.plot(there, values[there], color=color, marker="o", ms=5, lw=1.8, alpha=0.9)
+            ends.append((float(values[there[-1]]), row, color))
+        for chance in sorted({row.chance for row in rows if math.isfinite(row.chance)}):
+            ax.axhline(100 * chance, color=ink("soft"), lw=1.0, ls=(0, (4, 3)))
+            ax.annotate(f"chance {100 * chance:.0f} %", (0, 100 * chance), (0, 3), textcoords="offset points",
+                        fontsize=11.5, color=ink("soft"), ha="left", va="bottom")  # fmt: skip
+        ax.set_xlim(-0.15, 2.05)
+        ax.set_ylim(0, 103)
+        ax.set_xticks(range(3), ["published", "ours, leaky", "ours, clean"])
+        ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0f} %")
+        ax.grid(axis="y", color=ink("rule"), lw=0.7)
+        ax.tick_params(axis="x", length=0)
+        gap = 103 * _PITCH_PX / (height - 46)
+        ends.sort(key=lambda e: e[0])
+        at = -math.inf
+        for value, row, color in ends:
+            at = max(value, at + gap)
+            ax.annotate(
+                shorten(row.name, letters), (2, value), (2.12, at), textcoords="data", va="center", fontsize=11.5,
+                color=color, annotation_clip=False,
+                arrowprops={"arrowstyle": "-", "color": ink("rule"), "lw": 0.7, "shrinkA": 1, "shrinkB": 4},
+            )  # fmt: skip
+
+    return draw(width_px, height, name, alt, paint)
