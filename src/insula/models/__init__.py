@@ -36,7 +36,10 @@ def model_class(name: str) -> Any:
     """Import the class behind a registry name."""
     if name not in MODELS:
         raise unknown_name("model", name, MODELS)
-    thing = MODELS[name]
+    return _imported(MODELS[name])
+
+
+def _imported(thing: Any) -> Any:
     if not isinstance(thing, str):
         return thing
     module, attribute = thing.split(":")
@@ -44,8 +47,12 @@ def model_class(name: str) -> Any:
 
 
 def option_names(name: str) -> list[str]:
-    """Names of the options that a registered model takes."""
-    return [p.name for p in inspect.signature(model_class(name)).parameters.values() if p.name not in ("spec", "size")]
+    """Names of the options that a registered model takes, those of its other forms after its own."""
+    kind = model_class(name)
+    forms = getattr(kind, "forms", {})
+    kinds = [kind, *(_imported(form) for form in forms.values())]
+    names = [p for one in kinds for p in inspect.signature(one).parameters if p not in ("spec", "size")]
+    return list(dict.fromkeys([*names, *(["variant"] if forms else [])]))
 
 
 def card(name: str) -> ModelCard:
@@ -54,7 +61,10 @@ def card(name: str) -> ModelCard:
 
 
 def build(name: str, spec: InputSpec, size: str = "small", **options: Any) -> nn.Module:
-    """Build a registered model for given inputs; raise InputError where a modality it needs is missing."""
+    """Build a registered model for given inputs; raise InputError where a modality it needs is missing.
+
+    The option ``variant`` chooses among a network's ``forms``, classes of their own by name.
+    """
     kind = model_class(name)
     missing = [m for m in card_of(kind).reads if m not in spec.signals]
     if missing:
@@ -66,6 +76,16 @@ def build(name: str, spec: InputSpec, size: str = "small", **options: Any) -> nn
     for option in options:
         if option not in known:
             raise unknown_name(f"option of model {name!r}", option, known)
+    variant, forms = options.pop("variant", None), getattr(kind, "forms", {})
+    if variant is not None:
+        if variant not in forms:
+            raise unknown_name(f"variant of model {name!r}", variant, forms)
+        kind = _imported(forms[variant])
+    own = inspect.signature(kind).parameters
+    for option in options:
+        if option not in own:
+            form = f" with variant {variant!r}" if variant else ""
+            raise unknown_name(f"option of model {name!r}{form}", option, [p for p in own if p not in ("spec", "size")])
     sized = "size" in inspect.signature(kind).parameters
     model: nn.Module = kind(spec, size, **options) if sized else kind(spec, **options)
     return model

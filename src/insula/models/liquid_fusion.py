@@ -72,6 +72,7 @@ class LiquidFusion(nn.Module):
     whole pass equals any chunking in hops.
     """
 
+    forms: Mapping[str, str] = {"published": "insula.models.liquid_published:LiquidPublished"}
     card = ModelCard(
         title="Liquid fusion network",
         summary="Liquid layers over raw signals and features of every modality, attention over time, one latent vector",
@@ -91,15 +92,27 @@ class LiquidFusion(nn.Module):
             "features_only": Variant("Liquid fusion without raw signals", {"use_raw": False}, "ablation"),
             "raw_only": Variant("Liquid fusion without features", {"use_features": False}, "ablation"),
             "no_context": Variant("Liquid fusion without the context layer", {"use_context": False}, "ablation"),
+            "published": Variant("Liquid fusion network, published form", {"variant": "published"}, "published"),
+            **{
+                f"published_no_{block}": Variant(
+                    f"Published form without {words}", {"variant": "published", "leave_out": block}, "ablation"
+                )
+                for block, words in (
+                    ("convolution", "the convolution"), ("attention", "attention over time"),
+                    ("autoencoder", "the autoencoder"), ("peripheral", "the peripheral branches"),
+                    ("traits", "personality"),
+                )
+            },
             "no_shortcut": Variant("Liquid fusion without the linear short cut", {"shortcut": False}, "ablation"),
         },
         claims=(
             Claim(
                 "phymer", "emotion", "accuracy", 95.45,
                 "subject-dependent; the split is not public, almost surely random windows",
-                "arXiv 2602.06997", ours="random_windows", inferred=True,
+                "arXiv 2602.06997", ours="random_windows", inferred=True, variant="published",
             ),
         ),
+        experiment="liquid_phymer.toml",
         window_cost_s=1.1e-3,
     )  # fmt: skip
 
@@ -124,7 +137,7 @@ class LiquidFusion(nn.Module):
             raise InputError("use_raw and use_features both off; expected one of them on.")
         self.spec, self.size, self.core = spec, SIZES[size], core
         self.reconstruction = reconstruction
-        self.grid_hz, self.per_token = _grid(spec)
+        self.grid_hz, self.per_token = grid_of(spec)
         self.fast_hz = max(self.size.fast_hz, self.grid_hz)
         fast = [m for m, (_, rate_hz) in spec.signals.items() if m in FAST and rate_hz >= FAST_RATE_HZ]
         self.fast = [m for m in fast if use_raw]
@@ -162,7 +175,7 @@ class LiquidFusion(nn.Module):
         """
         hops, single = self._hops(batch), batch.present.dim() == 2
         if single:
-            batch = replace(batch, features={m: _last_hop(v, hops) for m, v in batch.features.items()})
+            batch = replace(batch, features={m: last_hop(v, hops) for m, v in batch.features.items()})
         values, valid = self._feature_matrix(batch, hops)
         if values is None or valid is None or not hasattr(self, "shortcut"):
             return None
@@ -238,7 +251,7 @@ class LiquidFusion(nn.Module):
     def forward(self, batch: Batch, state: Mapping[str, Any] | None = None) -> ModelOutput:
         """Read new samples (a whole number of hops) and answer at their end: logits (B, K), embedding (B, H)."""
         hops = self._hops(batch)
-        features = {m: _last_hop(v, hops) for m, v in batch.features.items()}
+        features = {m: last_hop(v, hops) for m, v in batch.features.items()}
         present = batch.present.unsqueeze(1).expand(-1, hops, -1)
         out = self.sequence(replace(batch, features=features, present=present), state)
         return ModelOutput(
@@ -311,7 +324,7 @@ class LiquidFusion(nn.Module):
                 continue
             inputs, elapsed, seen = self._steps(batch, members, grid_hz, old, new)
             core = self.fast_core if name == "fast" else self.slow_core
-            elapsed = _settled(elapsed, seen, name, old, new)
+            elapsed = settled(elapsed, seen, name, old, new)
             outputs, new[name] = core(inputs, elapsed, seen, old.get(name))
             per_token = round(self.per_token * grid_hz / self.grid_hz)
             blocks = outputs.unflatten(1, (-1, per_token))  # (B, tokens, per_token, H)
@@ -353,7 +366,7 @@ class LiquidFusion(nn.Module):
             out, new["context"] = self.context_core(values, elapsed, valid > 0, old.get("context"))
             return out
         seen = valid.any(-1)
-        elapsed = _settled(elapsed, seen, "context", old, new)
+        elapsed = settled(elapsed, seen, "context", old, new)
         out, new["context"] = self.context_core(self.context_in(values), elapsed, seen, old.get("context"))
         return out
 
@@ -396,7 +409,7 @@ def fix_time_constants(model: LiquidFusion, how: str) -> None:
         layer.log_gain.requires_grad_(False)
 
 
-def _settled(elapsed: Tensor, seen: Tensor, name: str, old: dict[str, Any], new: dict[str, Any]) -> Tensor:
+def settled(elapsed: Tensor, seen: Tensor, name: str, old: dict[str, Any], new: dict[str, Any]) -> Tensor:
     """Give the first observed step of a stretch so much time that the layer begins at its fixed point.
 
     (?) Our choice: from zeros, slow neurons would tell how long the trial has lasted, which is a clock. elapsed
@@ -411,7 +424,7 @@ def _settled(elapsed: Tensor, seen: Tensor, name: str, old: dict[str, Any], new:
     return torch.where(first, torch.full_like(elapsed, SETTLE_S), elapsed)
 
 
-def _last_hop(features: Tensor, hops: int) -> Tensor:
+def last_hop(features: Tensor, hops: int) -> Tensor:
     """Place features (B, F) at the last of N hops and mark the hops before as not valid: (B, N, F)."""
     if hops == 1:
         return features.unsqueeze(1)
@@ -419,7 +432,7 @@ def _last_hop(features: Tensor, hops: int) -> Tensor:
     return torch.cat([before, features.unsqueeze(1)], 1)
 
 
-def _grid(spec: InputSpec) -> tuple[float, int]:
+def grid_of(spec: InputSpec) -> tuple[float, int]:
     """Choose the peripheral grid in Hz and the grid steps a token: about 16 tokens a window, whole ones a hop."""
     grid_hz = 4.0 if spec.hop_s < 5 else 1.0
     steps = spec.hop_s * grid_hz
