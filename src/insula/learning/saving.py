@@ -6,12 +6,14 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 
 from insula.errors import DataError, InputError, SchemaError
 from insula.files import read_json, replacing, require_folder, understood
@@ -167,13 +169,21 @@ def _restored_network(data: dict[str, Any], folder: Path, device: str, factory: 
             network = factory(estimator.spec)
         else:
             options = dict(config["options"] or {})
-            with torch.device("meta"):  # a forged size is refused before anything of that size is made
-                form = build(config["model"], estimator.spec, config["size"], **options)
-            form.load_state_dict({name: tensor.to("meta") for name, tensor in weights.items()})
+            _require_size(weights, partial(build, config["model"], estimator.spec, config["size"], **options))
             network = build(config["model"], estimator.spec, config["size"], **options)
         network.load_state_dict(weights)
         estimator.networks.append(network.to(estimator.device).eval())
     return estimator
+
+
+def _require_size(weights: Mapping[str, torch.Tensor], make: Callable[[], nn.Module]) -> None:
+    """Refuse a forged size before anything of that size is made: the network is drawn up without memory first."""
+    try:
+        with torch.device("meta"):
+            form = make()
+    except NotImplementedError:  # its form depends on values
+        return
+    form.load_state_dict({name: tensor.to("meta") for name, tensor in weights.items()})
 
 
 def factory_name(factory: ModelFactory) -> str:
