@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
-.PHONY: demo check lint test bench format install chromium ray clean
+.PHONY: demo check lint test bench results ledger format install chromium ray clean
 
 install: $(VENV)/.installed
 demo: $(VENV)/.installed
@@ -48,6 +48,15 @@ chromium:
 ray: $(VENV)/.tested
 	@$(BIN)/python -c "import ray" 2>/dev/null || $(BIN)/python -m pip install -q -c constraints.txt -e ".[scale]" || \
 		echo "no ray here: the test of a Ray cluster will be skipped"
+
+# docs/results.md and docs/ledger.md anew, from what has run already and what has not; stop it and it goes on.
+results: $(VENV)/.installed
+	$(BIN)/insula results experiments/results --out docs/results.md --jobs 2
+
+ledger: $(VENV)/.installed
+	$(BIN)/insula compare experiments/ledger_real.toml --jobs 2
+	$(BIN)/insula compare experiments/ledger_simulated.toml --jobs 2
+	$(BIN)/insula ledger experiments/ledger_real.toml experiments/ledger_simulated.toml --out docs/ledger.md
 
 bench: $(VENV)/.benched
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

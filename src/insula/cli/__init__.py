@@ -8,7 +8,21 @@ import sys
 
 import typer
 
-from insula.cli import analyse, auditing, compare, data, energy, export, forget, init, live, paper, personalise, run
+from insula.cli import (
+    analyse,
+    auditing,
+    compare,
+    data,
+    energy,
+    export,
+    forget,
+    init,
+    live,
+    paper,
+    personalise,
+    results,
+    run,
+)
 
 app = typer.Typer(
     name="insula",
@@ -19,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data.app, name="data")
-for module in (init, run, personalise, live, analyse, auditing, compare, forget, energy, export, paper):
+for module in (init, run, personalise, live, analyse, auditing, compare, forget, energy, export, paper, results):
     module.register(app)
 
 

@@ -18,7 +18,10 @@ from insula.signals.recipe import Recipe, SignalRecipe
 
 @dataclass(frozen=True)
 class DataPart:
-    """Which data: reader name, root folder, target, modalities (all by default), people, reader options."""
+    """Which data: reader name, root folder, target, modalities (all by default), people, reader options.
+
+    ``apart`` names people whose figures pages show once more on their own, people added after choices were made, say.
+    """
 
     name: str
     root: str | None = None
@@ -27,6 +30,7 @@ class DataPart:
     subjects: tuple[str, ...] | None = None
     traits: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
+    apart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
