@@ -53,6 +53,8 @@ def _examples() -> Iterator[tuple[str, Callable[..., str], tuple, dict]]:
     places = np.array([[-0.4, 0.5], [0.4, 0.5], [-0.4, -0.5], [0.4, -0.5]])
     yield "heads", plots.electrode_heads, (maps, ("F3", "F4", "P3", "P4"), places, ()), {}
     yield "matrices", plots.electrode_matrices, (maps, ("F3", "F4", "P3", "P4")), {}
+    graphs = [plots.HeadGraph("alpha", [(0, 1, 0.4), (2, 3, 0.2)]), plots.HeadGraph("apart", [(0, 3, -0.3)])]
+    yield "graphs", plots.head_graphs, (graphs, ("F3", "F4", "P3", "P4"), places), {}
     yield "null", plots.null_histogram, (rng.normal(0.5, 0.02, 30).tolist(), 0.7, 0.5), {"axis": "x", "tick": percent}
     yield "confusion", plots.confusion, (rng.integers(0, 9, (7, 7)), EMOTIONS), {}
     bins = [plots.ReliabilityBin(c, c - 0.1, 10) for c in (0.55, 0.75, 0.95)]
@@ -118,7 +120,7 @@ def test_picture_is_well_formed_named_and_inked(name: str, width_px: int) -> Non
 
 def test_every_public_picture_has_an_example() -> None:
     functions = {n for n in plots.__all__ if callable(getattr(plots, n)) and n.islower()}
-    functions -= {"class_inks", "css_variables", "seconds"}
+    functions -= {"class_inks", "css_variables", "keeping", "seconds"}
     assert functions == {f.__name__ for f, _, _ in EXAMPLES.values()}
 
 

@@ -10,6 +10,7 @@ from insula.evaluation.run import FoldModel
 from insula.explain.analysis import Analysis, Evaluated
 from insula.explain.attention import ATTENTION
 from insula.explain.certainty import CERTAINTY
+from insula.explain.connectivity import CONNECTIVITY
 from insula.explain.controls import CONTROLS
 from insula.explain.data import DATA
 from insula.explain.electrodes import ELECTRODES
@@ -26,8 +27,8 @@ from insula.windows.table import Windows
 ANALYSES: dict[str, Analysis[Any]] = {
     one.name: one
     for one in (
-        PAIRS, DATA, QUALITY, MODALITIES, ATTENTION, ELECTRODES, TIME_CONSTANTS, CONTROLS, LATENT, CERTAINTY, ENERGY,
-        SPIKES, GATE,
+        PAIRS, DATA, QUALITY, CONNECTIVITY, MODALITIES, ATTENTION, ELECTRODES, TIME_CONSTANTS, CONTROLS, LATENT,
+        CERTAINTY, ENERGY, SPIKES, GATE,
     )
 }  # fmt: skip
 """Every analysis by name, in the order of the page; add your own under its name."""

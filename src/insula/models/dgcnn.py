@@ -71,6 +71,7 @@ class DGCNN(nn.Module):
         summary="Chebyshev graph convolution over electrodes, connections learned with the weights",
         source="Song et al. 2020, IEEE Trans. Affective Computing 11, doi 10.1109/TAFFC.2018.2817622",
         reads=("eeg",),
+        not_exportable="its band entropies are convolved through a Fourier transform, which torch cannot write",
         experiment="dgcnn_freqdgt.toml",
         variants={
             "c2dgcn": Variant("C2DGCN: graph of channel correlations", {"graph": "correlation"}, "published"),

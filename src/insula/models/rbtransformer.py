@@ -191,6 +191,7 @@ class RBTransformer(nn.Module):
         summary="Attention between electrodes over their band entropies",
         source="arXiv 2511.13954, 2025; code read",
         reads=("eeg",),
+        not_exportable="its band entropies are convolved through a Fourier transform, which torch cannot write",
         claims=tuple(
             Claim(data, target, "accuracy", value, _POOLED, "arXiv 2511.13954", ours="random_windows", epochs=300)
             for data, target, value in (

@@ -4,6 +4,7 @@ Every function takes plain numbers and a width in CSS pixels, and returns one SV
 variables (`css_variables`) and whose letters are text.
 """
 
+from insula.plots.connectivity import HeadGraph, head_graphs
 from insula.plots.cost import CostPoint, GatePoint, energy, gate
 from insula.plots.electrodes import ElectrodeMap, electrode_heads, electrode_matrices
 from insula.plots.inside import Attention, attention, latent, retention, seconds, time_constants
@@ -31,6 +32,7 @@ __all__ = [
     "ElectrodeMap",
     "Format",
     "GatePoint",
+    "HeadGraph",
     "Interval",
     "Line",
     "PersonScore",
@@ -46,6 +48,7 @@ __all__ = [
     "electrode_matrices",
     "energy",
     "gate",
+    "head_graphs",
     "intervals",
     "keeping",
     "latent",

@@ -51,7 +51,7 @@ def electrode_heads(
     def paint(figure: Figure) -> None:
         axes = np.ravel(figure.subplots(*((len(maps), 1) if narrow else (1, len(maps))), squeeze=False))
         for ax, one, received, both in zip(axes, maps, share, links, strict=True):
-            _head(ax, max(1.0, reach))
+            draw_head(ax, max(1.0, reach))
             _linked(ax, both, xy, thickest)
             for i, channel in enumerate(channels):
                 if np.isnan(xy[i, 0]):
@@ -69,7 +69,8 @@ def electrode_heads(
     return draw(width_px, 345 * (len(maps) if narrow else 1), name, alt, paint)
 
 
-def _head(ax: Axes, rim: float) -> None:
+def draw_head(ax: Axes, rim: float) -> None:
+    """Draw the outline of a head seen from above, nose up."""
     turn = np.linspace(0, 2 * np.pi, 120)
     ax.plot(rim * np.cos(turn), rim * np.sin(turn), color=ink("soft"), lw=1.2, zorder=1)
     ax.plot([-0.1 * rim, 0, 0.1 * rim], [0.995 * rim, 1.12 * rim, 0.995 * rim], color=ink("soft"), lw=1.2, zorder=1)
