@@ -195,5 +195,5 @@ def test_notes_of_the_normaliser_reach_the_result_person_by_person() -> None:
     )  # fmt: skip
     data = arrays(people=3)
     result = insula.evaluate(data, plan).result
-    told = [note for note in result.protocol["notes"] if "training population stands in" in note]
+    told = [note for note in result.systems[0].fallbacks if "training population stands in" in note]
     assert {note.split("/")[0] for note in told} == {"p0", "p1", "p2"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from small_cohort import scored, windows
+from small_cohort import recording, scored, windows
 from torch.utils.data import DataLoader
 
 import insula
@@ -79,8 +81,13 @@ def test_nouns_are_readable_in_a_notebook() -> None:
     data = scored(windows())
     assert "scored" in repr(data)
     assert "<table>" in data._repr_html_()
-    (one, *_) = insula.load("simulate", people=1)
+    one = recording("ann", trials=2)
     assert len(repr(one)) < 400
     assert one.subject in one._repr_html_()
-    odd = insula.types.Recording("<b>", "s", ()) if hasattr(insula, "types") else None
-    assert odd is None or "<b>" not in odd._repr_html_().replace("<b>Recording", "")
+    odd = replace(one, subject="<i>")._repr_html_()
+    assert "<i>" not in odd
+    from fake_result import emotions
+
+    assert "people" in repr(emotions())
+    assert len(repr(emotions())) < 300
+    assert emotions()._repr_html_().count("<tr>") == len(emotions().systems)

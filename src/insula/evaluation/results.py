@@ -31,6 +31,7 @@ from insula.evaluation.scores import (
 from insula.evaluation.verdict import Evidence, Opponent, Verdict, decide
 from insula.files import read_json, understood
 from insula.learning.metrics import metrics_for
+from insula.notebook import facts_html
 from insula.protocols.grouping import exchangeable_labellings
 from insula.protocols.schedule import shares_schedule
 
@@ -128,7 +129,7 @@ class System:
         return ", ".join(text for text, there in found if there)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """Every prediction of one evaluation with its provenance; see `VERSION` for what is stored.
 
@@ -307,6 +308,17 @@ class Result:
         row["null_p"] = float("nan") if null.get("p") is None else null["p"]
         row |= {"verdict": self.verdict(one.name).text, "why": self.verdict(one.name).why}
         return row
+
+    def __repr__(self) -> str:
+        people = self.predictions["subject"].nunique()
+        return f"Result({self.target}, {self.protocol.get('name')}, {people} people: {self._scores()[0][1]})"
+
+    def _repr_html_(self) -> str:
+        return facts_html(f"Result: {self.target}, {self.protocol.get('name')}", self._scores())
+
+    def _scores(self) -> list[tuple[str, str]]:
+        found = [(s, mean_over_people(self.of(s.name), self.main_metric)) for s in self.systems]
+        return [(s.title + (f" ({s.marks})" if s.marks else ""), one.text) for s, one in found]
 
     def _shares_schedule(self) -> bool:
         return shares_schedule(self._labelled(self.of(self.systems[0].name)))

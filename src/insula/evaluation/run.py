@@ -121,7 +121,7 @@ def evaluate(
             "leaky": splits[0].leaky,
             "pooled": splits[0].subject is None,
             "folds": len(splits),
-            "notes": list(dict.fromkeys((*splits[0].notes, *windows.notes, *(n for f in folds for n in f.notes)))),
+            "notes": list(dict.fromkeys((*splits[0].notes, *windows.notes))),
         },
         config={
             "experiment": experiment.to_dict(),
