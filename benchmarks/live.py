@@ -1,11 +1,12 @@
 """How fast the live predictor is: one person's step on one core, and many people at once.
 
-    python benchmarks/live.py [--people 500] [--seconds 20] [--json FILE]
+    python benchmarks/live.py [--people 500] [--seconds 20] [--workers 2] [--json FILE]
 
 One person: the flagship with windows of 4 s and a decision a second, EEG of 14 channels, EDA, pulse, temperature and
 heart rate; a step is everything from the second's last packet to the decision: cleaning, features, network.
 Many: the same for ``--people`` at once, batched, for so many seconds of signal as fast as it goes. A deadline is missed
-when a second of signal takes longer than a second; `people in real time` is how many would just fit.
+when a second of signal takes longer than a second; `people in real time` is how many would just fit. ``--workers``
+adds the same people shared out over so many Ray actors (extra [scale]), packets sent between processes included.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,10 +37,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=500)
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     model, recording = trained()
     rows = [*one_person(model, recording), *many(model, recording, given.people, given.seconds)]
+    if given.workers:
+        rows += on_ray(model, recording, given.people, given.seconds, given.workers)
     width = max(len(str(row["name"])) for row in rows)
     for row in rows:
         reach = "" if row["reach"] is None else f"reach {row['reach']:g}: {'holds' if row['holds'] else 'DOES NOT'}"
@@ -146,6 +151,29 @@ def many(model: Estimator, recording: Recording, people: int, seconds: int) -> l
          "unit": "ms", "reach": None, "holds": True},
         {"name": "decisions", "value": float(said), "unit": "", "reach": None, "holds": said > 0},
     ]  # fmt: skip
+
+
+def on_ray(model: Estimator, recording: Recording, people: int, seconds: int, workers: int) -> list[dict[str, object]]:
+    """Stream many people through Ray actors."""
+    import ray
+
+    from insula.live.on_ray import Workers
+
+    streams = [seconds_of(recording, 0.37 * k)[:seconds] for k in range(8)]
+    ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            crowd, took_s = Workers(model.save(Path(folder) / "model"), people, workers), []
+            for second in range(seconds):
+                began = time.perf_counter()
+                crowd.step([streams[i % len(streams)][second] for i in range(people)])
+                took_s.append(time.perf_counter() - began)
+            crowd.close()
+    finally:
+        ray.shutdown()
+    median_s = float(np.median(took_s[7:]))
+    name = f"{people} people on {workers} Ray actors, a second of signal, median"
+    return [{"name": name, "value": median_s, "unit": "s", "reach": None, "holds": True}]
 
 
 if __name__ == "__main__":
