@@ -11,6 +11,8 @@ from insula.learning.classical import CLASSICAL
 from insula.models import MODELS
 
 SOURCE = Path(insula.__file__).parent
+OWN_READERS = "evaluation/fakes.py"
+"""Fakes of answers fit readers of their own that share a name with two rows and are none."""
 NETWORKS = [name for name in MODELS if name != "liquid"]  # also an English word: whole strings only
 ROWS = [name for name, row in CLASSICAL.items() if row.kind == "classical" and row.inputs != "clock"]
 
@@ -38,7 +40,7 @@ def named(room: str, words: list[str], whole: list[str]) -> list[str]:
     return [
         f"{file.relative_to(SOURCE)}:{line}: {text[:60]}"
         for file in sorted(SOURCE.rglob("*.py"))
-        if file.relative_to(SOURCE).parts[0] != room
+        if file.relative_to(SOURCE).parts[0] != room and file.relative_to(SOURCE).as_posix() != OWN_READERS
         for line, text in strings(file)
         if pattern.search(text) or text in whole
     ]
