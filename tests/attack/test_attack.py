@@ -159,7 +159,7 @@ def test_models(study: Path, model: Path, tmp_path: Path) -> None:
 
 
 def signed(content: bytes) -> bytes:
-    from insula.learning.estimator import digest
+    from insula.learning.saving import digest
 
     try:
         told = json.loads(content)

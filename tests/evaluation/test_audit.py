@@ -162,3 +162,13 @@ def test_report_is_plain_json(table):
         json.dumps(audit(in_folds(table, KFold(3, shuffle=True, random_state=0).split(table))).to_dict())
     )
     assert found["exit_code"] == 1
+
+
+def test_a_table_of_wild_numbers_is_one_error(tmp_path):
+    """Exponents of ten digits crash pandas' parser; times beyond all seconds overflow what is computed from them."""
+    head = "subject,trial,fold,start,stop\n"
+    for cells, told in (("ann,t,0,1e999999999999,5", "stop not after start"), ("ann,t,0,1,1e308", "beyond 1e\\+12 s"),
+                        (",t,0,1,2", "without subject")):  # fmt: skip
+        (tmp_path / "splits.csv").write_text(f"{head}bob,t,1,0,4\n{cells}\n")
+        with pytest.raises(InputError, match=told):
+            audit_file(tmp_path / "splits.csv")

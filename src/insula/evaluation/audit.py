@@ -19,6 +19,8 @@ from insula.protocols.protocol import TRIAL
 from insula.protocols.protocols import PROTOCOLS
 from insula.types import BoolArray, DoubleArray, IntArray
 
+LATEST_S = 1e12
+"""Times beyond this are no seconds of anything."""
 FEATURE_PREFIX = "feature"
 """Columns whose names begin so are read as features."""
 _RENAMED = {"start": "start_s", "stop": "stop_s", "y": "label", "target": "label"}
@@ -260,6 +262,9 @@ def _prepared(table: pd.DataFrame) -> pd.DataFrame:
             raise InputError(
                 f"row {int(bad.argmax()) + 1} with stop not after start; expected seconds, stop above start."
             )
+        far = (times.abs() > LATEST_S).any(axis=1).to_numpy()
+        if far.any():
+            raise InputError(f"row {int(far.argmax()) + 1} beyond {LATEST_S:g} s; expected seconds. Correct the times.")
         windows[["start_s", "stop_s"]] = times.astype(float)
     if "role" in windows:
         role = windows["role"].astype(str).str.strip().str.lower()

@@ -155,12 +155,12 @@ def read_table(
 
 
 def read_typed(path: Path, text: Collection[Hashable]) -> pd.DataFrame:
-    """Read a CSV whose columns are numbers where every filled cell is one, but for the columns ``text``."""
+    """Read a CSV whose columns are numbers where every filled cell is one, but for ``text``; empty is NaN."""
     table = read_table(path, ())
-    for column in [c for c in table.columns if c not in text]:
-        numbers = to_numbers(table[column])
-        if not (np.isnan(numbers) & ~is_empty(table[column])).any():
-            table[column] = numbers
+    for column in table.columns:
+        numbers, empty = to_numbers(table[column]), is_empty(table[column])
+        alike = column not in text and not (np.isnan(numbers) & ~empty).any()
+        table[column] = numbers if alike else table[column].mask(empty)
     return table
 
 
