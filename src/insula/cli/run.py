@@ -79,7 +79,8 @@ def evaluate(
     ] = None,
     folds: Annotated[int | None, typer.Option("--folds", help="Folds, where the protocol leaves them free.")] = None,
     null: Annotated[
-        int | None, typer.Option("--null", help="Refits on shuffled labels; 20 or more. Default: 0.")
+        int | None,
+        typer.Option("--null", help="Refits on shuffled labels; below 19 a verdict stays provisional. Default: 0."),
     ] = None,
     window: o.Window = None,
     hop: o.Hop = None,
