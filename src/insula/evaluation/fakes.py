@@ -21,7 +21,7 @@ from insula.protocols.grouping import stratified_folds
 from insula.types import DoubleArray, IntArray
 
 Order = Literal["random", "fixed", "mirrored", "blocks", "calm first"]
-Reader = Literal["logistic_regression", "random_forest"]
+Reader = Literal["linear", "forest"]
 CLASSES = ("calm", "tense")
 _HOP_S = 10.0
 
@@ -119,13 +119,11 @@ def result_of(
     clock = table[["stop_s"]].assign(inside=table["stop_s"] - begin).to_numpy(np.float64)
     columns = {"model": features, "elapsed_trial": clock}
     rows = [
-        System("model", f"{reader.replace('_', ' ').capitalize()} of three features", "model", "trial", "opening"),
+        System("model", f"A {reader} reader of three features", "model", "trial", "opening"),
         System("elapsed_trial", "Elapsed time and time in trial", "baseline", "session"),
     ]
     tables = [
-        _predict(table, columns[s.name], folds, reader if s.name == "model" else "random_forest", seed).assign(
-            system=s.name
-        )
+        _predict(table, columns[s.name], folds, reader if s.name == "model" else "forest", seed).assign(system=s.name)
         for s in rows
     ]
     if held == "people" and table["subject"].nunique() > 1:
@@ -158,7 +156,7 @@ def _predict(table: pd.DataFrame, columns: DoubleArray, folds: IntArray, reader:
     chances = np.zeros((len(table), 2))
     for fold in np.unique(folds):
         made: Any = LogisticRegression(class_weight="balanced")
-        if reader == "random_forest":
+        if reader == "forest":
             made = RandomForestClassifier(20, min_samples_leaf=5, class_weight="balanced", random_state=seed)
         train, test = folds != fold, folds == fold
         with one_thread():
@@ -194,7 +192,7 @@ ONE = 24
 def judged(cohort: Cohort, people: int, seed: int) -> Result:
     """One simulated study: a cohort, read by logistic regression or a forest in turn."""
     made = replace(cohort, trials=ONE) if people == 1 else cohort
-    reader: Reader = "random_forest" if seed % 2 else "logistic_regression"
+    reader: Reader = "forest" if seed % 2 else "linear"
     return result_of(*table_of(made, people, np.random.default_rng(seed)), reader, seed=seed)
 
 
@@ -233,7 +231,7 @@ def _clocks(people: int, rng: np.random.Generator) -> list[Scene]:
     out = []
     orders: tuple[Order, ...] = ("calm first", "random")
     for order in orders:
-        result = result_of(*table_of(Cohort(order, drift=8.0, fingerprint=0.2), people, rng), "random_forest")
+        result = result_of(*table_of(Cohort(order, drift=8.0, fingerprint=0.2), people, rng), "forest")
         out += [_scene(f"drifting signals without any feeling, order: {order}", result)]
         out += [_scene("  the clock on the same windows", result, "elapsed_trial")]
     return out
@@ -242,7 +240,7 @@ def _clocks(people: int, rng: np.random.Generator) -> list[Scene]:
 def _segmentation(people: int, rng: np.random.Generator) -> list[Scene]:
     out = []
     for longer, words in ((6, "tense trials last longer"), (0, "all trials last alike")):
-        result = result_of(*table_of(Cohort(reset=3.0, longer=longer, fingerprint=0.1), people, rng), "random_forest")
+        result = result_of(*table_of(Cohort(reset=3.0, longer=longer, fingerprint=0.1), people, rng), "forest")
         out += [_scene(f"a filter settles at each trial's start, {words}", result)]
         out += [_scene("  the clock that knows the time in the trial", result, "elapsed_trial")]
     return out
@@ -252,7 +250,7 @@ def _stimuli(people: int, rng: np.random.Generator) -> list[Scene]:
     table, features = table_of(Cohort(bright=2.0, trials=16, fingerprint=0.1), people, rng)
     return [
         _scene(f"signals follow the brightness of a film, {held} held out",
-               result_of(table, features, "random_forest", held=held))
+               result_of(table, features, "forest", held=held))
         for held in ("people", "stimuli")
     ]  # fmt: skip
 
