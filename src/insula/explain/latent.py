@@ -20,7 +20,8 @@ from insula.windows.table import Windows
 _POINTS = 600
 _SHUFFLES = 50
 FEW = 30
-"""Windows below which a map is a handful of specks, and no picture is made of it."""
+"""Places below which a map is a handful of specks (windows of a trial lie on one), and no picture is made of it."""
+_GRID = 24
 
 
 @dataclass(frozen=True)
@@ -101,16 +102,24 @@ def _show(found: Latent, facts: Facts) -> Shown:
     xy = np.asarray(found.xy, dtype=np.float64)
     if len(xy) < 3:
         return Shown()
-    if len(xy) < FEW:
-        few = f"What it holds alike: the largest fold holds out {len(xy)} windows, too few for a map ({FEW} or more)."
-        return Shown(silent=(few,))
+    silent = []
+    places = _places(xy)
+    if places < FEW:
+        silent.append(
+            f"What it holds alike: the {len(xy)} windows of the largest fold fall on {places} specks of a map, one a "
+            f"trial or so, which shows nothing ({FEW} places or more are drawn)."
+        )
     shuffled = known(found.silhouette_shuffled)
-    told, silent = "", ""
+    told = ""
     if shuffled and np.ptp(shuffled) < 1e-9:
-        silent = "Silhouette of the labels: shuffling labels between trials cannot change it here, so it is not shown."
+        silent.append(
+            "Silhouette of the labels: shuffling labels between trials cannot change it here, so it is not shown."
+        )
     elif math.isfinite(found.silhouette):
         told = f"Silhouette of the labels: {minus(f'{found.silhouette:.2f}')}"
         told += f"; with shuffled labels {minus(f'{min(shuffled):.2f} to {max(shuffled):.2f}')}." if shuffled else "."
+    if places < FEW:
+        return Shown(silent=tuple(silent))
     classes, labels = _classes(found, facts)
     subjects = list(found.subject or ("",) * len(xy))
     caption = f"""Windows the network finds alike lie close (t-SNE of the latent vector). If islands follow people
@@ -120,7 +129,14 @@ def _show(found: Latent, facts: Facts) -> Shown:
         "latent", "What it holds alike", caption, f"Map of {len(xy)} windows of {len(set(subjects))} people. {told}",
         plots.latent, xy, labels, subjects, classes,
     )  # fmt: skip
-    return Shown(pictures=(made,), silent=(silent,) if silent else ())
+    return Shown(pictures=(made,), silent=tuple(silent))
+
+
+def _places(xy: DoubleArray) -> int:
+    """Count the cells of a coarse grid over the map that hold a window."""
+    size = np.maximum(np.ptp(xy, axis=0), 1e-9)
+    cells = np.floor((xy - xy.min(0)) / size * (_GRID - 1e-6)).astype(int)
+    return len(np.unique(cells, axis=0))
 
 
 def _classes(found: Latent, facts: Facts) -> tuple[list[str], list[str]]:

@@ -103,7 +103,10 @@ def templates() -> Environment:
 def _render(facts: Facts) -> str:
     template = templates().get_template("report.html.j2")
     parts, unreadable = shown(facts)
-    data = (None if unreadable else DATA.read(facts.result)) or DataSummary()
+    try:
+        data = DATA.read(facts.result) or DataSummary()
+    except DataError:  # said among the unreadable ones
+        data = DataSummary()
     return template.render(
         facts=facts,
         head=facts.headline,

@@ -43,13 +43,13 @@ class EnergySheet:
     macs: int
     adds: int
     others: int
-    layers: tuple[tuple[str, int, int, int], ...]
     joules_decision: float
     joules_day: float
     formula: str
     latency: Latency
     measured_joules_decision: float | None = None
     basis: tuple[str, ...] = ()
+    layers: tuple[tuple[str, int, int, int], ...] = ()
     system: str = ""
     kind: str = ""
     reads: str = ""
