@@ -94,9 +94,9 @@ def lead(curve: Curve) -> str:
             f"{curve.unit} of each class on."
         )
     reach = {s: n["reaches_own"] for s, n in needed.items() if n["reaches_own"] is not None}
-    own = curve.interval(OWN, curve.amounts[-1])[0]
-    if own <= 1 / len(curve.classes) + 0.02:
-        second = f"People's own full models score {own:.3f}, no more than chance: there is nothing to reach."
+    own, lowest, _ = curve.interval(OWN, curve.amounts[-1])
+    if lowest <= 1 / len(curve.classes):
+        second = f"People's own full models ({own:.3f}) were not shown to be above chance: there is nothing to reach."
     elif reach:
         least = min(reach, key=lambda s: reach[s] or 0.0)
         second = (
