@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from insula.cli import app
 from insula.learning.personal.personal import Personal
+from insula.privacy.forget import forget
 
 runner = CliRunner()
 QUICK = ["--set", "recipe.window_s=4", "--set", "recipe.hop_s=2", "--set", "recipe.guard_s=2", "--epochs", "2"]
@@ -41,6 +42,7 @@ def test_a_personal_model_and_a_suggestion(study: Path, tmp_path: Path) -> None:
     assert "bayes" in told
     assert "10 labelled trials" in told
     assert Personal.load(out).strategy == "bayes"
+    assert json.loads((out / "model" / "training.json").read_text())["subjects"] == ["ann", "bob", "cyd"]
     told = run("personalise", "--model", model, "--person", "cyd", *asked(study), "--suggest", "3")
     assert told.count("cyd") == 3
 
@@ -63,6 +65,10 @@ def test_the_curve_is_a_page_with_controls(study: Path, tmp_path: Path) -> None:
     assert "control: adapted to another person" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "population model" in told
+    gone = forget("cyd", [tmp_path])
+    assert [what for _, what in gone.done] == ["calibration curve removed: draw it again"]
+    assert not out.exists()
+    assert not gone.leftovers
 
 
 def test_what_is_asked_for_must_be_whole(study: Path) -> None:

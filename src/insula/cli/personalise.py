@@ -96,6 +96,7 @@ def _curve(plan: Any, out: Path, amounts: list[float], unit: Any, strategies: tu
 def _one(plan: Any, model: Path, out: Path, strategy: str, count: int | None, seed: int) -> None:
     from insula.learning.estimator import Estimator
     from insula.pipeline import person_windows
+    from insula.privacy.survey import read_json
 
     population = Estimator.load(model)
     with show.progress() as report:
@@ -108,7 +109,10 @@ def _one(plan: Any, model: Path, out: Path, strategy: str, count: int | None, se
         console.print(found.to_string(index=False, float_format="%.2f"))
         return
     own = population.personalise(windows, strategy, seed=seed)
-    own.save(out)
+    story = read_json(model / "training.json")
+    story = story if isinstance(story, dict) else {}
+    people = sorted({*map(str, story.get("subjects") or ()), *map(str, windows.table["subject"].unique())})
+    own.save(out, {**story, "subjects": people, "personal": strategy})
     trained = windows.scored
     console.print(
         show.facts(

@@ -39,6 +39,7 @@ class Found:
     grids: list[Path] = field(default_factory=list)
     stores: list[Path] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
+    curves: list[Path] = field(default_factory=list)
     unfinished: list[Path] = field(default_factory=list)
     people_of: dict[Path, set[str]] = field(default_factory=dict)
     words: set[str] = field(default_factory=set)
@@ -68,6 +69,9 @@ def survey(roots: Iterable[Path]) -> Found:
             if "result.json" in files:
                 found.results.append(folder)
                 found.people_of[folder] = _result_people(folder, found.words)
+            if "calibration.json" in files:
+                found.curves.append(folder)
+                found.people_of[folder] = _curve_people(folder)
             if "estimator.json" in files or {"model.json", "model.onnx"} <= set(files):
                 found.models.append(folder)
                 found.people_of[folder] = model_people(folder)
@@ -112,6 +116,15 @@ def _result_people(folder: Path, words: set[str]) -> set[str]:
         words |= {str(s.get("name")) for s in document.get("systems") or () if isinstance(s, dict)}
         words |= set((config.get("recipe") or {}).get("signals") or ())
     return {plain(str(p)) for p in people}
+
+
+def _curve_people(folder: Path) -> set[str]:
+    """People of a calibration curve, scored or left out."""
+    curve = read_json(folder / "calibration.json")
+    if not isinstance(curve, dict):
+        return set()
+    scored = {str(row.get("subject")) for row in curve.get("scores") or () if isinstance(row, dict)}
+    return {plain(p) for p in scored | {str(t).partition(":")[0] for t in curve.get("left_out") or ()}}
 
 
 def _chosen(experiment: Any) -> set[str]:

@@ -48,12 +48,15 @@ class Personal:
         """Most probable class code of each window."""
         return np.asarray(self.predict_proba(windows).argmax(axis=1), np.int64)
 
-    def save(self, folder: str | Path) -> Path:
-        """Write the model and its readout into a folder that `Personal.load` reads."""
+    def save(self, folder: str | Path, provenance: Mapping[str, Any] | None = None) -> Path:
+        """Write the model and its readout into a folder that `Personal.load` reads.
+
+        ``provenance`` goes into ``model/training.json``; its ``subjects`` tell whom the model has learned from.
+        """
         target = Path(folder)
         require_folder(target, _FILE, "personal model")
         with replacing(target) as work:
-            self.base.save(work / "model")
+            self.base.save(work / "model", provenance)
             readout = None if self.readout is None else self.readout.to_dict()
             text = json.dumps({"strategy": self.strategy, "kind": type(self.readout).__name__, "readout": readout})
             (work / _FILE).write_text(text, encoding="utf-8")
