@@ -62,6 +62,7 @@ class Lane:
         self.waiting = np.full((channels, 0), np.nan, np.float32)  # raw samples from ``consumed`` on
         self.filled = np.zeros(0, bool)
         self.whole = 0  # of them up to the first gap
+        self.begun = False
         self.events_s: list[float] = []
         self.events: list[FloatArray] = []
         self.values = np.zeros((channels, 0), np.float32)  # cleaned, the newest ``keep``
@@ -210,7 +211,12 @@ class Lane:
         if self.regular:
             have = min(wanted, len(self.filled))
             raw = self.waiting[:, :have]
-            self.counts.lost += wanted - int(self.filled[:have].sum())
+            seen = np.flatnonzero(self.filled[:have])
+            if self.begun:
+                self.counts.lost += wanted - len(seen)
+            elif len(seen):  # nothing is lost before the first sample
+                self.begun = True
+                self.counts.lost += wanted - int(seen[0]) - len(seen)
             if have < wanted:
                 gap = np.full((raw.shape[0], wanted - have), np.nan, np.float32)
                 raw = np.concatenate([raw, gap], 1)
@@ -255,7 +261,7 @@ class Lane:
 
     def to_dict(self) -> dict[str, object]:
         """Everything that is carried, as a tree of arrays and plain values."""
-        kept = ("start_s", "phase", "expected", "consumed", "due", "waiting", "filled", "values", "observed")
+        kept = ("start_s", "phase", "expected", "consumed", "due", "begun", "waiting", "filled", "values", "observed")
         tree: dict[str, object] = {name: getattr(self, name) for name in kept}
         tree["events_s"] = np.asarray(self.events_s, np.float64)
         tree["events"] = np.stack(self.events, 1) if self.events else self.values[:, :0]
@@ -273,7 +279,18 @@ class Lane:
             modality, channels, rate_hz, unit = stream
             self.stream = Stream(modality, tuple(channels), rate_hz, unit)
             self.cleaner = Cleaner(self.rule, ChannelSpec(self.spec.channels, self.raw_hz, self.spec.unit))
-        for name in ("start_s", "phase", "expected", "consumed", "due", "waiting", "filled", "values", "observed"):
+        for name in (
+            "start_s",
+            "phase",
+            "expected",
+            "consumed",
+            "due",
+            "begun",
+            "waiting",
+            "filled",
+            "values",
+            "observed",
+        ):
             setattr(self, name, tree[name])
         self._count_whole()
         self.events_s = np.asarray(tree["events_s"]).tolist()
