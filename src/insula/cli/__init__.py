@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -20,21 +21,65 @@ from insula.cli import (
     live,
     paper,
     personalise,
+<<<<<<< HEAD
     results,
+=======
+    predict,
+>>>>>>> c513b54 (predict chooses the person's own model and says how far to trust it; insula says how to begin; two walk-throughs)
     run,
 )
 
 app = typer.Typer(
     name="insula",
     help="Recognise a person's emotion from body signals, and say how far it can be trusted.",
-    no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 app.add_typer(data.app, name="data")
+<<<<<<< HEAD
 for module in (init, run, personalise, live, analyse, auditing, compare, forget, energy, export, paper, results):
+=======
+for module in (init, run, predict, live, analyse, compare, forget, energy, export, paper, auditing, personalise):
+>>>>>>> c513b54 (predict chooses the person's own model and says how far to trust it; insula says how to begin; two walk-throughs)
     module.register(app)
+
+
+KEPT = (
+    "Folders of results appear whole or not at all: an earlier one is as it was. People whom --store has cleaned "
+    "are kept, and so are the finished cells of insula compare; the same command goes on from there."
+)
+BEGIN = """\
+Recognises a person's emotion from body signals; says how far to trust it.
+To begin with:
+
+  insula demo
+      a simulated study from data to report
+  insula init FOLDER
+      a manifest for your own recordings, every guess with its reason
+  insula data check manifest --root FOLDER
+      what the recordings hold and which protocols they allow
+  insula evaluate --data manifest --root FOLDER --out runs/mine
+      a model beside a clock and simple rows: a table and a report
+  insula predict --model runs/mine --data manifest --root NEW_FOLDER
+      answers for new recordings, each with how far to trust it
+
+All commands: insula --help. Data sets it knows: insula data list."""
+
+
+@app.callback()
+def begin(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Recognise a person's emotion from body signals, and say how far it can be trusted."""
+    if version:
+        from insula import __version__
+
+        print(f"insula {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(BEGIN)
 
 
 def main() -> None:
@@ -57,5 +102,5 @@ def main() -> None:
         say(f"insula: {error}; expected a file or folder that can be used. Correct the path.")
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print("insula: interrupted", file=sys.stderr)
+        print(f"\ninsula: interrupted. {KEPT}", file=sys.stderr)
         raise SystemExit(130) from None

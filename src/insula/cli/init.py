@@ -99,15 +99,14 @@ def _print(made: Draft) -> None:
     console = show.console()
     people = {row["subject"] for row in made.rows}
     trials = {(row["subject"], row["session"], row["trial"]) for row in made.rows}
-    told = "one per marker" if any(row.get("trials") for row in made.rows) else str(len(trials))
     console.print(
         show.facts(
             [
                 ("people", f"{len(people)}: {', '.join(sorted(people)[:8])}{', ...' if len(people) > 8 else ''}"),
                 ("sessions", str(len({(row["subject"], row["session"]) for row in made.rows}))),
-                ("trials", told),
+                ("trials", str(len(trials))),
                 ("modalities", ", ".join(sorted({row["modality"] for row in made.rows}))),
-                ("labels", ", ".join(made.labels) or ("annotation" if "marker" in told else "none")),
+                ("labels", ", ".join(made.labels) or "none"),
             ]
         )
     )

@@ -1,10 +1,9 @@
-"""Commands that compute: demo, evaluate, train, predict."""
+"""Commands that compute: demo, evaluate, train."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +23,7 @@ Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes; results do 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (demo, evaluate, train, predict):
+    for command in (demo, evaluate, train):
         app.command()(command)
 
 
@@ -183,7 +182,7 @@ def train(
     plan = o.make_experiment(experiment, tables, settings)
     with show.progress() as report:
         estimator, windows = train_model(plan, out, device=device, progress=report, store=o.store(store), jobs=jobs)
-    _warn(windows.notes)
+    show.warn(windows.notes)
     history = estimator.histories[0]
     show.console().print(
         show.facts(
@@ -197,74 +196,12 @@ def train(
     )
 
 
-def predict(
-    model: Annotated[Path, typer.Option("--model", help="Folder written by `insula train` or evaluate (model/).")],
-    data: o.DataName = None,
-    root: o.Root = None,
-    subjects: o.Subjects = None,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV to write. Default: print a summary only.")] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            "--threshold", help="A cascade: uncertainty (0 to 1) that wakes the second branch. Default: as trained."
-        ),
-    ] = None,
-    settings: o.Set = None,
-    store: o.StoreFolder = None,
-    device: o.Device = "cpu",
-) -> None:
-    """Predict every window of recordings with a saved model; labels are not needed."""
-    from insula.errors import InputError
-    from insula.explain.cascade import set_threshold, woken_share
-    from insula.files import quoted
-    from insula.learning.estimator import Estimator
-    from insula.pipeline import predict_table, predict_windows
-    from insula.privacy.forget import retraining_note
-
-    tables = {
-        "data": {"name": data, "root": None if root is None else str(root), "subjects": o.names(subjects)},
-    }
-    if out is not None and out.is_dir():
-        raise InputError(f"{out} is a folder; expected a CSV file to write. Give another --out.")
-    plan = o.make_experiment(None, tables, settings)
-    with show.progress() as report:
-        estimator = Estimator.load(model, device)
-        if threshold is not None:
-            set_threshold(estimator, threshold)
-        windows = predict_windows(estimator, plan, report, o.store(store))
-    again = retraining_note(model)
-    _warn([*([f"this model must be trained again: {again}"] if again else []), *windows.notes])
-    table = predict_table(estimator, windows)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        quoted(table).to_csv(out, index=False)
-    rows = [("windows", f"{len(table)} of {table['subject'].nunique()} people")]
-    if estimator.schema.continuous:
-        rows.append((estimator.schema.target, f"mean {table['prediction'].mean():.3f}"))
-    else:
-        shares = table["prediction"].value_counts(normalize=True)
-        rows += [(str(name), f"{share:.1%} of windows") for name, share in shares.items()]
-    if threshold is not None:
-        rows.append(("second branch", f"woken by {woken_share(estimator, windows):.1%} of windows"))
-    if out is not None:
-        rows.append(("written", str(out)))
-    show.console().print(show.facts(rows))
-
-
 def _finish(done: Any) -> None:
     console = show.console()
-    console.print(show.result_table(done.result))
+    console.print(show.result_table(done.result, console.width))
     console.print("\n".join(show.verdict_lines(done.result)))
-    _warn(done.result.protocol["notes"])
+    show.warn(done.result.protocol["notes"])
     console.print(f"report: {done.page}", soft_wrap=True)
-
-
-def _warn(notes: Sequence[str]) -> None:
-    """Say on standard error what was left out."""
-    for note in notes[:5]:
-        show.say(f"note: {note}")
-    if len(notes) > 5:
-        show.say(f"note: … and {len(notes) - 5} more (`insula data check` lists problems of files)")
 
 
 def _command() -> str:

@@ -6,7 +6,7 @@ import math
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LONGEST_LINE = 2000
 QUIET_S = 2.0
 """Work shorter than this goes unmentioned in a log file."""
+EVERY_S = 60.0
+"""A log file hears this often of work that takes long."""
 
 
 def visible(text: str) -> str:
@@ -80,22 +82,41 @@ def progress() -> Iterator[Report]:
 
 
 def _lines(errors: Console) -> Report:
-    said: dict[str, int] = {}
+    """One line a kind of work once it is done; a long one says every minute how far it is and how long it will take."""
     began: dict[str, float] = {}
+    said: dict[str, float] = {}
 
     def report(what: str, done: int, total: int) -> None:
-        tenth = 10 * done // max(total, 1)
-        waited_s = time.monotonic() - began.setdefault(what, time.monotonic())
-        if tenth > said.get(what, 0) and waited_s > QUIET_S:
-            said[what] = tenth
-            errors.print(f"{what}: {done} of {total}")
+        now = time.monotonic()
+        first = began.setdefault(what, now)
+        if done >= total and now - first > QUIET_S and said.get(what, 0.0) != math.inf:
+            said[what] = math.inf
+            errors.print(f"{what}: {total:,} in {duration(now - first)}", highlight=False)
+        elif 0 < done < total and now - max(first, said.get(what, first)) > EVERY_S:
+            said[what] = now
+            left = (now - first) / done * (total - done)
+            errors.print(f"{what}: {done:,} of {total:,}, about {duration(left)} left", highlight=False)
 
     return report
 
 
-def result_table(result: Result) -> Table:
-    """One row a system: score with interval, by trial, contrast, marks and verdict."""
+def duration(seconds: float) -> str:
+    """Write a duration for people: 40 s, 12 min, 3 h 5 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+WIDE = 120
+"""Columns of a terminal from which on a table of results shows everything."""
+
+
+def result_table(result: Result, width: int = 160) -> Table:
+    """One row a system: score with interval, by trial, contrast, marks, verdict; the main ones where it is narrow."""
     frame = result.table()
+    if width < WIDE:
+        return _narrow(result, frame)
     main = result.main_metric
     table = Table(title=title(result), title_justify="left")
     columns = ["system", f"{main.replace('_', ' ')} [95 %]", "per trial", "AUC" if result.classes else "RMSE"]
@@ -117,6 +138,19 @@ def result_table(result: Result) -> Table:
     return table
 
 
+def _narrow(result: Result, frame: Any) -> Table:
+    """System, score and verdict, for 80 columns; the report has the rest."""
+    main = result.main_metric
+    table = Table(title=title(result), title_justify="left")
+    table.add_column("system", overflow="fold")
+    table.add_column(f"{main.replace('_', ' ')} [95 %]", justify="right", no_wrap=True)
+    table.add_column("verdict", overflow="fold")
+    for _, row in frame.iterrows():
+        verdict = f"{row['verdict']} ({row['marks']})" if row["marks"] else str(row["verdict"])
+        table.add_row(str(row["title"]), _interval(row, main), verdict)
+    return table
+
+
 def verdict_lines(result: Result) -> list[str]:
     """What the models of a result may be said to show, each in a sentence with its numbers."""
     wanted = [s for s in result.systems if s.kind == "model"] or list(result.systems[:1])
@@ -129,6 +163,16 @@ def title(result: Result) -> str:
     leaky = " — LEAKY: windows of one trial on both sides" if result.leaky else ""
     chance = f", chance {result.chance:.3f}" if result.classes else ""
     return f"{result.target}: {result.protocol['name']}, {people} people, mean over people{chance}{leaky}"
+
+
+def warn(notes: Sequence[str]) -> None:
+    """Say on standard error what deserves to be known; the same said of many files is one line."""
+    pairs = [(file, what) if sep else ("", note) for note in notes for file, sep, what in [note.partition(": ")]]
+    lines = [line.removeprefix(": ") for line in grouped(pairs)]
+    for line in lines[:5]:
+        say(f"note: {line}")
+    if len(lines) > 5:
+        say(f"note: … and {len(lines) - 5} more (`insula data check` lists all)")
 
 
 def grouped(messages: Iterable[tuple[str, str]]) -> list[str]:

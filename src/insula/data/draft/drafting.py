@@ -95,15 +95,9 @@ def draft(root: Path, progress: Callable[[str, int, int], None] | None = None) -
     told = [{"subject": p, **{k: v for t in traits.values() for k, v in t.get(p, {}).items()}} for p in people]
     labels = tuple(dict.fromkeys(key for row in rows for key in row if key not in COLUMNS))
     reasons += _of_files(signals)
-    marked = any(row.get("trials") for row in rows)
-    if not labels and not marked:
+    if not labels:
         unknown.append(
             "labels: nothing here says what was felt. Add a column to manifest.csv (say emotion) and fill it."
-        )
-    elif not labels:
-        texts = list(dict.fromkeys(t for look in signals.values() for t in look.marker_texts))
-        unknown.append(
-            f"labels: the markers' texts ({', '.join(texts[:6])}) become the label 'annotation'; say if they are none."
         )
     return Draft(root, tuple(rows), tuple(told), _once(reasons), _once(unknown), tuple(left_out), labels)
 
@@ -150,25 +144,11 @@ def _rows_of(
     log = next(
         ((n, v) for n, v in logs.items() if n not in used and _same_person(n, v, subject, session, told, logs)), None
     )
-    pressed = any((look.path.parent / "tags.csv").exists() for _, look, _ in members)
     if log is not None and len(trials) == 1:
         used.add(log[0])
         return aligned(base, single, log[0], log[1], reasons, unknown)
-    if any(look.markers for _, look, _ in members) or pressed:
-        rows = []
-        for name, look, piece, trial in single:
-            if look.markers or (piece.rate == "e4" and pressed):
-                rows.append(
-                    _row(base, name, piece, trial) | {"trials": "tags" if piece.rate == "e4" else "annotations"}
-                )
-            else:
-                left_out.append((name, "has no markers, while other files of the session have; add it by clock time"))
-        reasons.append(
-            "trials: the markers and annotations inside the recordings"
-            if not pressed
-            else "trials: from one press of the E4's button to the next (tags.csv)"
-        )
-        return rows
+    if any(look.marks for _, look, _ in members):
+        return _by_marks(base, single, reasons, left_out)
     runs = [(name, look, piece) for name, look, piece, _ in single if look.runs]
     if runs:
         return _by_runs(base, single, runs[0][1].runs, reasons)
@@ -218,6 +198,27 @@ def _same_person(
 
 def _row(base: Row, name: str, piece: Piece, trial: str) -> Row:
     return {"file": name, **base, "trial": trial, **piece.cells()}
+
+
+def _by_marks(
+    base: Row, single: Sequence[tuple[str, Look, Piece, str]], reasons: list[str], left_out: list[tuple[str, str]]
+) -> list[Row]:
+    rows = []
+    for name, look, piece, _ in single:
+        if not look.marks:
+            left_out.append((name, "has no markers, while other files of the session have; add it by clock time"))
+        tags = piece.rate == "e4"
+        for i, one in enumerate(look.marks):
+            times = {"start": f"{one.start_s:.3f}", "stop": f"{one.start_s + one.length_s:.3f}"}
+            told = {} if tags else {"annotation": one.text}
+            rows.append(_row(base, name, piece, f"t{i + 1:02d}") | times | told)
+        if look.marks:
+            how = "from one press of the E4's button to the next (tags.csv)" if tags else "its markers and annotations"
+            reasons.append(f"trials: {how}")
+            reasons += (
+                [] if tags else ["label annotation: the texts of markers; delete the column if they say nothing felt"]
+            )
+    return rows
 
 
 def _by_runs(

@@ -12,10 +12,9 @@ import pandas as pd
 from insula.data.draft.logs import EventLog, read_log
 from insula.data.draft.rows import Piece
 from insula.data.formats import column_names as names
-from insula.data.formats import guarded
 from insula.data.formats.clocks import progression
 from insula.data.formats.empatica import E4_KINDS, IBI_FILE
-from insula.data.formats.markers import BORING, TAGS
+from insula.data.formats.markers import TAGS, Marker, read_markers, stretches
 from insula.data.formats.mne_files import MNE_SUFFIXES, open_mne
 from insula.data.formats.request import Request
 from insula.data.formats.sheets import EXCEL_SUFFIXES, Sheet, parse_sheet, read_sheet
@@ -59,8 +58,7 @@ class Look:
     begin_s: float | None = None
     of_day: bool = False
     length_s: float | None = None
-    markers: int = 0
-    marker_texts: tuple[str, ...] = ()
+    marks: tuple[Marker, ...] = ()
     runs: tuple[tuple[float, float, tuple[tuple[str, str], ...]], ...] = ()
     notes: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
@@ -110,12 +108,12 @@ def _mne(path: Path) -> Look:
         )
         for m, c in by_modality.items()
     )
-    texts = [text for _, _, text in file.markers if not text.strip().lower().startswith(BORING)]
     notes = tuple(p.what for p in problems)
     why = f"{path.suffix.lower()[1:].upper()}, {file.rate_hz:g} Hz"
+    length = file.n_samples / file.rate_hz
     return Look(
         path, "signals" if pieces else "left", why if pieces else "no channel of a known kind", pieces,
-        file.begin_unix_s, False, file.n_samples / file.rate_hz, len(texts), tuple(dict.fromkeys(texts)), notes=notes,
+        file.begin_unix_s, False, length, _marks(Request(path, "eeg"), None, length), notes=notes,
     )  # fmt: skip
 
 
@@ -129,17 +127,18 @@ def _xdf(path: Path) -> Look:
         modality = next((m for m, t in TYPES.items() if kind in (m, t)), names.kind(stream["name"]))
         if modality and modality not in NOT_SIGNALS and modality not in [p.modality for p in pieces]:
             pieces.append(Piece(modality, f"stream {stream['name']!r} of type {stream['type']}", stream=stream["name"]))
-    texts = [t for _, _, t in guarded.read("insula.data.formats.xdf:load_markers", path)]
-    texts = [t for t in texts if not t.strip().lower().startswith(BORING)]
-    found = Look(
-        path,
-        "signals" if pieces else "left",
-        "XDF",
-        tuple(pieces),
-        markers=len(texts),
-        marker_texts=tuple(dict.fromkeys(texts)),
-    )
-    return _measured(found) if pieces else replace(found, why="no stream of a known type")
+    if not pieces:
+        return Look(path, "left", "no stream of a known type")
+    found = _measured(Look(path, "signals", "XDF", tuple(pieces)))
+    return replace(found, marks=_marks(Request(path, "eeg"), None, found.length_s or 0.0))
+
+
+def _marks(request: Request, begin_s: float | None, length_s: float) -> tuple[Marker, ...]:
+    """Return the stretches that a file's markers make; none where it has none."""
+    try:
+        return tuple(stretches(read_markers(request, begin_s, None), length_s))
+    except FileError:
+        return ()
 
 
 def _text(path: Path) -> Look:
@@ -251,9 +250,12 @@ def _measured(look: Look) -> Look:
     if not kept:
         return replace(look, kind="left", why="; ".join(refused), pieces=())
     runs = _runs(look.path, length) if look.path.suffix.lower() in TEXT_SUFFIXES and kept[0].rate != "e4" else ()
+    marks: tuple[Marker, ...] = ()
+    if kept[0].rate == "e4" and begin is not None:
+        marks = _marks(Request(look.path, kept[0].modality, e4=True), begin[0], length or 0.0)
     return replace(
-        look, pieces=tuple(kept), begin_s=None if begin is None else begin[0], of_day=bool(begin and begin[1]),
-        length_s=length, notes=notes, runs=runs, refused=tuple(refused),
+        look, marks=marks, pieces=tuple(kept), begin_s=None if begin is None else begin[0],
+        of_day=bool(begin and begin[1]), length_s=length, notes=notes, runs=runs, refused=tuple(refused),
     )  # fmt: skip
 
 
