@@ -91,8 +91,14 @@ def test_research_with_deap(tmp_path: Path, terminal: Terminal) -> None:
     protocol = ("--protocol", "within_subject", "--folds", 2)
     evaluated = terminal("evaluate", *target, *protocol, "--model", "tcn", "--out", run, *SMALL)
     assert evaluated.code == 0, evaluated
-    assert terminal("report", run).code == 0
     assert (run / "report.html").is_file()
+    latex = terminal("table", run, "--latex")
+    assert r"\toprule" in latex.out, latex
+    names = [line.split()[0] for line in terminal("figure", run).out.splitlines() if line.strip()]
+    picture = tmp_path / "figure.svg"
+    drawn = terminal("figure", run, names[0], "--svg", "--out", picture)
+    assert drawn.code == 0, drawn
+    assert "<svg" in picture.read_text(encoding="utf-8")
 
 
 def test_what_to_begin_with(terminal: Terminal) -> None:
