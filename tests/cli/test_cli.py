@@ -110,7 +110,7 @@ def test_train_and_predict(root: Path, trained: Path, insula: Terminal, tmp_path
     np.testing.assert_allclose(table[["p_calm", "p_tense"]].sum(axis=1), 1, atol=1e-5)
     again = insula("predict", "--model", trained, "--data", "manifest", "--root", root, "--subjects", "bob")
     assert again.code == 0
-    assert "27 of 1 people" in again.out
+    assert "27 of 1 person" in again.out
 
 
 def test_predict_leaves_a_folder_alone(root: Path, trained: Path, insula: Terminal, tmp_path: Path) -> None:
