@@ -63,7 +63,9 @@ class Signal:
         if self.timestamps_s is None and not self.rate_hz > 0:
             raise InputError(f"rate {self.rate_hz} Hz; expected above 0 for a regular series.")
         if self.timestamps_s is not None and len(self.timestamps_s) != self.values.shape[1]:
-            raise InputError(f"{len(self.timestamps_s)} timestamps for {self.values.shape[1]} samples.")
+            raise InputError(
+                f"{len(self.timestamps_s)} timestamps for {self.values.shape[1]} samples; expected one a sample."
+            )
 
     @property
     def n_samples(self) -> int:
@@ -205,7 +207,7 @@ class Schema:
         differences = self.differences(other)
         if differences:
             raise SchemaError(
-                f"schema of {mine} differs from {theirs}: {'; '.join(differences)}. "
+                f"schema of {mine} differs from {theirs}: {'; '.join(differences)}; expected the same. "
                 "Use data recorded and cleaned as the model expects, or train a new model."
             )
 

@@ -71,7 +71,10 @@ def export(estimator: Estimator, folder: str | Path, *, int8: bool = True, windo
         raise InputError("an Estimator without a trained network; expected fit or load before. Call fit first.")
     for why in (card_of(n).not_exportable for n in networks):
         if why is not None:
-            raise InputError(f"{type(networks[0]).__name__} is not exportable because {why}. Choose another network.")
+            raise InputError(
+                f"{type(networks[0]).__name__} is not exportable because {why}; expected a step model. "
+                "Choose another network."
+            )
     if estimator.device.type != "cpu":
         raise InputError(f"an Estimator on {estimator.device}; expected it on the CPU. Load it with device='cpu'.")
     began = time.perf_counter()

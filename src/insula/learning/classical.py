@@ -355,7 +355,9 @@ class ClassicalEstimator(Learner):
         """Probability of each class of the schema, (windows, K); classes that training lacked get 0."""
         self._require_fitted(windows)
         if self.schema.continuous:
-            raise InputError(f"predict_proba for the continuous target {self.schema.target!r}; use predict.")
+            raise InputError(
+                f"predict_proba for the continuous target {self.schema.target!r}; expected classes (use predict)."
+            )
         out = np.zeros((len(windows), len(self.schema.classes)))
         if self.model is None:
             out[:] = self.share

@@ -289,7 +289,9 @@ class Estimator(Learner):
         """Probability of each class, (windows, K); ``absent`` names a modality to predict without."""
         networks = self._fitted()
         if self.schema.continuous:
-            raise InputError(f"predict_proba for the continuous target {self.schema.target!r}; use predict.")
+            raise InputError(
+                f"predict_proba for the continuous target {self.schema.target!r}; expected classes (use predict)."
+            )
         prepared = self.prepare(windows)
         total = np.zeros((len(windows), len(self.schema.classes)))
         for network in networks:

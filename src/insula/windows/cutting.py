@@ -137,7 +137,7 @@ def _modalities(there: set[str], recipe: Recipe, wanted: Sequence[str] | None, s
         if not there.issuperset(schema.modalities):
             raise SchemaError(
                 f"schema of the model reads {', '.join(schema.modalities)}; the data have "
-                f"{', '.join(sorted(there)) or 'none'}. Use data with all of them, or train a new model."
+                f"{', '.join(sorted(there)) or 'none'}; expected all of them. Use such data, or train a new model."
             )
         chosen = list(schema.modalities)
     elif wanted is None:

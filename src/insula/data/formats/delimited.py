@@ -260,7 +260,8 @@ def timed(request: Request, channels: tuple[str, ...], values: DoubleArray, time
         if abs(request.rate_hz * step - 1) > 0.05:
             raise FileError(
                 request.path,
-                f"rate {request.rate_hz:g} Hz; column {request.time!r} says {rate:g} Hz. Correct one of them.",
+                f"rate {request.rate_hz:g} Hz; column {request.time!r} says {rate:g} Hz; expected one rate. "
+                "Correct one of them.",
             )
         rate = request.rate_hz
     size = float(np.ptp(times[known])) * rate

@@ -33,7 +33,9 @@ def _require_own(path: Path, h5py: Any, file: Any) -> None:
             link = group.get(name, getlink=True)
             if isinstance(link, h5py.ExternalLink):
                 raise FileError(
-                    path, f"{name[:80]!r} is a link to the file {link.filename[:200]!r}; it was not opened."
+                    path,
+                    f"{name[:80]!r} is a link to the file {link.filename[:200]!r}; expected numbers of its own: "
+                    "it was not opened.",
                 )
             if not isinstance(link, h5py.HardLink):
                 continue  # a soft link leads to what is looked at anyway
@@ -47,4 +49,7 @@ def _require_own(path: Path, h5py: Any, file: Any) -> None:
             if isinstance(node, h5py.Group):
                 waiting.append(node)
             elif isinstance(node, h5py.Dataset) and (node.external or node.is_virtual):
-                raise FileError(path, f"{name[:80]!r} keeps its numbers in another file; it was not opened.")
+                raise FileError(
+                    path,
+                    f"{name[:80]!r} keeps its numbers in another file; expected numbers of its own: it was not opened.",
+                )

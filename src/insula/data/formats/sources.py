@@ -116,7 +116,10 @@ class OpenFiles:
         file = self.opened(request.path)
         rate = file.rate_hz
         if request.rate_hz is not None and abs(request.rate_hz / rate - 1) > 1e-3:
-            raise FileError(request.path, f"rate {request.rate_hz:g} Hz asked; the file says {rate:g} Hz. Correct it.")
+            raise FileError(
+                request.path,
+                f"rate {request.rate_hz:g} Hz asked; the file says {rate:g} Hz; expected that. Correct it.",
+            )
         names = self._channels(file, request)
         _require_inside(request.path, start_s, stop_s, file.n_samples / rate)
         first = int(np.ceil(start_s * rate - 1e-6))

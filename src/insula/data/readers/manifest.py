@@ -196,7 +196,10 @@ def _request(path: Path, line: int, cell: Mapping[str, str]) -> Request:
         raise FileError(path, f"line {line}: {unknown_name('modality', cell['modality'], MODALITIES)}")
     folder = path.parent.resolve()
     if max(len(os.fsencode(part)) for part in cell["file"].split("/")) > LONGEST_NAME:
-        raise FileError(path, f"line {line}: a file name of more than {LONGEST_NAME} bytes. Correct the cell.")
+        raise FileError(
+            path,
+            f"line {line}: a file name of more than {LONGEST_NAME} bytes; expected at most that. Correct the cell.",
+        )
     file = Path(os.path.realpath(folder / cell["file"]))
     if not file.is_relative_to(folder):
         raise FileError(
