@@ -1,6 +1,6 @@
 """Draw the README's picture from the first table of docs/ledger.md: leaky against clean, a line a system.
 
-    python benchmarks/first_picture.py          # writes docs/first-picture.svg
+python benchmarks/first_picture.py          # writes docs/first-picture.svg
 """
 
 from __future__ import annotations
@@ -33,13 +33,17 @@ def first_table(text: str) -> tuple[str, list[tuple[str, float, float]]]:
 
 def draw(title: str, rows: list[tuple[str, float, float]], path: Path) -> None:
     """Write slopes from the leaky to the clean protocol."""
-    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "insula", "font.family": "sans-serif", "font.size": 10})
+    plt.rcParams.update(
+        {"svg.fonttype": "none", "svg.hashsalt": "insula", "font.family": "sans-serif", "font.size": 10}
+    )
     figure, axes = plt.subplots(figsize=(7.2, 3.6))
     ends = spread([clean for _, _, clean in rows])
     for (name, leaky, clean), end in zip(rows, ends, strict=True):
         colour = COLOURS.get(name, BLUE if name.startswith("Liquid") else GREY)
         axes.plot([0, 1], [leaky, clean], color=colour, marker="o", markersize=5, linewidth=2)
-        axes.annotate(f"{name}  {clean:.0f} %", (1, clean), (1.04, end), color=colour, va="center", annotation_clip=False)
+        axes.annotate(
+            f"{name}  {clean:.0f} %", (1, clean), (1.04, end), color=colour, va="center", annotation_clip=False
+        )
     axes.axhline(50, color="black", linewidth=0.8, linestyle=":")
     axes.annotate("chance", (0.5, 50.8), ha="center", va="bottom", color=GREY)
     axes.set(xlim=(-0.02, 1), ylim=(45, 103), ylabel="balanced accuracy, %")

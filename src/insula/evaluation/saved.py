@@ -10,6 +10,7 @@ import msgspec
 
 from insula.errors import InputError, InsulaError, unknown_name
 from insula.evaluation.results import Result
+from insula.files import read_json
 
 MODEL_FILE = "estimator.json"
 STORY = "training.json"
@@ -48,8 +49,8 @@ class _Story(msgspec.Struct):
 
 def _people(folder: Path) -> tuple[str, ...]:
     try:
-        return tuple(msgspec.json.decode((folder / STORY).read_bytes(), type=_Story).subjects)
-    except (OSError, msgspec.MsgspecError):
+        return tuple(read_json(folder / STORY, _Story, "the story of a model").subjects)
+    except InsulaError:
         return ()
 
 
