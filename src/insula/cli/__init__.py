@@ -21,11 +21,8 @@ from insula.cli import (
     live,
     paper,
     personalise,
-<<<<<<< HEAD
-    results,
-=======
     predict,
->>>>>>> c513b54 (predict chooses the person's own model and says how far to trust it; insula says how to begin; two walk-throughs)
+    results,
     run,
 )
 
@@ -37,11 +34,21 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data.app, name="data")
-<<<<<<< HEAD
-for module in (init, run, personalise, live, analyse, auditing, compare, forget, energy, export, paper, results):
-=======
-for module in (init, run, predict, live, analyse, compare, forget, energy, export, paper, auditing, personalise):
->>>>>>> c513b54 (predict chooses the person's own model and says how far to trust it; insula says how to begin; two walk-throughs)
+for module in (
+    init,
+    run,
+    predict,
+    personalise,
+    live,
+    analyse,
+    auditing,
+    compare,
+    forget,
+    energy,
+    export,
+    paper,
+    results,
+):
     module.register(app)
 
 
