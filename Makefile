@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
-.PHONY: demo check lint test bench results ledger format install chromium ray clean
+.PHONY: hashes demo check lint test bench results ledger format install chromium ray clean
 
 install: $(VENV)/.installed
 demo: $(VENV)/.installed
@@ -60,6 +60,15 @@ ledger: $(VENV)/.installed
 
 bench: $(VENV)/.benched
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# For a release: every package that insula and its extras data and onnx install here, with the SHA-256 of its file.
+hashes: $(VENV)/.installed
+	@mkdir -p build
+	$(BIN)/python -m pip install -q --dry-run --ignore-installed --report build/report.json -c constraints.txt ".[data,onnx]"
+	$(BIN)/python -c "import json; print(*sorted(p['metadata']['name'] + '==' + p['metadata']['version'] + \
+		' --hash=sha256:' + p['download_info']['archive_info']['hashes']['sha256'] \
+		for p in json.load(open('build/report.json'))['install'] if 'archive_info' in p['download_info']), sep='\n')" \
+		> requirements-hashed.txt
 
 format: $(VENV)/.tested
 	$(BIN)/ruff format src tests benchmarks
