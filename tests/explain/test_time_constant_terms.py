@@ -13,7 +13,7 @@ from insula.learning.train import TrainConfig
 
 @pytest.mark.parametrize("how", ["frozen", "equal"])
 def test_controls_learn_neither_time_constants_nor_gains(how: str) -> None:
-    config = EstimatorConfig(options={"time_constants": how}, train=TrainConfig(epochs=1))
+    config = EstimatorConfig(options={"time_constants": how}, train=TrainConfig(epochs=1, residual="always"))
     before = Estimator(config).initialise(scored()).networks[0]
     after = Estimator(config).fit(scored()).networks[0]
     layers = zip(before.liquid_layers().values(), after.liquid_layers().values(), strict=True)  # type: ignore[operator]
@@ -23,7 +23,7 @@ def test_controls_learn_neither_time_constants_nor_gains(how: str) -> None:
         if how == "equal":
             assert torch.equal(last.log_tau, last.log_tau[:1].expand_as(last.log_tau))
             assert torch.equal(last.log_gain, -last.log_tau)
-    learned = Estimator(EstimatorConfig(train=TrainConfig(epochs=1)))
+    learned = Estimator(EstimatorConfig(train=TrainConfig(epochs=1, residual="always")))
     start, end = (
         n.networks[0].liquid_layers() for n in (learned.initialise(scored()), Estimator(learned.config).fit(scored()))
     )  # type: ignore[operator]
