@@ -70,6 +70,23 @@ def test_trials_in_files_of_their_own_come_in_the_order_they_were_recorded(tmp_p
     assert [(t.trial, t.start_s) for t in recording.trials] == [("zebra", 0), ("apple", 300)]
 
 
+def test_a_trial_that_runs_into_the_next_one_costs_nobody_a_session(tmp_path: Path) -> None:
+    for person in ("anna", "bert"):
+        table(tmp_path, f"{person}/a_eda.csv", 1.7e9)
+        table(tmp_path, f"{person}/b_eda.csv", 1.7e9 + 61)
+        late = pd.read_csv(table(tmp_path, f"{person}/a_temp.csv", 1.7e9, seconds=65))
+        late.assign(EDA=late["EDA"] + 30).rename(columns={"EDA": "TEMP"}).to_csv(
+            tmp_path / person / "a_temp.csv", index=False
+        )
+    rows = [
+        f"{p}/{f}.csv,{m},{p},{f[0]},x"
+        for p in ("anna", "bert")
+        for f, m in (("a_eda", "eda"), ("a_temp", "temp"), ("b_eda", "eda"))
+    ]
+    lines(tmp_path / "manifest.csv", ["file,modality,subject,trial,label", *rows])
+    assert [[t.trial for t in r.trials] for r in load("manifest", tmp_path)] == [["a", "b"]] * 2
+
+
 def test_sessions_of_a_wristband_with_tags_need_no_seconds(tmp_path: Path) -> None:
     for person in ("S1", "S2"):
         for k in (1, 2):

@@ -44,14 +44,16 @@ def on_the_wall(by_trial: dict[str, list[ManifestRow]], files: OpenFiles) -> dic
     ):
         return by_trial
     spans: list[tuple[float, float]] = []
-    for row in firsts:
+    for rows in by_trial.values():
         try:
-            begin, length_s = files.begin(row.request), files.length_s(row.request)
+            begin = files.begin(rows[0].request)
+            lengths = [(row.stop_s or files.length_s(row.request)) - row.start_s for row in rows]
         except FileError:
             return by_trial  # told where its samples are read
         if begin is None or begin[1]:
             return by_trial
-        spans.append((begin[0] + row.start_s, begin[0] + (row.stop_s or length_s)))
+        at_s = begin[0] + rows[0].start_s
+        spans.append((at_s, at_s + max(lengths)))  # the longest signal ends the trial
     ordered = sorted(spans)
     if any(before[1] > after[0] + 1e-3 for before, after in pairwise(ordered)):
         return by_trial
