@@ -238,7 +238,7 @@ def test_demo_runs_end_to_end(tmp_path: Path, insula: Terminal) -> None:
     done = insula("demo", "--people", 2, "--jobs", 1, "--out", out, *[a for s in settings for a in ("--set", s)])
     assert done.code == 0, done.err
     assert done.out.strip().endswith(str(out / "report.html"))
-    for name in ("Liquid fusion", "frozen", "Clock", "within_subject, 2 people"):
+    for name in ("Liquid fusion", "Design oracle", "within_subject, 2 people"):
         assert name in done.out
     assert sorted(p.name for p in (out / "model").iterdir()) == ["p01", "p02"]
     result = Result.load(out)

@@ -55,3 +55,8 @@ def test_no_cell_of_an_export_is_a_formula() -> None:
     assert list(found.columns) == ["'=subject", "n"]
     assert found["'=subject"].tolist() == ["'=cmd|' /C calc'!A0", "'@SUM(A1)", "+1", "-2.5", "'-x", "ann"]
     assert found["n"].tolist() == ["-1.0", "2.0", "3.0", "4.0", "5.0", "6.0"]
+
+
+def test_spaces_that_do_not_break_are_spaces() -> None:
+    assert show.visible("p\u00a0=\u00a00.5") == "p\u00a0=\u00a00.5"
+    assert "\x1b" not in show.visible("\x1b[31m")

@@ -29,7 +29,8 @@ EVERY_S = 60.0
 
 def visible(text: str) -> str:
     """Write out what a terminal would act on or hide (escapes, control and direction marks) instead of sending it."""
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+    kept = "\n\t\u00a0\u202f"
+    return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
 
 
 def say(text: object) -> None:

@@ -161,6 +161,8 @@ def _restored_network(data: dict[str, Any], folder: Path, device: str, factory: 
     estimator.scaler = SignalScaler.from_dict(data["scaler"])
     centre, spread = data["trait_scale"]
     estimator.trait_scale = (np.asarray(centre, np.float32), np.asarray(spread, np.float32))
+    if any(scale.shape != (len(estimator.schema.traits),) for scale in estimator.trait_scale):
+        raise ValueError(f"scales of {len(centre)} and {len(spread)} traits for {len(estimator.schema.traits)}")
     estimator.target_scale = (data["target_scale"][0], data["target_scale"][1])
     estimator.spec = spec_of(estimator.schema, estimator.recipe)
     for i in range(len(data["weights_sha256"])):  # one alone where no deep path was kept

@@ -133,7 +133,7 @@ def _dates(path: Path, cells: pd.Series[Any], name: str) -> tuple[DoubleArray, s
     told = "dates"
     if not stamps.notna().any():
         for day_first in (False, True):  # 4/12/2016 7:21:00 AM; 12.04.2016 07:21:00
-            tried = _other_dates(text, "." in first.split()[0] or day_first)
+            tried = _other_dates(text, "." in first.partition(" ")[0] or day_first)
             if tried.notna().mean() > 0.5 and (tried.dropna().diff().dropna() >= pd.Timedelta(0)).all():
                 stamps, told = tried, "dates, day first" if day_first else "dates"
                 break
@@ -174,7 +174,8 @@ def usual_step_s(times_s: DoubleArray) -> float:
     steps = np.diff(np.unique(times_s))
     middle = float(np.median(steps))
     mean = float(steps.mean())
-    rounded = np.unique(np.round(steps / middle, 3)).size <= 3 and float(steps.max()) < 1.5 * middle
+    longest = float(steps.max())
+    rounded = longest < 1.5 * middle and np.unique(np.round(steps / middle, 3)).size <= 3
     return mean if rounded and abs(mean / middle - 1) > 1e-3 else middle
 
 

@@ -20,6 +20,8 @@ from insula.data.info import FileError, Problem, note
 from insula.errors import unknown_name
 from insula.types import DoubleArray, Signal
 
+LARGEST = 1e15
+"""No clock and no sensor says more; a cell beyond is damage."""
 COARSE = 0.3
 """Share of rows that repeat the stamp before them from which on stamps are whole seconds or packets."""
 
@@ -221,7 +223,7 @@ def _gated(
     if request.time is None:
         rate = "irregular" if signal.timestamps_s is not None else f"{signal.rate_hz:g} Hz"
         note(problems, path, f"times are column {clock.name!r} ({clock.told}; {rate})")
-    begin = float(np.nanmin(clock.times_s))
+    begin = _first(clock.times_s)
     of_day = clock.told.startswith("times of day")
     known = of_day or clock.told.startswith(("unix", "dates"))
     return Read(signal, begin if known else None, of_day)
@@ -245,11 +247,15 @@ def in_own_unit(modality: str, values: dict[str, DoubleArray], unit: str) -> tup
 def timed(request: Request, channels: tuple[str, ...], values: DoubleArray, times: DoubleArray, unit: str) -> Signal:
     """Make a signal of (rows, channels) values with a time each, on a grid (IBI: irregular); 0 is the first time."""
     known = np.isfinite(times) & (np.isfinite(values).any(axis=1) | np.isnan(values).all())
+    for what, numbers in (("time", times[known]), ("value", values[known])):
+        largest = float(np.max(np.abs(numbers), initial=0.0, where=np.isfinite(numbers)))
+        if largest > LARGEST:
+            raise FileError(request.path, f"a {what} of {largest:.3g}; expected a measured one. Correct that cell.")
     if known.sum() < 2:
         raise FileError(request.path, f"{known.sum()} rows with a time and a value; expected at least 2. {AGAIN}")
     if request.modality == "ibi":
         order = np.argsort(times[known], kind="stable")
-        at = times[known][order] - float(np.nanmin(times))
+        at = times[known][order] - _first(times)
         return Signal(values[known][order].T.astype(np.float32), 0.0, channels, unit, 0.0, at)
     different = np.unique(times[known])
     if different.size < 2:
@@ -265,15 +271,21 @@ def timed(request: Request, channels: tuple[str, ...], values: DoubleArray, time
             )
         rate = request.rate_hz
     size = float(np.ptp(times[known])) * rate
-    if size > 100 * known.sum() + 1000:
+    if not size <= 100 * known.sum() + 1000:
         raise FileError(
             request.path,
             f"column {request.time!r} spans {np.ptp(times[known]):.0f} s for {known.sum()} rows; expected seconds "
             "without such gaps. Check its unit or cut the file.",
         )
-    zero = float(np.nanmin(times))
+    zero = _first(times)
     start, regular = on_grid(times[known] - zero, values[known].T.astype(np.float32), rate)  # (rows, C) -> (C, samples)
     return Signal(regular, rate, channels, unit, start)
+
+
+def _first(times_s: DoubleArray) -> float:
+    """The earliest time that is one; NaN without any."""
+    finite = times_s[np.isfinite(times_s)]
+    return float(finite.min()) if finite.size else float("nan")
 
 
 def round_rate(rate_hz: float) -> float:

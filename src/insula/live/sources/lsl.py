@@ -34,6 +34,8 @@ DEFAULT_UNIT: Mapping[str, str] = {
 }  # fmt: skip
 CLOCK_S = 5.0
 """Stamps further than this from the present are those of a device with a clock of its own: they are moved to it."""
+SEARCH_S = 1.5
+"""How long one search listens: LSL asks known peers one by one only after half a second of multicast."""
 LOOK_S, LOST_S = 2.0, 3.0
 """How often missing streams are looked for; a regular stream that is silent for so long is taken for lost."""
 
@@ -127,7 +129,7 @@ class LSL:
         from mne_lsl.lsl import resolve_streams
 
         out: dict[str, _Inlet] = {}
-        for info in resolve_streams(timeout=0.5):
+        for info in resolve_streams(timeout=SEARCH_S):
             named = next((m for m, name in self.names.items() if name == info.name), None)
             modality = named if self.names else ALIASES.get(info.stype.lower())
             if modality is None or modality in known or modality in out or info.dtype == str:
