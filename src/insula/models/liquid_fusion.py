@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from insula.errors import InputError, unknown_name
 from insula.models.blocks.attention import RingAttention
 from insula.models.blocks.encoders import ShapeEncoder, SpectralEncoder, samples_per_step, to_grid
+from insula.models.blocks.hops import answer_at_end, last_hop
 from insula.models.card import Claim, ModelCard, Variant
 from insula.models.cells.bank import LiquidBank
 from insula.models.cells.cores import build_core
@@ -250,17 +251,7 @@ class LiquidFusion(nn.Module):
 
     def forward(self, batch: Batch, state: Mapping[str, Any] | None = None) -> ModelOutput:
         """Read new samples (a whole number of hops) and answer at their end: logits (B, K), embedding (B, H)."""
-        hops = self._hops(batch)
-        features = {m: last_hop(v, hops) for m, v in batch.features.items()}
-        present = batch.present.unsqueeze(1).expand(-1, hops, -1)
-        out = self.sequence(replace(batch, features=features, present=present), state)
-        return ModelOutput(
-            out.logits[:, -1],
-            out.embedding[:, -1],
-            out.state,
-            {name: value[:, -1] for name, value in out.attention.items()},
-            {name: value[:, -1] for name, value in out.extras.items()},
-        )
+        return answer_at_end(self.sequence, batch, self._hops(batch), state)
 
     def sequence(self, batch: Batch, state: Mapping[str, Any] | None = None) -> ModelOutput:
         """Read N hops at once and answer at the end of each.
@@ -422,14 +413,6 @@ def settled(elapsed: Tensor, seen: Tensor, name: str, old: dict[str, Any], new: 
     new[f"{name}_began"] = began[:, -1:]
     first = (began[:, 1:] & ~began[:, :-1]).unsqueeze(-1)
     return torch.where(first, torch.full_like(elapsed, SETTLE_S), elapsed)
-
-
-def last_hop(features: Tensor, hops: int) -> Tensor:
-    """Place features (B, F) at the last of N hops and mark the hops before as not valid: (B, N, F)."""
-    if hops == 1:
-        return features.unsqueeze(1)
-    before = features.new_full((features.shape[0], hops - 1, features.shape[1]), math.nan)
-    return torch.cat([before, features.unsqueeze(1)], 1)
 
 
 def grid_of(spec: InputSpec) -> tuple[float, int]:

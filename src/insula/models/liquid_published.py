@@ -13,7 +13,6 @@ liquid states.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from insula.errors import InputError, unknown_name
 from insula.models.blocks.attention import RingAttention
 from insula.models.blocks.encoders import ShapeEncoder, samples_per_step, to_grid
+from insula.models.blocks.hops import answer_at_end
 from insula.models.card import ModelCard
 from insula.models.cells.liquid import NeuralLTC
 from insula.models.liquid_fusion import (
@@ -32,7 +32,6 @@ from insula.models.liquid_fusion import (
     SIZES,
     SLOW_TAU_S,
     grid_of,
-    last_hop,
     settled,
     slowest_s,
 )
@@ -111,17 +110,7 @@ class LiquidPublished(nn.Module):
 
     def forward(self, batch: Batch, state: Mapping[str, Any] | None = None) -> ModelOutput:
         """Read new samples (a whole number of hops) and answer at their end: logits (B, K), embedding (B, H)."""
-        hops = self._hops(batch)
-        features = {m: last_hop(v, hops) for m, v in batch.features.items()}
-        present = batch.present.unsqueeze(1).expand(-1, hops, -1)
-        out = self.sequence(replace(batch, features=features, present=present), state)
-        return ModelOutput(
-            out.logits[:, -1],
-            out.embedding[:, -1],
-            out.state,
-            {name: value[:, -1] for name, value in out.attention.items()},
-            {name: value[:, -1] for name, value in out.extras.items()},
-        )
+        return answer_at_end(self.sequence, batch, self._hops(batch), state)
 
     def sequence(self, batch: Batch, state: Mapping[str, Any] | None = None) -> ModelOutput:
         """Read N hops and answer at the end of each: logits (B, N, K), embedding (B, N, H)."""
