@@ -12,7 +12,7 @@ import torch
 
 from insula.data import info, load
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 from insula.models.kernels import reference_only
 from insula.windows.cutting import cut
 from insula.windows.table import Windows

@@ -24,7 +24,7 @@ import torch
 
 from insula.data.readers.simulate import Settings, simulate
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 from insula.live.chunks import Appeared, Begin, Chunk, Event, Stream
 from insula.live.crowd import Crowd
 from insula.live.predictor import Predictor

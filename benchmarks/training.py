@@ -20,7 +20,7 @@ import torch
 
 from insula.evaluation.experiment import DataPart, Experiment
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 from insula.models import MODELS
 from insula.pipeline import cut_windows, read_recordings
 from insula.windows.table import Windows

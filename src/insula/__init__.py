@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from insula.learning.making import make
     from insula.learning.saving import load_model
     from insula.learning.torch_module import from_torch
-    from insula.learning.train import TrainConfig
+    from insula.learning.train_config import TrainConfig
     from insula.models import MODELS, build
     from insula.pipeline import run_experiment
     from insula.protocols.describing import describe
@@ -59,7 +59,7 @@ _HOMES = {
     "learning.making": ("make",),
     "learning.saving": ("load_model",),
     "learning.torch_module": ("from_torch",),
-    "learning.train": ("TrainConfig",),
+    "learning.train_config": ("TrainConfig",),
     "models": ("MODELS", "build"),
     "pipeline": ("run_experiment",),
     "protocols.describing": ("describe",),

@@ -17,7 +17,8 @@ from insula.evaluation.run import evaluate
 from insula.grid.ledger import _drop
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.level import Normaliser
-from insula.learning.train import FEW_STEPS, History, TrainConfig
+from insula.learning.train import FEW_STEPS, History
+from insula.learning.train_config import TrainConfig
 from insula.protocols.protocols import inner_split
 from insula.windows.cutting import cut
 from insula.windows.table import Windows

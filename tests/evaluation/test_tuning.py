@@ -11,7 +11,7 @@ from insula.evaluation import tuning
 from insula.evaluation.experiment import Tune
 from insula.evaluation.tuning import choose, with_candidate
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 from insula.protocols.protocols import split
 from insula.windows.table import Windows
 

@@ -26,7 +26,7 @@ from insula.explain.cascade import (
 )
 from insula.explain.cost import count
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 from insula.models import build
 from insula.models.cascade import Cascade, entropy_share, fuse, narrowed
 from insula.types import Batch

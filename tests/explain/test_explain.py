@@ -20,7 +20,7 @@ from insula.explain.attention import _distances, _permuted, temporal_attention
 from insula.explain.latent import latent_space
 from insula.explain.time_constants import _groups, liquid_layers, shuffled_time_constants
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 from insula.protocols.protocols import split
 from insula.windows.cutting import cut
 

@@ -29,7 +29,7 @@ from insula.explain.energy import ENERGY, dominated, energy
 from insula.explain.facts import gather
 from insula.explain.gate import gate_curve
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import Feed
+from insula.learning.feed import Feed
 from insula.plots.cost import _PITCH, _spread
 from insula.report.page import render
 from insula.signals.recipe import Recipe

@@ -8,7 +8,7 @@ from small_cohort import fresh, scored
 from insula.explain.cost.spikes import SpikeSheet
 from insula.explain.facts import gather
 from insula.explain.spikes import SPIKES, SpikeCosts, _layer, spike_costs
-from insula.learning.train import Feed
+from insula.learning.feed import Feed
 from insula.report.page import render
 
 

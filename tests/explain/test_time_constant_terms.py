@@ -8,7 +8,7 @@ from small_cohort import scored
 
 from insula.explain.time_constants import observed_stretches
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 
 
 @pytest.mark.parametrize("how", ["frozen", "equal"])

@@ -21,7 +21,7 @@ from insula.evaluation.experiment import experiment_from
 from insula.evaluation.run import evaluate
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.metrics import ccc
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 from insula.types import Recording, Trial
 from insula.windows.cutting import cut
 from insula.windows.table import Windows

@@ -14,7 +14,7 @@ from insula.errors import InputError
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.readout import Rows, fit_readout, loss, refitted, relevance, shrunk
 from insula.learning.start import judged, start
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 
 
 def rows(trials: int = 24, noise: int = 200, seed: int = 0, classes: int = 3) -> Rows:

@@ -10,9 +10,9 @@ import torch
 from small_cohort import RECIPE, recording, scored, windows
 
 from insula.learning.batches import Prepared, batches, by_length, input_spec, spec_of, without
+from insula.learning.feed import Feed
 from insula.learning.level import Normaliser
 from insula.learning.scale import SignalScaler
-from insula.learning.train import Feed
 from insula.windows.cutting import cut
 from insula.windows.table import Windows
 

@@ -11,12 +11,13 @@ import torch
 from own_model import MyNet
 from small_cohort import RECIPE, cohort, scored
 
+import insula.learning.feed as feeds
 import insula.learning.scale as scale
-import insula.learning.train as train
 from insula.learning.batches import Prepared
 from insula.learning.estimator import Estimator, EstimatorConfig
+from insula.learning.feed import Feed
 from insula.learning.prefetch import prefetched
-from insula.learning.train import Feed, TrainConfig
+from insula.learning.train_config import TrainConfig
 from insula.windows.cutting import cut
 from insula.windows.store import Store
 from insula.windows.table import Windows
@@ -28,7 +29,7 @@ FAST = TrainConfig(epochs=2, batch_trials=4, residual="always")
 def streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     """No signal stays in memory; the buffer holds about three trials."""
     monkeypatch.setattr(scale, "KEEP_BYTES", 0)
-    monkeypatch.setattr(train, "BUFFER_BYTES", 12_000)
+    monkeypatch.setattr(feeds, "BUFFER_BYTES", 12_000)
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_the_buffer_never_holds_more_than_it_may(stored: Windows, monkeypatch: p
         pass
     largest = max(found.signals.size_bytes(key) for key in found.signals)
     assert len(held) > 3
-    assert 0 < max(held) <= max(train.BUFFER_BYTES, largest)
+    assert 0 < max(held) <= max(feeds.BUFFER_BYTES, largest)
     assert held[-1] == 0
 
 
@@ -111,7 +112,7 @@ def test_your_own_model_trains_streamed_and_twice_the_same(stored: Windows) -> N
 def test_answers_take_as_many_stretches_as_the_buffer_holds(stored: Windows) -> None:
     feed = Feed(prepared(stored), "trial")
     longest = max(feed.prepared.signals.size_bytes(key) for key in feed.prepared.signals)
-    assert feed.fitting(32) == max(1, train.BUFFER_BYTES // longest) < 32
+    assert feed.fitting(32) == max(1, feeds.BUFFER_BYTES // longest) < 32
     assert feed.fitting(1) == 1
 
 

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from insula.errors import InputError
 from insula.learning.batches import LabelledBatch, Prepared, input_spec
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import Feed, TrainConfig, fit, run
+from insula.learning.feed import Feed, run
+from insula.learning.train import fit
+from insula.learning.train_config import TrainConfig
 from insula.types import Batch, ModelOutput
 
 CPU = torch.device("cpu")

@@ -12,7 +12,9 @@ from torch.optim.swa_utils import AveragedModel
 
 from insula.learning.batches import Prepared
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import Feed, TrainConfig, fit
+from insula.learning.feed import Feed
+from insula.learning.train import fit
+from insula.learning.train_config import TrainConfig
 from insula.types import Batch, ModelOutput
 
 EPOCHS = 8

@@ -26,7 +26,9 @@ from insula.evaluation.run import evaluate
 from insula.learning.batches import LabelledBatch
 from insula.learning.classical import CLASSICAL, ClassicalEstimator
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import Feed, TrainConfig
+from insula.learning.feed import Feed
+from insula.learning.losses import training_loss
+from insula.learning.train_config import TrainConfig
 from insula.learning.weighing import LEAST_WEIGHT, good_rows, trained_on, weights, worst_flags
 from insula.protocols.protocols import split
 from insula.types import ModelOutput
@@ -144,41 +146,41 @@ def test_weighed_loss_by_hand() -> None:
     model = Fixed(torch.tensor(np.log(p), dtype=torch.float32)[None])
     part = batch([0, 0, 1, 1], [1.0, 0.25, 0.5, 0.0])  # the last one has no label
     weight = torch.tensor([0.5, 2.0])
-    found = insula.learning.train._loss(model, part, weight, 0.0, "trial", 7.0)
+    found = training_loss(model, part, weight, 0.0, "trial", 7.0)
     losses = -np.log([0.9, 0.4, 0.7])
     own = np.array([1.0 * 0.5, 0.25 * 0.5, 0.5 * 2.0])
     assert float(found) == pytest.approx((own * losses).sum() / 7, rel=1e-6)
-    smooth = insula.learning.train._loss(model, part, torch.ones(2), 0.1, "trial", 7.0)
+    smooth = training_loss(model, part, torch.ones(2), 0.1, "trial", 7.0)
     each = 0.9 * losses + 0.1 * -np.log(p[:3]).mean(1)
     assert float(smooth) == pytest.approx((np.array([1, 0.25, 0.5]) * each).sum() / 7, rel=1e-6)
-    with_penalty = insula.learning.train._loss(Fixed(model.logits, True), part, weight, 0.0, "trial", 7.0)
+    with_penalty = training_loss(Fixed(model.logits, True), part, weight, 0.0, "trial", 7.0)
     assert float(with_penalty - found) == pytest.approx((0.25 * 1 + 0.5 * 2) / 7, rel=1e-5)
 
 
 def test_weighed_loss_of_a_number_by_hand() -> None:
     model = Fixed(torch.tensor([[[0.0], [0.5], [3.0]]]))
-    found = insula.learning.train._loss(model, batch([1.0, 0.0, 0.0], [0.5, 1.0, 0.25]), None, 0.0, "trial", 7.0)
+    found = training_loss(model, batch([1.0, 0.0, 0.0], [0.5, 1.0, 0.25]), None, 0.0, "trial", 7.0)
     assert float(found) == pytest.approx((0.5 * 0.5 + 1.0 * 0.125 + 0.25 * 2.5) / 7)
 
 
 def test_a_loss_of_the_models_own_cannot_be_weighed() -> None:
     model = Fixed(torch.zeros(1, 2, 2))
     model.loss = lambda output, target: output.logits.sum() * target.sum()  # type: ignore[assignment]
-    assert float(insula.learning.train._loss(model, batch([0, 1], [1.0, 1.0]), torch.ones(2), 0.0, "trial", 2.0)) == 0
+    assert float(training_loss(model, batch([0, 1], [1.0, 1.0]), torch.ones(2), 0.0, "trial", 2.0)) == 0
     with pytest.raises(InputError, match="keep or drop"):
-        insula.learning.train._loss(model, batch([0, 1], [1.0, 0.5]), torch.ones(2), 0.0, "trial", 2.0)
+        training_loss(model, batch([0, 1], [1.0, 0.5]), torch.ones(2), 0.0, "trial", 2.0)
 
 
 def test_classes_are_balanced_by_weight() -> None:
     seen: list[Tensor] = []
-    kept = insula.learning.train._loss
+    kept = training_loss
 
     def spy(model: Any, part: Any, weights: Any, *more: Any) -> Tensor:
         seen.append(weights)
         return kept(model, part, weights, *more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(insula.learning.train, "_loss", spy)
+        patch.setattr(insula.learning.train, "training_loss", spy)
         fitted(scored(), replace(FAST, quality="weigh", validation_fraction=0.0))
     mass = np.bincount(scored().y, weights(scored()))
     np.testing.assert_allclose(seen[0].numpy(), mass.sum() / mass / 2, rtol=1e-5)

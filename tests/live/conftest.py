@@ -8,7 +8,7 @@ import pytest
 
 from insula.data.readers.simulate import Settings, simulate
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 from insula.signals.recipe import Recipe
 from insula.types import Recording
 from insula.windows.cutting import cut

@@ -11,7 +11,7 @@ from packets import spoiled
 from insula.data.readers.simulate import Settings, simulate
 from insula.errors import DataError
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 from insula.live.chunks import Appeared, Begin, Chunk, Stream
 from insula.live.keeping import load_state, save_state
 from insula.live.predictor import Predictor

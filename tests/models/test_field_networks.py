@@ -9,7 +9,7 @@ import torch
 from model_inputs import make_batch, make_spec
 
 from insula.errors import InputError
-from insula.learning.train import _cross_entropy
+from insula.learning.losses import cross_entropy
 from insula.models import build, card
 from insula.models.cv_eegnet import SpectralConv
 from insula.models.dgcnn import DGCNN, ChebyshevConv
@@ -100,8 +100,8 @@ def test_magnitudes_are_logits_and_loudness_does_not_matter() -> None:
 def test_ordinal_smoothing_forgives_neighbours() -> None:
     weights, y = torch.tensor([1.0, 2.0, 1.0, 1.0, 1.0]), torch.tensor([1, 1])
     near = torch.tensor([[0.0, 0, 4, 0, 0], [0, 0, 0, 0, 4]])
-    soft = _cross_entropy(near, y, weights, "ordinal")
-    hard = _cross_entropy(near, y, weights, 0.0)
+    soft = cross_entropy(near, y, weights, "ordinal")
+    hard = cross_entropy(near, y, weights, 0.0)
     assert soft[0] < soft[1]
     torch.testing.assert_close(hard[0], hard[1])
     target = torch.exp(-((torch.arange(5) - 1.0) ** 2) / (2 * 0.25))

@@ -136,7 +136,7 @@ def test_shuffled_matrix_forgets_what_the_electrodes_measured() -> None:
 
 def test_experiment_file_is_read_with_the_published_recipe() -> None:
     from insula.evaluation.experiment import apply_recipe, read_experiment
-    from insula.learning.train import TrainConfig
+    from insula.learning.train_config import TrainConfig
     from insula.signals.recipe import Recipe
 
     experiment = read_experiment(Path(__file__).parents[2] / "experiments" / "rbtransformer.toml")

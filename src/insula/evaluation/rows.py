@@ -12,7 +12,7 @@ from insula.learning.batches import input_spec
 from insula.learning.classical import CLASSICAL, ClassicalEstimator
 from insula.learning.estimator import EstimatorConfig, ModelFactory
 from insula.learning.level import Normaliser
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 from insula.learning.weighing import Quality
 from insula.models import card
 from insula.models.card import ModelCard, card_of

@@ -13,7 +13,7 @@ from insula.errors import InputError, unknown_name
 from insula.evaluation.experiment import Tune, checked
 from insula.learning.estimator import Estimator, EstimatorConfig, ModelFactory
 from insula.learning.level import Normaliser
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 from insula.learning.tuning import inner_scores
 from insula.protocols.protocols import Split
 from insula.windows.table import Windows

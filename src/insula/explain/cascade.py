@@ -14,8 +14,8 @@ from insula.errors import InputError, KindError
 from insula.explain.cost import Costs, count, joules_text
 from insula.learning.batches import to_device
 from insula.learning.estimator import Estimator
+from insula.learning.feed import Feed
 from insula.learning.metrics import balanced_accuracy
-from insula.learning.train import Feed
 from insula.models.cascade import Cascade, entropy_share, fuse, narrowed, taken
 from insula.types import DoubleArray, IntArray
 from insula.windows.table import Windows

@@ -16,7 +16,7 @@ from insula.explain.facts import Facts
 from insula.explain.wording import minus
 from insula.learning.batches import to_device
 from insula.learning.estimator import Estimator
-from insula.learning.train import Feed
+from insula.learning.feed import Feed
 from insula.models.blocks.electrodes import electrode_matrix
 from insula.types import Batch, DoubleArray
 from insula.windows.table import Windows

@@ -18,7 +18,7 @@ from insula.explain.analysis import Analysis, Cell, Evaluated, Shown, Table, Tab
 from insula.explain.facts import Facts
 from insula.explain.picture import Picture
 from insula.explain.wording import minus, percent
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 from insula.learning.weighing import good_rows, weights
 from insula.protocols.own_median import decided
 from insula.signals.quality import FLAGS

@@ -14,7 +14,7 @@ from insula.explain.analysis import Analysis, Evaluated, Fitted, Shown
 from insula.explain.cost.spikes import SpikeSheet, spike_sheet
 from insula.explain.facts import Facts
 from insula.explain.wording import joules
-from insula.learning.train import Feed
+from insula.learning.feed import Feed
 from insula.models import build, card
 
 WINDOWS = 8

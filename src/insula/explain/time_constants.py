@@ -17,7 +17,7 @@ from insula.explain.analysis import Analysis, Evaluated, Fitted, Shown, known
 from insula.explain.facts import Facts
 from insula.learning.batches import to_device
 from insula.learning.estimator import Estimator
-from insula.learning.train import Feed, run
+from insula.learning.feed import Feed, run
 from insula.models.cells.liquid import NeuralLTC, retention
 from insula.protocols.own_median import for_fold
 from insula.types import DoubleArray

@@ -19,8 +19,8 @@ from insula.export.step_graph import StepGraph, answers, blank_batch, named, wri
 from insula.export.step_model import DESCRIPTION, Arrays, StepModel, resident_growth
 from insula.files import replacing, require_folder
 from insula.learning.estimator import Estimator
+from insula.learning.feed import Feed
 from insula.learning.metrics import balanced_accuracy, ccc
-from insula.learning.train import Feed
 from insula.models.card import card_of
 from insula.protocols.own_median import decided
 from insula.types import Batch, DoubleArray

@@ -12,20 +12,23 @@ import torch
 from torch import nn
 
 from insula.errors import InputError, ProtocolError, unknown_name
-from insula.learning.batches import Prepared, input_spec, to_device, without
+from insula.learning.batches import Prepared, input_spec
+from insula.learning.feed import Feed
+from insula.learning.fitting import networks_of
+from insula.learning.gathering import gathered
 from insula.learning.learner import Learner
 from insula.learning.level import Normaliser
-from insula.learning.readout import Readout, fit_readout, loss
 from insula.learning.scale import SignalScaler
-from insula.learning.start import Begun, judged, logits_of, readout_rows, start, starts_from_readout
-from insula.learning.train import Feed, History, TrainConfig, fit, run
+from insula.learning.start import Begun
+from insula.learning.train import History
+from insula.learning.train_config import TrainConfig
 from insula.learning.weighing import trained_on, weights
 from insula.models import DEFAULT, build, card, option_names
 from insula.models.card import card_of
 from insula.protocols.fold import terms_of
 from insula.protocols.own_median import decided
 from insula.protocols.protocols import inner_split
-from insula.types import DoubleArray, FloatArray, InputSpec, ModelOutput
+from insula.types import DoubleArray, FloatArray, InputSpec
 from insula.windows.table import Windows
 from insula.windows.targets import is_ordered
 
@@ -122,85 +125,14 @@ class Estimator(Learner):
             )
         chosen, held_out = self._inner(windows, cfg.seed)
         self._learn_scales(windows.take(chosen))
-        self.histories, self.networks = [], []
-        begun = self.begun = self._begin(windows.take(chosen))
-        members = cfg.members if begun is None or begun.gate else 1  # without a deep path all of them are one
-        for member in range(members):
-            seed = cfg.seed + 1000 * member
-            network = self._build(seed)
-            if begun is not None:
-                start(network, begun.readout, begun.gate)
-            if begun is not None and not begun.gate:
-                network.to(self.device).eval()
-                self.histories.append(History([begun.loss], stopped=True))
-            else:
-                report = None if progress is None else _shifted(progress, member, members)
-                self.histories.append(self._trained(network, windows, chosen, held_out, seed, report))
-            self.networks.append(network)
+        made = networks_of(self, windows, chosen, held_out, progress)
+        self.networks, self.histories, self.begun = made.networks, made.histories, made.begun
         return self
-
-    def _trained(
-        self,
-        network: nn.Module,
-        windows: Windows,
-        chosen: Any,
-        held_out: Any,
-        seed: int,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> History:
-        return fit(
-            network,
-            self._feed(windows.take(chosen)),
-            self._feed(windows.take(held_out)) if len(held_out) else None,
-            self.config.train,
-            classes=len(windows.schema.classes),
-            seed=seed,
-            device=self.device,
-            progress=progress,
-        )
-
-    def _begin(self, windows: Windows) -> Begun | None:
-        """Fit the convex readout of a network that has one and judge how much of the deep path is kept beside it."""
-        cfg, classes = self.config, len(windows.schema.classes)
-        network = self._build(cfg.seed)
-        if not starts_from_readout(network):
-            return None
-        rows = readout_rows(network, self._feed(windows), self.device)
-        if rows is None:
-            return None
-        splits = self._inner_splits(windows)
-        readout = fit_readout(rows, splits, classes)
-        own = loss(readout.answer(rows.columns), rows.y, classes)
-        if cfg.train.residual != "inner":
-            return Begun(readout, 1.0 if cfg.train.residual == "always" else 0.0, own)
-
-        def trained(part: Any, alone: Readout) -> nn.Module:
-            other = self._build(cfg.seed)
-            start(other, alone)
-            self._trained(other, windows, part[0], part[1][:0], cfg.seed)
-            return other
-
-        def answers(other: nn.Module, part: Any) -> DoubleArray:
-            return logits_of(other, self._feed(windows.take(part[1])), self.device)
-
-        kept = judged(rows, readout, splits[:2], classes, trained, answers)
-        return Begun(readout, kept.gate, own, kept.told)
-
-    def _inner_splits(self, windows: Windows) -> list[Any]:
-        """Three inner splits grouped like the outer one; fewer where the windows do not allow them."""
-        found = []
-        for k in range(3):
-            try:
-                part = inner_split(windows.table, np.arange(len(windows)), self.terms.group, self.config.seed + k, 0.3)
-            except ProtocolError:
-                break
-            found.append(part)
-        return found
 
     def initialise(self, windows: Windows) -> Estimator:
         """Set the normaliser and the first weights without training: the untrained control of analyses."""
         self._learn_scales(self._cleaned(windows))
-        self.networks = [self._build(self.config.seed + 1000 * m) for m in range(self.config.members)]
+        self.networks = [self.built(self.config.seed + 1000 * m) for m in range(self.config.members)]
         for network in self.networks:
             network.to(self.device).eval()
         return self
@@ -235,7 +167,8 @@ class Estimator(Learner):
         if windows.schema.continuous:
             self.target_scale = (float(np.mean(windows.y)), float(np.std(windows.y)) or 1.0)
 
-    def _build(self, seed: int) -> nn.Module:
+    def built(self, seed: int) -> nn.Module:
+        """A network that nothing has trained, its weights drawn by a seed."""
         torch.manual_seed(seed)
         if self.factory is not None:
             return self.factory(self.spec)
@@ -275,7 +208,7 @@ class Estimator(Learner):
             windows = windows.with_y(y)
         return Prepared(windows, self.scaler, self.normaliser, self.trait_scale, weights=weight)
 
-    def _feed(self, windows: Windows) -> Feed:
+    def feed(self, windows: Windows) -> Feed:
         """Serve windows to training, weighed by their quality if so configured."""
         weight = weights(windows) if self.config.train.quality == "weigh" else None
         return Feed(self.prepare(windows, weight), self.scope)
@@ -321,25 +254,7 @@ class Estimator(Learner):
     def _gather(
         self, network: nn.Module, prepared: Prepared, count: int, names: Sequence[str], absent: str | None = None
     ) -> dict[str, FloatArray]:
-        network.eval()
-        modalities = list(self.schema.modalities)
-        if absent is not None and absent not in modalities:
-            raise unknown_name("modality", absent, modalities)
-        out: dict[str, FloatArray] = {}
-        with torch.no_grad():
-            feed = Feed(prepared, self.scope)
-            for part in feed.each(feed.fitting(32)):
-                if absent is not None:
-                    part = replace(part, batch=without(part.batch, absent, modalities.index(absent)))
-                found = run(network, to_device(part, self.device), self.scope)
-                keep = part.row >= 0
-                rows = part.row[keep].numpy()
-                for name in names:
-                    array = _read(found, name).cpu()[keep].numpy()
-                    if name not in out:
-                        out[name] = np.full((count, *array.shape[1:]), np.nan, np.float32)
-                    out[name][rows] = array
-        return out
+        return gathered(network, prepared, count, names, self.scope, self.device, absent)
 
     def personalise(self, windows: Windows, strategy: str = "bayes", seed: int = 0) -> Personal:
         """Make a model of one person's own from this population model and the person's labelled windows.
@@ -406,25 +321,12 @@ def streams(model: str) -> bool:
     return card(model).step
 
 
-def _shifted(progress: Callable[[int, int], None], member: int, members: int) -> Callable[[int, int], None]:
-    return lambda done, total: progress(member * total + done, members * total)
-
-
 def _require_device(name: str) -> None:
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     kind = name.split(":")[0]
     if not there.get(kind, False):
         usable = ", ".join(k for k, found in there.items() if found)
         raise InputError(f"device {name!r}; expected one of this machine: {usable}. Use --device cpu.")
-
-
-def _read(output: ModelOutput, name: str) -> torch.Tensor:
-    """``logits``, ``embedding`` or ``attention:NAME`` of a model's output."""
-    if name.startswith("attention:"):
-        if name[10:] not in output.attention:
-            raise unknown_name("attention", name[10:], output.attention)
-        return output.attention[name[10:]]
-    return output.embedding if name == "embedding" else output.logits
 
 
 def _centre_spread(traits: FloatArray) -> tuple[FloatArray, FloatArray]:

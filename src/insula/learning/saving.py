@@ -25,7 +25,7 @@ from insula.learning.estimator import Estimator, EstimatorConfig, ModelFactory
 from insula.learning.level import Normaliser, Reader, stacked
 from insula.learning.riemann import TangentReader
 from insula.learning.scale import SignalScaler
-from insula.learning.train import TrainConfig
+from insula.learning.train_config import TrainConfig
 from insula.models import build
 from insula.signals.recipe import Recipe
 from insula.types import ChannelSpec, Schema

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from insula.learning.batches import to_device
+from insula.learning.feed import Feed, run
 from insula.learning.readout import Readout, Rows, Split, loss, refitted
-from insula.learning.train import Feed, run
 from insula.types import DoubleArray, FloatArray
 
 GATES = (0.5, 1.0)

@@ -13,11 +13,11 @@ from torch import nn
 import insula
 from insula.errors import InputError
 from insula.evaluation.calibration import OWN, SHUFFLED, WRONG, Curve, calibration_curve
+from insula.learning.feed import Feed
 from insula.learning.personal.personal import STRATEGIES, Personal, personalise
 from insula.learning.personal.recalibration import Recalibration
 from insula.learning.personal.suggest import suggest
 from insula.learning.personal.tuning_weights import head_parameters, retrained
-from insula.learning.train import Feed
 from insula.types import Batch, InputSpec, ModelOutput
 from insula.windows.table import Windows
 

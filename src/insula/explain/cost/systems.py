@@ -24,7 +24,7 @@ from insula.explain.cost.sheet import DAY_S
 from insula.learning.classical import CLASSICAL, ClassicalEstimator, one_thread
 from insula.learning.classical_models import BESIDE, CLOCKS
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.train import Feed
+from insula.learning.feed import Feed
 from insula.models import MODELS
 from insula.models.card import ModelCard, card_of
 from insula.models.cascade import Cascade

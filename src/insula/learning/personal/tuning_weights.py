@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from insula.learning.estimator import Estimator
-from insula.learning.train import Feed, TrainConfig, fit, run
+from insula.learning.feed import Feed, run
+from insula.learning.train import fit
+from insula.learning.train_config import TrainConfig
 from insula.windows.table import Windows
 
 PARTS = ("head", "adapters", "last", "all")

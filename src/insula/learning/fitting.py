@@ -1,0 +1,121 @@
+"""How an Estimator's networks come from windows: begun from a readout where they have one, then trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import nn
+
+from insula.errors import ProtocolError
+from insula.learning.readout import Readout, fit_readout, loss
+from insula.learning.start import Begun, judged, logits_of, readout_rows, start, starts_from_readout
+from insula.learning.train import History, fit
+from insula.protocols.protocols import inner_split
+from insula.types import DoubleArray
+from insula.windows.table import Windows
+
+if TYPE_CHECKING:
+    from insula.learning.estimator import Estimator
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Made:
+    """Trained networks, the history of each, and what they began from."""
+
+    networks: list[nn.Module]
+    histories: list[History]
+    begun: Begun | None
+
+
+def networks_of(
+    estimator: Estimator, windows: Windows, chosen: Any, held_out: Any, progress: Progress | None = None
+) -> Made:
+    """Train an Estimator's members on the rows ``chosen``, stopped by those ``held_out``; its scales are learned."""
+    cfg = estimator.config
+    begun = _begin(estimator, windows.take(chosen))
+    members = cfg.members if begun is None or begun.gate else 1  # without a deep path all of them are one
+    made = Made([], [], begun)
+    for member in range(members):
+        seed = cfg.seed + 1000 * member
+        network = estimator.built(seed)
+        if begun is not None:
+            start(network, begun.readout, begun.gate)
+        if begun is not None and not begun.gate:
+            network.to(estimator.device).eval()
+            made.histories.append(History([begun.loss], stopped=True))
+        else:
+            report = None if progress is None else _shifted(progress, member, members)
+            made.histories.append(_trained(estimator, network, windows, chosen, held_out, seed, report))
+        made.networks.append(network)
+    return made
+
+
+def _trained(
+    estimator: Estimator,
+    network: nn.Module,
+    windows: Windows,
+    chosen: Any,
+    held_out: Any,
+    seed: int,
+    progress: Progress | None = None,
+) -> History:
+    training = windows.take(chosen)
+    return fit(
+        network,
+        estimator.feed(training),
+        estimator.feed(windows.take(held_out)) if len(held_out) else None,
+        estimator.config.train,
+        classes=len(windows.schema.classes),
+        seed=seed,
+        device=estimator.device,
+        progress=progress,
+    )
+
+
+def _begin(estimator: Estimator, windows: Windows) -> Begun | None:
+    """Fit the convex readout of a network that has one and judge how much of the deep path is kept beside it."""
+    cfg, classes, device = estimator.config, len(windows.schema.classes), estimator.device
+    network = estimator.built(cfg.seed)
+    if not starts_from_readout(network):
+        return None
+    rows = readout_rows(network, estimator.feed(windows), device)
+    if rows is None:
+        return None
+    splits = _inner_splits(windows, estimator.terms.group, cfg.seed)
+    readout = fit_readout(rows, splits, classes)
+    own = loss(readout.answer(rows.columns), rows.y, classes)
+    if cfg.train.residual != "inner":
+        return Begun(readout, 1.0 if cfg.train.residual == "always" else 0.0, own)
+
+    def trained(part: Any, alone: Readout) -> nn.Module:
+        other = estimator.built(cfg.seed)
+        start(other, alone)
+        _trained(estimator, other, windows, part[0], part[1][:0], cfg.seed)
+        return other
+
+    def answers(other: nn.Module, part: Any) -> DoubleArray:
+        return logits_of(other, estimator.feed(windows.take(part[1])), device)
+
+    kept = judged(rows, readout, splits[:2], classes, trained, answers)
+    return Begun(readout, kept.gate, own, kept.told)
+
+
+def _inner_splits(windows: Windows, group: tuple[str, ...], seed: int) -> list[Any]:
+    """Three inner splits grouped like the outer one; fewer where the windows do not allow them."""
+    found = []
+    for k in range(3):
+        try:
+            part = inner_split(windows.table, np.arange(len(windows)), group, seed + k, 0.3)
+        except ProtocolError:
+            break
+        found.append(part)
+    return found
+
+
+def _shifted(progress: Progress, member: int, members: int) -> Progress:
+    return lambda done, total: progress(member * total + done, members * total)

@@ -1,0 +1,55 @@
+"""What a network says of many windows, gathered a row a window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from insula.errors import unknown_name
+from insula.learning.batches import Prepared, to_device, without
+from insula.learning.feed import Feed, run
+from insula.types import FloatArray, ModelOutput
+
+
+def gathered(
+    network: nn.Module,
+    prepared: Prepared,
+    count: int,
+    names: Sequence[str],
+    scope: str,
+    device: torch.device,
+    absent: str | None = None,
+) -> dict[str, FloatArray]:
+    """``logits``, ``embedding`` or ``attention:NAME`` of ``count`` windows, without the modality ``absent``."""
+    network.eval()
+    modalities = list(prepared.windows.schema.modalities)
+    if absent is not None and absent not in modalities:
+        raise unknown_name("modality", absent, modalities)
+    out: dict[str, FloatArray] = {}
+    with torch.no_grad():
+        feed = Feed(prepared, scope)
+        for part in feed.each(feed.fitting(32)):
+            if absent is not None:
+                part = replace(part, batch=without(part.batch, absent, modalities.index(absent)))
+            found = run(network, to_device(part, device), scope)
+            keep = part.row >= 0
+            rows = part.row[keep].numpy()
+            for name in names:
+                array = _read(found, name).cpu()[keep].numpy()
+                if name not in out:
+                    out[name] = np.full((count, *array.shape[1:]), np.nan, np.float32)
+                out[name][rows] = array
+    return out
+
+
+def _read(output: ModelOutput, name: str) -> torch.Tensor:
+    """``logits``, ``embedding`` or ``attention:NAME`` of a model's output."""
+    if name.startswith("attention:"):
+        if name[10:] not in output.attention:
+            raise unknown_name("attention", name[10:], output.attention)
+        return output.attention[name[10:]]
+    return output.embedding if name == "embedding" else output.logits

@@ -1,0 +1,68 @@
+"""How a network is trained, as an experiment says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from insula.errors import InputError, unknown_name
+from insula.learning.weighing import Quality, require_quality
+
+Residual = Literal["inner", "always", "never"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained.
+
+    ``time_constant_rate`` multiplies the learning rate of log time constants and log gains, which must travel far;
+    ``batch_trials`` stretches (or 16 times as many single windows) a step, and of short trials as many as last
+    ``batch_s`` seconds together while an epoch keeps `LEAST_STEPS` steps; ``patience`` epochs without a better
+    validation loss end the training; ``average`` keeps an exponential average of the weights and uses it
+    (0: off); ``validation_fraction`` of the groups is held out to stop by, where there are ``validation_groups`` or
+    more of them (with fewer, a held-out loss is too noisy to stop by, see docs/log.md); ``modality_dropout`` is the
+    chance that a stretch loses one of its modalities in training. ``residual`` says when the deep path of a network
+    that starts from a convex readout is kept: where ``inner`` splits gain by it, ``always`` or ``never``. ``quality``
+    says whether training windows that
+    `insula.signals.flags` marks are kept, dropped (``weighing.good_rows``; a modality is bad when a flag marks more
+    than ``quality_share`` of the window) or weighed by what is good of them. ``label_smoothing`` spreads that share
+    of a label over all classes; ``"ordinal"`` spreads it over neighbours, as a Gaussian of ``ORDINAL_WIDTH`` classes
+    (as HiSTN, arXiv 2408.15255), where classes have an order.
+    """
+
+    epochs: int = 15
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    batch_trials: int = 4
+    batch_s: float = 240.0
+    time_constant_rate: float = 5.0
+    patience: int = 8
+    label_smoothing: float | Literal["ordinal"] = 0.05
+    modality_dropout: float = 0.1
+    gradient_clip: float = 1.0
+    average: float = 0.9
+    validation_fraction: float = 0.2
+    validation_groups: int = 30
+    residual: Residual = "inner"
+    quality: Quality = "keep"
+    quality_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_trials < 1 or not self.learning_rate > 0:
+            raise InputError(
+                f"epochs {self.epochs}, batch_trials {self.batch_trials}, learning_rate {self.learning_rate}; "
+                "expected all above 0."
+            )
+        for name in ("average", "validation_fraction", "label_smoothing", "modality_dropout"):
+            if getattr(self, name) == "ordinal":
+                continue
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} {getattr(self, name)}; expected 0 (off) or more and below 1.")
+        if self.patience < 1 or not self.weight_decay >= 0 or not self.gradient_clip > 0:
+            raise InputError(
+                f"patience {self.patience}, weight_decay {self.weight_decay}, gradient_clip {self.gradient_clip}; "
+                "expected 1 or more, 0 or more and above 0."
+            )
+        if self.residual not in get_args(Residual):
+            raise unknown_name("residual", self.residual, get_args(Residual))
+        require_quality(self.quality, self.quality_share)
