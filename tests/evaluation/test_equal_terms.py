@@ -146,3 +146,19 @@ def test_the_declared_row_is_chosen_on_inner_people() -> None:
     assert "chosen: " in result.system(BEST).notes[0]
     one = run(of, "svm", {"name": "leave_subjects_out", "folds": 2}, compare={"rows": rows[:1], "declare": True})
     assert one.declared == ("svm", "logistic_regression")
+
+
+def test_a_forest_has_the_context_that_logistic_regression_has() -> None:
+    result = run(people(), "random_forest", compare={"rows": ["logistic_regression"], "context": True})
+    assert {"random_forest_context", "logistic_regression_context"} <= {s.name for s in result.systems}
+    assert result.system("random_forest_context").scope == "trial"
+
+
+def test_a_readout_without_a_deep_path_is_not_called_unconverged() -> None:
+    row = System("x", "X", "model", steps=0, loss=1.0, converged=True, readout_alone=3, fits=3)
+    assert row.budget == "convex readout alone in 3 of 3 fits, loss 1.000"
+    some = System("x", "X", "model", steps=60, loss=1.0, converged=False, readout_alone=1, fits=3)
+    assert some.budget == "convex readout alone in 1 of 3 fits, not converged after 60 steps, loss 1.000"
+    result = run(people(), "liquid", train={"epochs": 2, "residual": "never"})
+    assert (result.systems[0].readout_alone, result.systems[0].fits) == (3, 3)
+    assert result.systems[0].converged is True

@@ -17,7 +17,7 @@ from insula.evaluation.results import Result
 from insula.evaluation.run import Evaluation, evaluate
 from insula.explain import explain
 from insula.explain.attention import _distances, _permuted, temporal_attention
-from insula.explain.latent import latent_space
+from insula.explain.latent import LATENT, latent_space
 from insula.explain.time_constants import _groups, liquid_layers, shuffled_time_constants
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.train_config import TrainConfig
@@ -173,6 +173,23 @@ def test_latent_map_is_of_one_fold_with_labels_and_a_reference(explained: Any) -
     assert set(found["label"]) == {"calm", "tense"}
     assert -1 <= found["silhouette"] <= 1
     assert len(found["silhouette_shuffled"]) == 50
+
+
+def test_a_silhouette_is_not_tested_where_a_fold_has_one_trial_a_class() -> None:
+    model = Estimator(EstimatorConfig(train=TrainConfig(epochs=1))).fit(scored())
+    table = scored().table
+    trials = table["subject"] + table["session"] + table["trial"]
+    first = [trials[(table["subject"] == "ann") & (table["y"] == y)].iloc[0] for y in (0, 1)]
+    one, several = scored().take(trials.isin(first).to_numpy()), scored().take((table["subject"] == "ann").to_numpy())
+    found = latent_space([(model, one)])
+    assert found is not None
+    assert np.isnan(found.silhouette)
+    assert found.silhouette_shuffled == ()
+    assert dict(LATENT.lines(found))["latent silhouette"].startswith("cannot be tested")
+    both = latent_space([(model, one), (model, several)])
+    alone = latent_space([(model, several)])
+    assert both is not None and alone is not None
+    assert both.silhouette == alone.silhouette
 
 
 def test_modality_rows_are_changes_of_the_score(explained: Any) -> None:

@@ -23,7 +23,7 @@ from insula.evaluation.run import Evaluation, evaluate
 from insula.explain import Evaluated
 from insula.explain.cost import EnergySheet, Latency, shared_basis, sheet
 from insula.explain.cost.spikes import spike_sheet
-from insula.explain.cost.systems import beside, energy_of_systems, network_energy, preparation
+from insula.explain.cost.systems import beside, energy_of_systems, features_work, network_energy, preparation
 from insula.explain.electrodes import electrode_attention, positions
 from insula.explain.energy import ENERGY, dominated, energy
 from insula.explain.facts import gather
@@ -74,7 +74,7 @@ def test_network_sheet_is_the_counters_with_preparation() -> None:
     found = network_energy("liquid", "Liquid", "model", model, scored(), "fresh", runs=1)
     batch = next(Feed(model.prepare(scored()), "window").each(1)).batch
     alone = sheet("x", model.networks[0], batch, model.spec, runs=1, warm_up=0)
-    before = preparation(model.spec)
+    before = preparation(model.spec) + features_work(scored())
     assert found.macs == alone.macs + before.macs
     assert found.adds == alone.adds + before.adds
     assert found.parameters == model.parameters
@@ -91,7 +91,7 @@ def test_two_members_cost_twice_the_network() -> None:
     one = network_energy("a", "A", "model", fresh("tcn"), scored(), "fresh", runs=1)
     both = Estimator(EstimatorConfig(model="tcn", normaliser="population", members=2)).initialise(scored())
     two = network_energy("a", "A", "model", both, scored(), "fresh", runs=1)
-    before = preparation(both.spec).macs
+    before = (preparation(both.spec) + features_work(scored())).macs
     assert two.macs == pytest.approx(2 * (one.macs - before) + before, abs=8)  # and the mean of both
     assert two.parameters == 2 * one.parameters
 
@@ -103,7 +103,7 @@ def test_spiking_counts_are_the_mean_over_windows(monkeypatch: pytest.MonkeyPatc
     found = network_energy("eavs_tf", "EAVS-TF", "model", model, scored(), "fresh", runs=1)
     batch = next(Feed(model.prepare(some), "window").each(1)).batch
     measured = spike_sheet("x", model.networks[0], batch, model.spec, windows=3)
-    before = preparation(model.spec)
+    before = preparation(model.spec) + features_work(scored())
     counted = found.macs + found.adds - before.macs - before.adds
     assert counted == pytest.approx(measured.synaptic + measured.membrane + measured.analogue, abs=50)
     assert found.joules_decision == pytest.approx(4.6e-12 * found.macs + 0.9e-12 * found.adds)
@@ -133,11 +133,24 @@ def test_logistic_regression_by_hand() -> None:
     rows = {r["system"]: r for r in analysis()["rows"]}
     plain, context = rows["logistic_regression"], rows["logistic_regression_context"]
     # two classes: a product a column, and before it a scale and shift; a comparison a column to fill gaps; a sigmoid
-    assert (plain["macs"], plain["adds"], plain["others"]) == (2 * columns, columns, 1)
+    before = features_work(windows())
+    assert (plain["macs"], plain["adds"], plain["others"]) == (
+        2 * columns + before.macs, columns + before.adds, 1 + before.others,
+    )  # fmt: skip
     # twice the columns, and for each mean an addition and a product; one division by the count
-    assert (context["macs"], context["adds"], context["others"]) == (5 * columns, 3 * columns, 2)
-    assert plain["joules_decision"] == pytest.approx(4.6e-12 * 2 * columns + 0.9e-12 * columns)
+    gap = tuple(context[k] - plain[k] for k in ("macs", "adds", "others"))
+    assert gap == (3 * columns, 2 * columns, 1)
+    assert plain["joules_decision"] == pytest.approx(4.6e-12 * plain["macs"] + 0.9e-12 * plain["adds"])
     assert plain["joules_day"] == pytest.approx(plain["joules_decision"] * 86_400 / 2.0)
+
+
+def test_features_cost_what_their_samples_do_for_whoever_reads_them() -> None:
+    before = features_work(windows())
+    assert set(before.by_layer) == {"features of eda", "features of bvp", "features of hr"}
+    pulse = before.by_layer["features of bvp"]
+    assert pulse.macs >= 4 * 64  # a window of 4 s at 64 Hz, each sample once at least
+    layers = {r["system"]: r for r in analysis()["rows"]}
+    assert layers["clock"]["macs"] < before.macs < layers["logistic_regression"]["macs"]
 
 
 def test_result_without_its_experiment_has_no_sheets() -> None:

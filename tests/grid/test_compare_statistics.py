@@ -97,3 +97,12 @@ def test_holm_goes_over_the_comparisons_that_are_made():
     assert against[0].found.effect > 0 > against[1].found.effect
     with pytest.raises(InputError, match="reference 'best'"):
         pairs(tables, "best")
+
+
+def test_holm_over_models_does_not_count_the_other_rows():
+    tables = {name: made(0.5 + 0.1 * i, i) for i, name in enumerate(("net", "core", "forest", "clock", "best"))}
+    found = {p.a: p for p in pairs(tables, "best", family=["net", "core"])}
+    assert [found[n].p_holm for n in ("net", "core")] == pytest.approx(
+        holm([found[n].found.p for n in ("net", "core")])
+    )
+    assert np.isnan(found["forest"].p_holm) and np.isnan(found["clock"].p_holm)

@@ -45,7 +45,7 @@ VERSION = 1
 - ``shared_schedule`` (whether people go through the labels at the same times);
 - ``config`` (object), ``provenance`` {versions, seed, data_hash, command, date, device, threads, seconds};
 - ``systems``: a list of {name, title, kind, scope, normaliser, leaky, transductive, parameters, seconds, notes, role,
-  steps, loss, converged, fallbacks};
+  steps, loss, converged, fallbacks, readout_alone, fits};
 - ``nulls``: system name to {score, p, floor, shuffles, mean, lo, hi, chance, at_chance, enough, labellings};
 - ``analyses`` (object): what explain wrote;
 - ``predictions`` {file, sha256, rows}.
@@ -81,8 +81,9 @@ class System:
 
     ``scope`` says where its state or context is reset (``none``, ``window``, ``trial``, ``session``). ``role`` is that
     of a network's variant: ``core``, ``control``, ``twin``, ``ablation``, ``published``.
-    ``steps`` (of the fold with fewest), ``loss`` (final one in training, mean over folds) and ``converged`` (in every
-    fold) say how a network was trained. ``fallbacks`` names those for whom the normaliser that was asked for had
+    ``steps`` (of the fit with fewest), ``loss`` (final one in training, mean over fits) and ``converged`` (in every
+    fit) say how a network was trained; ``readout_alone`` of ``fits`` kept no deep path beside a convex readout, which
+    has no steps, and those of the others count. ``fallbacks`` names those for whom the normaliser that was asked for had
     nothing to go by.
     """
 
@@ -101,14 +102,19 @@ class System:
     loss: float | None = None
     converged: bool | None = None
     fallbacks: tuple[str, ...] = ()
+    readout_alone: int = 0
+    fits: int = 0
 
     @property
     def budget(self) -> str:
         """How long it was trained, and whether its training loss had stopped falling; empty for what has no steps."""
         if self.steps is None or self.loss is None:
             return ""
+        alone = f"convex readout alone in {self.readout_alone} of {self.fits} fits, " if self.readout_alone else ""
+        if self.readout_alone and self.readout_alone == self.fits:
+            return f"{alone}loss {self.loss:.3f}"
         how = f"{self.steps:,} steps, loss {self.loss:.3f}"
-        return how if self.converged else f"not converged after {how}"
+        return alone + (how if self.converged else f"not converged after {how}")
 
     @property
     def scaling(self) -> str:

@@ -283,13 +283,11 @@ def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
     picks = [f.chosen for f in folds if f.chosen is not None]
     if picks:
         notes.append("tuned on inner people; candidate chosen a fold: " + ", ".join(map(str, picks)))
-    gates = [f.gate for f in folds if f.gate is not None]
-    if gates:
-        notes.append(f"deep path kept beside the convex readout in {sum(g > 0 for g in gates)} of {len(gates)} fits")
     histories = [h for f in folds for h in f.histories]
-    late = sum(not h.converged for h in histories)
+    alone, trained = sum(f.gate == 0 for f in folds), [h for h in histories if h.steps]
+    late = sum(not h.converged for h in trained)
     if late:
-        notes.append(f"not converged in {late} of {len(histories)} trainings")
+        notes.append(f"not converged in {late} of {len(trained)} trainings")
     fallbacks = tuple(dict.fromkeys(n for f in folds for n in f.notes))
     notes += [f"normaliser {plan.normaliser}: {n}" for n in fallbacks]
     return System(
@@ -304,10 +302,12 @@ def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
         seconds=float(sum(f.seconds for f in folds)),
         notes=tuple(notes),
         role=plan.role,
-        steps=min((h.steps for h in histories), default=None),
+        steps=min((h.steps for h in trained or histories), default=None),
         loss=float(np.mean([h.train[-1] for h in histories])) if histories else None,
         converged=not late if histories else None,
         fallbacks=fallbacks,
+        readout_alone=alone,
+        fits=len(folds),
     )
 
 

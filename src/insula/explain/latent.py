@@ -22,11 +22,15 @@ _SHUFFLES = 50
 FEW = 30
 """Places below which a map is a handful of specks (windows of a trial lie on one), and no picture is made of it."""
 _GRID = 24
+_UNTESTED = "cannot be tested, since a fold tests one trial a class"
 
 
 @dataclass(frozen=True)
 class Latent:
-    """Map of n windows with the label and the person of each; mean silhouette of the labels, and shuffled ones."""
+    """Map of n windows with the label and the person of each; mean silhouette of the labels, and shuffled ones.
+
+    The silhouette is NaN where it cannot be tested: every fold tests one trial a class.
+    """
 
     xy: tuple[tuple[float, float], ...] = ()
     label: tuple[str, ...] = ()
@@ -40,21 +44,28 @@ def latent_space(fitted: Fitted, seed: int = 0) -> Latent | None:
     """Map the held-out windows of the fold that has most of them, and average the silhouette over the folds.
 
     Folds have networks of their own, so that only windows of one fold share a map. The reference permutes labels
-    between whole trials. None for a continuous target or folds with a single class.
+    between whole trials; folds that test one trial a class have no silhouette, since every permutation has the same.
+    None for a continuous target or folds with a single class.
     """
     from sklearn.manifold import TSNE
 
     if fitted[0][0].schema.continuous:
         return None
     rng = np.random.default_rng(seed)
-    scores, shuffled = [], []
+    scores, shuffled, apart = [], [], 0
     for model, held_out in fitted:
+        trials, classes = _trials_and_classes(held_out)
+        if classes < 2:
+            continue
+        apart += 1
+        if trials == classes:
+            continue
         points = model.embed(held_out).astype(np.float64)
         score = _silhouette(points, np.asarray(held_out.y))
         if score is not None:
             scores.append(score)
             shuffled.append(_shuffled(points, held_out, rng))
-    if not scores:
+    if not apart:
         return None
     model, held_out = max(fitted, key=lambda pair: len(pair[1]))
     rows = np.sort(rng.permutation(len(held_out))[:_POINTS])
@@ -66,13 +77,20 @@ def latent_space(fitted: Fitted, seed: int = 0) -> Latent | None:
         xy=tuple(map(tuple, xy.astype(np.float64).round(3).tolist())),
         label=tuple(model.schema.classes[int(v)] for v in table["y"]),
         subject=tuple(table["subject"]),
-        silhouette=float(np.mean(scores)),
-        silhouette_shuffled=tuple(np.mean(shuffled, 0).tolist()),
-        note=(
-            f"held-out windows of one fold ({len(rows)} points, perplexity {perplexity:.0f}); silhouette is the mean "
-            f"over {len(scores)} folds, beside {_SHUFFLES} permutations of labels between trials"
+        silhouette=float(np.mean(scores)) if scores else math.nan,
+        silhouette_shuffled=tuple(np.mean(shuffled, 0).tolist()) if scores else (),
+        note=f"held-out windows of one fold ({len(rows)} points, perplexity {perplexity:.0f})"
+        + (
+            f"; silhouette is the mean over {len(scores)} folds, beside {_SHUFFLES} permutations of labels between trials"
+            if scores
+            else ""
         ),
     )
+
+
+def _trials_and_classes(windows: Windows) -> tuple[int, int]:
+    """How many trials and how many classes these windows have."""
+    return len(windows.table[["subject", "session", "trial"]].drop_duplicates()), len(np.unique(windows.y))
 
 
 def _silhouette(points: DoubleArray, labels: Any) -> float | None:
@@ -111,13 +129,12 @@ def _show(found: Latent, facts: Facts) -> Shown:
         )
     shuffled = known(found.silhouette_shuffled)
     told = ""
-    if shuffled and np.ptp(shuffled) < 1e-9:
-        silent.append(
-            "Silhouette of the labels: shuffling labels between trials cannot change it here, so it is not shown."
-        )
-    elif math.isfinite(found.silhouette):
+    if not shuffled:
+        told = f"Silhouette of the labels: {_UNTESTED}."
+        silent += [told] if places < FEW else []
+    else:
         told = f"Silhouette of the labels: {minus(f'{found.silhouette:.2f}')}"
-        told += f"; with shuffled labels {minus(f'{min(shuffled):.2f} to {max(shuffled):.2f}')}." if shuffled else "."
+        told += f"; with shuffled labels {minus(f'{min(shuffled):.2f} to {max(shuffled):.2f}')}."
     if places < FEW:
         return Shown(silent=tuple(silent))
     classes, labels = _classes(found, facts)
@@ -150,9 +167,8 @@ def _classes(found: Latent, facts: Facts) -> tuple[list[str], list[str]]:
 
 def _lines(found: Latent) -> Iterator[tuple[str, str]]:
     shuffled = known(found.silhouette_shuffled)
-    if shuffled:
-        mean = sum(shuffled) / len(shuffled)
-        yield "latent silhouette", f"{found.silhouette:.3f} (shuffled labels {mean:.3f})"
+    mean = sum(shuffled) / len(shuffled) if shuffled else math.nan
+    yield "latent silhouette", f"{found.silhouette:.3f} (shuffled labels {mean:.3f})" if shuffled else _UNTESTED
 
 
 LATENT = Analysis(

@@ -367,9 +367,9 @@ def _comparison(protocol: str, result: Result, tables: Mapping[str, pd.DataFrame
     titles = {s.name: s.title for s in result.systems}
     found: tuple[Pair, ...] = ()
     if len(tables) > 1 and len(scores) > 1:
-        found = tuple(
-            replace(p, a=titles[p.a], b=titles[p.b]) for p in statistics.pairs(tables, against, result.main_metric)
-        )
+        models = [s.name for s in result.systems if s.kind == "model" or s.role == "core"]
+        made = statistics.pairs(tables, against, result.main_metric, models)
+        found = tuple(replace(p, a=titles[p.a], b=titles[p.b]) for p in made)
     try:
         ranked = statistics.ranks(scores.rename(columns=titles))
     except InputError as error:

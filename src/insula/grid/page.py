@@ -325,9 +325,12 @@ def _pictures(section: Section, comparison: Comparison, number: int) -> tuple[st
 def _comparison(section: Section, comparison: Comparison) -> list[str]:
     out = []
     if comparison.pairs:
-        out += [f"Minus {comparison.against} under {nice(comparison.protocol)}, person by person (Wilcoxon):", ""]
+        out += [
+            f"Minus {comparison.against} under {nice(comparison.protocol)}, person by person (Student's t, Holm over the models):",
+            "",
+        ]
     rows = [pair_text(section, p) for p in comparison.pairs]
-    out += _table(["system", "difference", "95 % interval", "effect", "p", "p (Holm)"], rows)
+    out += _table(["system", "difference", "95 % interval", "effect", "p", "p (Holm, models)"], rows)
     if comparison.ranks is not None:
         found = comparison.ranks
         listed = ", ".join(f"{s} {r:.2f}" for s, r in zip(found.systems, found.mean_rank, strict=True))

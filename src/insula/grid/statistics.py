@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,8 @@ KEYS = ["subject", "session", "trial", "start_s", "seed"]
 
 @dataclass(frozen=True)
 class Pair:
-    """Difference a - b over people, its p by the Wilcoxon signed-rank test, and that p after Holm over the family."""
+    """Difference a - b over people with the p of Student's t test, and that p after Holm over the family (NaN
+    outside of it)."""
 
     a: str
     b: str
@@ -66,8 +68,16 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, metric: str | None = None) -> P
     return paired(a, b, used)
 
 
-def pairs(tables: Mapping[str, pd.DataFrame], reference: str | None = None, metric: str | None = None) -> list[Pair]:
-    """Compare every two systems, or every system with ``reference``; Holm goes over exactly these comparisons."""
+def pairs(
+    tables: Mapping[str, pd.DataFrame],
+    reference: str | None = None,
+    metric: str | None = None,
+    family: Collection[str] | None = None,
+) -> list[Pair]:
+    """Compare every two systems, or every system with ``reference``.
+
+    Holm goes over exactly these comparisons, or over those of the systems in ``family`` alone; the others have none.
+    """
     names = list(tables)
     if reference is not None and reference not in names:
         raise InputError(f"reference {reference!r}; expected one of {', '.join(names)}.")
@@ -77,7 +87,8 @@ def pairs(tables: Mapping[str, pd.DataFrame], reference: str | None = None, metr
         else [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     )
     found = [difference(tables[a], tables[b], metric) for a, b in wanted]
-    adjusted = holm([f.p for f in found])
+    counted = [family is None or a in family for a, _ in wanted]
+    adjusted = holm([f.p if count else math.nan for f, count in zip(found, counted, strict=True)])
     return [Pair(a, b, f, p) for (a, b), f, p in zip(wanted, found, adjusted, strict=True)]
 
 

@@ -155,6 +155,7 @@ CLASSICAL: dict[str, ClassicalInfo] = {
             True,
             "random forest, balanced classes",
             {"trees": 200, "leaf": 5},
+            context=True,
             fit_s=0.5,
         ),
         ClassicalInfo(

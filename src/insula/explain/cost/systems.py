@@ -30,6 +30,7 @@ from insula.models.card import ModelCard, card_of
 from insula.models.cascade import Cascade
 from insula.protocols.own_median import split_windows
 from insula.protocols.protocols import Split
+from insula.signals import features
 from insula.types import Batch, InputSpec, ModelOutput
 from insula.windows.table import Windows
 
@@ -39,8 +40,8 @@ _ROWS = 200
 _BUSY = 10.0
 """A 99th percentile of latency this many times the median means that the machine was doing something else."""
 _NOT_COUNTED = (
-    "cleaning of signals and hand-made features (where a system reads them) come before and are counted for none; "
-    "what a network makes of signals inside itself is counted"
+    "hand-made features are counted for every system that reads them, anew for the whole window of a decision; "
+    "cleaning of signals comes before and is counted for none"
 )
 
 
@@ -136,7 +137,10 @@ def network_energy(
     follows = any(getattr(m, "spike_driven", False) or isinstance(m, Cascade) for m in network.modules())
     rows = np.linspace(0, len(windows) - 1, min(WINDOWS, len(windows))).astype(int)
     batch = next(Feed(model.prepare(windows.take(np.unique(rows))), "window").each(1)).batch
+    reads = _reads(network, batch)
     before = preparation(model.spec)
+    if "features" in reads:
+        before = before + features_work(windows)
     made = sheet(title, network, batch, model.spec, preprocessing=before, runs=runs, warm_up=min(runs, 20))
     if follows:
         others = [
@@ -144,7 +148,7 @@ def network_energy(
             for i in range(1, len(batch.traits))
         ]
         made = _mean([made, *others])
-    return replace(made, system=system, kind=kind, reads=_reads(network, batch), weights=weights)
+    return replace(made, system=system, kind=kind, reads=reads, weights=weights)
 
 
 def row_energy(
@@ -160,6 +164,8 @@ def row_energy(
         return None
     columns = row.columns(windows.take(np.arange(min(_ROWS, len(windows)))))
     before = column_preparation(columns.shape[1])
+    if row.info.inputs == "features":
+        before = before + features_work(windows)
     if row.context:
         means = columns.shape[1] // 2  # each column and its running mean: an addition and a product with 1 / n
         before = before + OperationCount.of({"running means": Work(means, means, 1)})
@@ -177,6 +183,13 @@ def preparation(spec: InputSpec) -> OperationCount:
     samples = sum(channels * round(rate_hz * spec.hop_s) for channels, rate_hz in spec.signals.values())
     columns = column_preparation(sum(spec.features.values()) + spec.traits)
     return columns + OperationCount.of({"scaling": Work(samples)})
+
+
+def features_work(windows: Windows) -> OperationCount:
+    """Count the hand-made features of one window of all modalities."""
+    window_s = windows.recipe.window_s
+    counts = {m: Work(*features.work(m, spec, window_s)) for m, spec in windows.schema.modalities.items()}
+    return OperationCount.of({f"features of {m}": work for m, work in counts.items() if windows.schema.features[m]})
 
 
 class Members(nn.Module):

@@ -14,13 +14,24 @@ import numpy as np
 
 from insula.errors import InputError
 from insula.signals.features import eda, eeg, level, muscle, picture, pulse
-from insula.signals.features.column import MIN_OBSERVED, FeatureColumn
+from insula.signals.features.column import MIN_OBSERVED, FeatureColumn, Operations
 from insula.types import BoolArray, ChannelSpec, FloatArray, IntArray
 
-__all__ = ["FAMILIES", "MIN_OBSERVED", "Family", "FeatureColumn", "columns", "compute", "trial_features", "words_of"]
+__all__ = [
+    "FAMILIES",
+    "MIN_OBSERVED",
+    "Family",
+    "FeatureColumn",
+    "columns",
+    "compute",
+    "trial_features",
+    "words_of",
+    "work",
+]
 
 Columns = Callable[[ChannelSpec, float], tuple[FeatureColumn, ...]]
 Compute = Callable[[FloatArray, BoolArray, ChannelSpec], FloatArray]
+Count = Callable[[ChannelSpec, float], Operations]
 OverTrial = Callable[[FloatArray, BoolArray, ChannelSpec, IntArray, int], FloatArray]
 
 BLOCK_VALUES = 4_000_000
@@ -31,32 +42,36 @@ BLOCK_VALUES = 4_000_000
 class Family:
     """Features of one kind of signal; ``over_trial`` shares work between overlapping windows where that pays.
 
-    ``words`` says what they are in a sentence.
+    ``work`` counts the arithmetic of one window, ``words`` says what they are in a sentence.
     """
 
     columns: Columns
     compute: Compute
+    work: Count
     over_trial: OverTrial | None = None
     words: str = ""
 
 
-_PULSE = Family(pulse.columns, pulse.compute, words="beats, rate, variability and amplitude")
-_LEVEL = Family(level.columns, level.compute, words="level, deviation and slope")
-_MUSCLE = Family(muscle.columns, muscle.compute, words="log rectified amplitude, slope and onset")
+_PULSE = Family(pulse.columns, pulse.compute, pulse.work, words="beats, rate, variability and amplitude")
+_LEVEL = Family(level.columns, level.compute, level.work, words="level, deviation and slope")
+_MUSCLE = Family(muscle.columns, muscle.compute, muscle.work, words="log rectified amplitude, slope and onset")
 FAMILIES: Mapping[str, Family] = {
     "eeg": Family(
         eeg.columns,
         eeg.compute,
+        eeg.work,
         eeg.over_trial,
         "differential entropy and relative power of five bands, frontal alpha asymmetry",
     ),
-    "eda": Family(eda.columns, eda.compute, words="level, slope and fast responses above a causal tonic level"),
+    "eda": Family(
+        eda.columns, eda.compute, eda.work, words="level, slope and fast responses above a causal tonic level"
+    ),
     "bvp": _PULSE,
     "ppg": _PULSE,
     "emg": _MUSCLE,
     "emg_envelope": _MUSCLE,
-    "ecg": Family(pulse.ecg_columns, pulse.ecg_compute, words="beats, rate and variability"),
-    "video": Family(picture.columns, picture.compute, words="brightness, contrast and motion"),
+    "ecg": Family(pulse.ecg_columns, pulse.ecg_compute, pulse.ecg_work, words="beats, rate and variability"),
+    "video": Family(picture.columns, picture.compute, picture.work, words="brightness, contrast and motion"),
 }
 """Feature family a modality; every other modality has mean, deviation and slope of each channel."""
 
@@ -64,6 +79,11 @@ FAMILIES: Mapping[str, Family] = {
 def words_of(modality: str) -> str:
     """Say what the features of a modality are."""
     return FAMILIES.get(modality, _LEVEL).words
+
+
+def work(modality: str, spec: ChannelSpec, window_s: float) -> Operations:
+    """Count the arithmetic of one window's features of one modality."""
+    return FAMILIES.get(modality, _LEVEL).work(spec, window_s)
 
 
 def columns(modality: str, spec: ChannelSpec, window_s: float) -> tuple[FeatureColumn, ...]:

@@ -12,6 +12,11 @@ MIN_OBSERVED = 0.5
 """A value needs at least this fraction of its window observed."""
 
 
+Operations = tuple[int, int, int]
+"""What one window costs when every sample is observed: multiply-accumulates, additions and comparisons, and others
+(divisions, roots, logarithms). Work that is done once a beat or a response, not once a sample, is left out."""
+
+
 @dataclass(frozen=True)
 class FeatureColumn:
     """Name and unit of one feature."""
@@ -23,6 +28,11 @@ class FeatureColumn:
 def enough(observed: BoolArray) -> BoolArray:
     """Say which windows (N, T) are observed for at least `MIN_OBSERVED` of their length."""
     return np.asarray(observed.mean(axis=1) >= MIN_OBSERVED)
+
+
+def moments_work(channels: int, samples: int) -> Operations:
+    """Count `moments` of one window."""
+    return (3 + 4 * channels) * samples, (2 + channels) * samples, 3 * channels
 
 
 def moments(values: FloatArray, observed: BoolArray, rate_hz: float) -> tuple[DoubleArray, DoubleArray, DoubleArray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import signal as sps
 
-from insula.signals.features.column import FeatureColumn, enough, moments
+from insula.signals.features.column import FeatureColumn, Operations, enough, moments, moments_work
 from insula.types import BoolArray, ChannelSpec, DoubleArray, FloatArray
 
 TONIC_TAU_S = 10.0
@@ -84,3 +84,13 @@ def _responses(x: DoubleArray, observed: BoolArray, rate_hz: float) -> tuple[Dou
     count = np.bincount(row[kept], minlength=len(x)).astype(np.float64)
     total = np.bincount(row[kept], weights=height[kept], minlength=len(x))
     return count, total / np.maximum(count, 1)
+
+
+def work(spec: ChannelSpec, window_s: float) -> Operations:
+    """Count `compute` of one window: moments; then the average, its distance, the smoothed signal and its rises."""
+    samples = round(window_s * spec.rate_hz)
+    macs, adds, others = moments_work(1, samples)
+    if window_s >= MIN_PHASIC_S:
+        smoothed = max(1, round(SMOOTH_S * spec.rate_hz))
+        macs, adds, others = macs + 6 * samples, adds + (3 + smoothed) * samples, others + 3
+    return macs, adds, others

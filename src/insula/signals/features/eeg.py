@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import fft
 
-from insula.signals.features.column import MIN_OBSERVED, FeatureColumn
+from insula.signals.features.column import MIN_OBSERVED, FeatureColumn, Operations
 from insula.types import BoolArray, ChannelSpec, DoubleArray, FloatArray, IntArray
 
 BANDS_HZ: Mapping[str, tuple[float, float]] = {
@@ -126,3 +126,14 @@ def _from_powers(power: FloatArray, spec: ChannelSpec) -> FloatArray:
         alpha = log_power[:, :, names.index("alpha")]
         parts += [(alpha[:, right] - alpha[:, left])[:, None] for left, right, _ in _pairs(spec)]
     return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def work(spec: ChannelSpec, window_s: float) -> Operations:
+    """Count `compute` of one window: taper, transform (four and four a butterfly), power and bands of each segment."""
+    length, channels, bands = round(window_s * spec.rate_hz), len(spec.channels), len(_bands(spec.rate_hz))
+    size, step = _segment(length, spec.rate_hz)
+    segments, bins = (length - size) // step + 1, size // 2 + 1
+    transform = round(size * math.log2(size))
+    macs = segments * (size + transform + (2 + bands) * bins)
+    adds = segments * (transform + 3 * bands) + 3 * bands
+    return channels * macs, channels * adds, channels * (bands + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from insula.signals.features.column import FeatureColumn, moments
+from insula.signals.features.column import FeatureColumn, Operations, moments, moments_work
 from insula.types import BoolArray, ChannelSpec, FloatArray
 
 MIN_SLOPE_SAMPLES = 3
@@ -24,3 +24,8 @@ def compute(values: FloatArray, observed: BoolArray, spec: ChannelSpec) -> Float
     mean, deviation, slope_s = moments(values, observed, spec.rate_hz)
     parts = [mean] if values.shape[2] < MIN_SLOPE_SAMPLES else [mean, deviation, 60 * slope_s]
     return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def work(spec: ChannelSpec, window_s: float) -> Operations:
+    """Count `compute` of one window."""
+    return moments_work(len(spec.channels), round(window_s * spec.rate_hz))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from insula.signals.features import level
-from insula.signals.features.column import FeatureColumn, enough
+from insula.signals.features.column import FeatureColumn, Operations, enough
 from insula.types import BoolArray, ChannelSpec, DoubleArray, FloatArray
 
 BLOCK_S = 0.25
@@ -62,3 +62,13 @@ def _block_means(rectified: DoubleArray, observed: BoolArray, blocks: int, size:
     count = observed[:, : blocks * size].reshape(len(observed), 1, blocks, size).sum(-1)
     found = np.where(count > 0, total / np.maximum(count, 1), mean[..., None])
     return np.maximum(found, LEAST * mean[..., None])
+
+
+def work(spec: ChannelSpec, window_s: float) -> Operations:
+    """Count `compute` of one window: rectified sum, block means, their logarithms, slope and lowest value so far."""
+    if spec.rate_hz < MIN_RATE_HZ:
+        return level.work(spec, window_s)
+    samples, channels = round(window_s * spec.rate_hz), len(spec.channels)
+    blocks = samples // max(1, round(BLOCK_S * spec.rate_hz)) if round(window_s / BLOCK_S) >= 4 else 0
+    adds = (3 if blocks else 2) * samples + 4 * blocks
+    return channels * (samples + blocks), channels * adds, channels * (2 + 2 * blocks)

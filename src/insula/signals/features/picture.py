@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from insula.signals.features.column import FeatureColumn, enough
+from insula.signals.features.column import FeatureColumn, Operations, enough
 from insula.types import BoolArray, ChannelSpec, FloatArray
 
 
@@ -33,3 +33,11 @@ def compute(values: FloatArray, observed: BoolArray, spec: ChannelSpec) -> Float
         moved = change.sum(axis=1) / np.maximum(steps, 1) * spec.rate_hz
         parts.append(np.where(valid & (steps > 0), moved, np.nan))
     return np.stack(parts, axis=1).astype(np.float32)
+
+
+def work(spec: ChannelSpec, window_s: float) -> Operations:
+    """Count `compute` of one window: mean and deviation of each picture, and the change of each pixel."""
+    pictures = round(window_s * spec.rate_hz)
+    values = len(spec.channels) * pictures
+    moved = 3 if pictures >= 2 else 0
+    return values, (3 + moved) * values, 2 * pictures

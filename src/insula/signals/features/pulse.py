@@ -9,7 +9,7 @@ import numpy as np
 from scipy import signal as sps
 from scipy.ndimage import uniform_filter1d
 
-from insula.signals.features.column import FeatureColumn, enough
+from insula.signals.features.column import FeatureColumn, Operations, enough
 from insula.types import BoolArray, ChannelSpec, DoubleArray, FloatArray, IntArray
 
 MIN_S = {
@@ -203,3 +203,20 @@ def _nanmedian(x: DoubleArray) -> DoubleArray:
     count = np.isfinite(x).sum(axis=1)
     ordered = np.sort(x, axis=1)  # NaN last
     return np.asarray(ordered[np.arange(len(x)), np.minimum(count // 2, x.shape[1] - 1)])
+
+
+def work(spec: ChannelSpec, window_s: float) -> Operations:
+    """Count `compute` of one window: mean of channels, energy, two moving averages, threshold, and the search."""
+    samples = round(window_s * spec.rate_hz)
+    macs, others = 3 * samples, 0
+    if window_s >= MIN_S["lf_hf"]:
+        turns = round((HF_HZ[1] - LF_HZ[0]) / 0.005) * round(window_s)  # a beat a second
+        macs, others = macs + 3 * turns, 2 * turns
+    return macs, (len(spec.channels) + 9) * samples, others
+
+
+def ecg_work(spec: ChannelSpec, window_s: float) -> Operations:
+    """Count `ecg_compute` of one window: the same on one channel after three second-order filter sections."""
+    macs, adds, others = work(spec, window_s)
+    samples = round(window_s * spec.rate_hz)
+    return macs + 15 * samples, adds - (len(spec.channels) - 1) * samples, others
