@@ -188,7 +188,8 @@ def test_a_silhouette_is_not_tested_where_a_fold_has_one_trial_a_class() -> None
     assert dict(LATENT.lines(found))["latent silhouette"].startswith("cannot be tested")
     both = latent_space([(model, one), (model, several)])
     alone = latent_space([(model, several)])
-    assert both is not None and alone is not None
+    assert both is not None
+    assert alone is not None
     assert both.silhouette == alone.silhouette
 
 

@@ -105,4 +105,5 @@ def test_holm_over_models_does_not_count_the_other_rows():
     assert [found[n].p_holm for n in ("net", "core")] == pytest.approx(
         holm([found[n].found.p for n in ("net", "core")])
     )
-    assert np.isnan(found["forest"].p_holm) and np.isnan(found["clock"].p_holm)
+    assert np.isnan(found["forest"].p_holm)
+    assert np.isnan(found["clock"].p_holm)

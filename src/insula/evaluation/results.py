@@ -83,8 +83,8 @@ class System:
     of a network's variant: ``core``, ``control``, ``twin``, ``ablation``, ``published``.
     ``steps`` (of the fit with fewest), ``loss`` (final one in training, mean over fits) and ``converged`` (in every
     fit) say how a network was trained; ``readout_alone`` of ``fits`` kept no deep path beside a convex readout, which
-    has no steps, and those of the others count. ``fallbacks`` names those for whom the normaliser that was asked for had
-    nothing to go by.
+    has no steps, and those of the others count. ``fallbacks`` names those for whom the normaliser that was asked for
+    had nothing to go by.
     """
 
     name: str

@@ -73,18 +73,15 @@ def latent_space(fitted: Fitted, seed: int = 0) -> Latent | None:
     perplexity = float(np.clip(len(points) / 8, 2, 30))
     xy = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
     table = held_out.table.iloc[rows]
+    over = f"{len(scores)} folds, beside {_SHUFFLES} permutations of labels between trials"
+    tested = f"; silhouette is the mean over {over}" if scores else ""
     return Latent(
         xy=tuple(map(tuple, xy.astype(np.float64).round(3).tolist())),
         label=tuple(model.schema.classes[int(v)] for v in table["y"]),
         subject=tuple(table["subject"]),
         silhouette=float(np.mean(scores)) if scores else math.nan,
         silhouette_shuffled=tuple(np.mean(shuffled, 0).tolist()) if scores else (),
-        note=f"held-out windows of one fold ({len(rows)} points, perplexity {perplexity:.0f})"
-        + (
-            f"; silhouette is the mean over {len(scores)} folds, beside {_SHUFFLES} permutations of labels between trials"
-            if scores
-            else ""
-        ),
+        note=f"held-out windows of one fold ({len(rows)} points, perplexity {perplexity:.0f}){tested}",
     )
 
 

@@ -326,7 +326,8 @@ def _comparison(section: Section, comparison: Comparison) -> list[str]:
     out = []
     if comparison.pairs:
         out += [
-            f"Minus {comparison.against} under {nice(comparison.protocol)}, person by person (Student's t, Holm over the models):",
+            f"Minus {comparison.against} under {nice(comparison.protocol)}, person by person (Student's t, Holm over "
+            "the models):",
             "",
         ]
     rows = [pair_text(section, p) for p in comparison.pairs]
