@@ -127,9 +127,9 @@ def _choice(rows: Rows, splits: Sequence[Split], classes: int) -> tuple[str, flo
         fitting = rows.take(inside).thinned()
         for (how, c), losses in found.items():
             losses.append(loss(_fitted(fitting, how, c, classes).answer(judge.columns), judge.y, classes))
-    usual = found[USUAL]
-    better = [one for one, losses in found.items() if all(a < b for a, b in zip(losses, usual, strict=True))]
-    return min(better, key=lambda one: sum(found[one]), default=USUAL)
+        usual = found[USUAL]
+        found = {one: losses for one, losses in found.items() if one == USUAL or losses[-1] < usual[-1]}
+    return min(found, key=lambda one: (one == USUAL, sum(found[one])))
 
 
 def _fitted(rows: Rows, shrink: str, penalty: float, classes: int) -> Readout:

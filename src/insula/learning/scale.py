@@ -65,7 +65,11 @@ class SignalScaler:
         own: dict[TrialKey, Mapping[str, Level]] = {}
         if self.kind == "pre_trial":
             near, everything = rows_before(windows)
-            own = {key: _moments(everything, near[key]) if key in near else {} for key in trials}
+            known: dict[TrialKey, dict[str, Level]] = windows.once("moments before trials", dict)
+            for key in trials:
+                if key in near and key not in known:
+                    known[key] = _moments(everything, near[key])
+            own = {key: known[key] if key in near else {} for key in trials}
         else:
             sessions = {s: self._own(windows, s) for s in dict.fromkeys(key[:2] for key in trials)}
             own = {key: sessions[key[:2]] for key in trials}
@@ -87,12 +91,8 @@ class SignalScaler:
             return {}
         if self.kind == "person_trials":
             return self.people.get(session[0], {})
-        everything = windows.everything()
-        table = everything.table
-        mask = (table["subject"] == session[0]) & (table["session"] == session[1])
-        if self.kind != "whole_session":
-            mask &= opening_rows(table)
-        return _moments(everything, np.flatnonzero(mask))
+        kind = "session" if self.kind == "whole_session" else "opening"
+        return windows.once((f"moments of a {kind}", session), lambda: _session_moments(windows, session, kind))
 
     def of_person(self, windows: Windows) -> SignalScaler:
         """Return the same population's scaler with the own level of these windows' people, labelled or not."""
@@ -185,6 +185,16 @@ class ScaledSignals(Mapping[TrialKey, Mapping[str, FloatArray]]):
 def _groups(windows: Windows, columns: list[str]) -> list[tuple[tuple[str, ...], Any]]:
     grouped = windows.table.groupby(columns, sort=True).indices
     return [(k if isinstance(k, tuple) else (k,), rows) for k, rows in grouped.items()]
+
+
+def _session_moments(windows: Windows, session: tuple[str, str], kind: str) -> dict[str, Level]:
+    """Level of a whole session, or of its opening."""
+    everything = windows.everything()
+    table = everything.table
+    mask = (table["subject"] == session[0]) & (table["session"] == session[1])
+    if kind == "opening":
+        mask &= opening_rows(table)
+    return _moments(everything, np.flatnonzero(mask))
 
 
 def _moments(windows: Windows, rows: Any) -> dict[str, Level]:

@@ -105,6 +105,8 @@ def judged(
         for gate in GATES:
             network.gate.fill_(gate)  # type: ignore[operator]
             tried[gate].append(loss(answers(network, part), judge.y, classes))
+        if all(losses[-1] >= without[-1] for losses in tried.values()):
+            break  # no share gains in every split any more
     best = min(GATES, key=lambda gate: float(np.mean(tried[gate])))
     gains = all(now < before for now, before in zip(tried[best], without, strict=True))
     return Kept(best if gains else 0.0, tuple(without), tuple(tried[best]))

@@ -18,13 +18,7 @@ def rows_before(windows: Windows) -> tuple[dict[TrialKey, IntArray], Windows]:
     Trials without such seconds are left out. A baseline is a trial all of whose windows are reference.
     """
     everything = windows.everything()
-    table = everything.table
-    reference = table["role"].to_numpy() == "reference"
-    ends: dict[tuple[str, str], list[tuple[float, IntArray]]] = {}
-    for key, part in by_trial(table):
-        rows = part.index.to_numpy(np.int64)
-        if reference[rows].all():
-            ends.setdefault(key[:2], []).append((windows.clean[key].stop_s, rows))
+    ends = windows.once("baselines", lambda: _baselines(everything))
     out: dict[TrialKey, IntArray] = {}
     asked = windows.table
     for key in dict.fromkeys(zip(asked["subject"], asked["session"], asked["trial"], strict=True)):
@@ -33,3 +27,14 @@ def rows_before(windows: Windows) -> tuple[dict[TrialKey, IntArray], Windows]:
         if near:
             out[key] = near[-1]
     return out, everything
+
+
+def _baselines(everything: Windows) -> dict[tuple[str, str], list[tuple[float, IntArray]]]:
+    """End and rows of each baseline trial, by person and session."""
+    reference = everything.table["role"].to_numpy() == "reference"
+    ends: dict[tuple[str, str], list[tuple[float, IntArray]]] = {}
+    for key, part in by_trial(everything.table):
+        rows = part.index.to_numpy(np.int64)
+        if reference[rows].all():
+            ends.setdefault(key[:2], []).append((everything.clean[key].stop_s, rows))
+    return ends

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +23,7 @@ from insula.types import BoolArray, FloatArray, Label, Schema
 from insula.windows import arrays
 from insula.windows.store.arrays import StoredTrial, TrialKey
 
+T = TypeVar("T")
 CleanTrials = Mapping[TrialKey, CleanTrial] | Mapping[TrialKey, StoredTrial]
 """Cleaned trials by identity, in memory or read from a store when asked for."""
 
@@ -37,6 +40,13 @@ class Shared:
     quality: dict[str, FloatArray] | None = None
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Names the table, in other processes too, for `Windows.once`."""
+
+
+_MADE: OrderedDict[str, dict[Any, Any]] = OrderedDict()
+_TABLES = 4
+"""So many tables keep what was made of them in a process."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +172,17 @@ class Windows:
     def everything(self) -> Windows:
         """Return all windows that were cut, those of other splits and the reference ones included."""
         return Windows(self._shared, np.arange(len(self._shared.table)), self.schema, self.recipe)
+
+    def once(self, name: Any, make: Callable[[], T]) -> T:
+        """Return what depends on the whole table alone: made once in a process, for all views and copies of it."""
+        made = _MADE.setdefault(self._shared.token, {})
+        _MADE.move_to_end(self._shared.token)
+        while len(_MADE) > _TABLES:
+            _MADE.popitem(last=False)
+        if name not in made:
+            made[name] = make()
+        found: T = made[name]
+        return found
 
     def note(self, notes: Iterable[str]) -> None:
         """Add notes that results and reports repeat."""
