@@ -104,7 +104,10 @@ def test_the_deep_path_is_kept_where_every_split_gains(helps: bool) -> None:
     splits = [(np.flatnonzero(half), np.flatnonzero(~half)), (np.flatnonzero(~half), np.flatnonzero(half))]
     readout = fit_readout(all_rows, splits, 3)
 
-    def trained(_, alone):  # type: ignore[no-untyped-def]
+    made = []
+
+    def trained(part, alone):  # type: ignore[no-untyped-def]
+        made.append(part)
         network = Deep()
         start(network, alone)
         network.alone = alone
@@ -117,3 +120,4 @@ def test_the_deep_path_is_kept_where_every_split_gains(helps: bool) -> None:
     kept = judged(all_rows, readout, splits, 3, trained, answers)
     assert (kept.gate > 0) == helps
     assert ("not kept" in kept.told) != helps
+    assert len(made) == (2 if helps else 1)  # what no share gains in one split is decided

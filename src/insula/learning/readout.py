@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from insula.learning.classical import one_thread
 from insula.types import DoubleArray, FloatArray, IntArray
 
 SHRINKS = ("none", "soft", "hard")
@@ -70,13 +71,15 @@ def fit_readout(rows: Rows, splits: Sequence[Split], classes: int) -> Readout:
     ``classes`` is 0 for a continuous target.
     """
     enough = len(np.unique(rows.trial)) >= CHOOSE_TRIALS
-    shrink, penalty = _choice(rows, splits, classes) if splits and enough else USUAL
-    return _fitted(rows.thinned(), shrink, penalty, classes)
+    with one_thread():
+        shrink, penalty = _choice(rows, splits, classes) if splits and enough else USUAL
+        return _fitted(rows.thinned(), shrink, penalty, classes)
 
 
 def refitted(rows: Rows, like: Readout, classes: int) -> Readout:
     """Fit other rows with the shrink and penalty of a readout."""
-    return _fitted(rows.thinned(), like.shrink, like.penalty, classes)
+    with one_thread():
+        return _fitted(rows.thinned(), like.shrink, like.penalty, classes)
 
 
 def loss(logits: DoubleArray, y: DoubleArray | IntArray, classes: int) -> float:

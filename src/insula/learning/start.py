@@ -90,7 +90,7 @@ def judged(
     """Train the deep path beside the readout inside each split and keep the share that lowers the held-out loss in all.
 
     ``trained`` makes a network that starts from the given readout and learns from the split's first part; ``answers``
-    gives its logits on the second.
+    gives its logits on the second, with all of the deep path.
     """
     if not splits:
         return Kept(1.0)
@@ -100,11 +100,11 @@ def judged(
         inside, held_out = part
         alone = refitted(rows.take(inside), readout, classes)
         judge = rows.take(held_out)
-        without.append(loss(alone.answer(judge.columns), judge.y, classes))
-        network = trained(part, alone)
+        short = alone.answer(judge.columns)
+        without.append(loss(short, judge.y, classes))
+        deep = answers(trained(part, alone), part) - short  # a gate of 1
         for gate in GATES:
-            network.gate.fill_(gate)  # type: ignore[operator]
-            tried[gate].append(loss(answers(network, part), judge.y, classes))
+            tried[gate].append(loss(short + gate * deep, judge.y, classes))
         if all(losses[-1] >= without[-1] for losses in tried.values()):
             break  # no share gains in every split any more
     best = min(GATES, key=lambda gate: float(np.mean(tried[gate])))
