@@ -256,6 +256,7 @@ class InputSpec:
 
     signals[m] = (channels, rate_hz); features[m] = number of columns; outputs = number of classes (1 if continuous).
     ``trial_s`` is the median length of the training trials, 0 where it is not known: where time constants start.
+    ``channels[m]`` names the channels where they are known.
     """
 
     signals: Mapping[str, tuple[int, float]]
@@ -266,3 +267,4 @@ class InputSpec:
     window_s: float
     hop_s: float
     trial_s: float = 0.0
+    channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from insula.evaluation.experiment import Experiment, experiment_from
 from insula.evaluation.rows import make_plans, require_names
 from insula.evaluation.run import Evaluation, evaluate
 from insula.learning.classical import ClassicalEstimator
+from insula.protocols import tuned_on_test_trials
 from insula.protocols.protocols import PROTOCOLS, split
 from insula.report import write
 from insula.windows.cutting import cut
@@ -116,10 +117,15 @@ def test_same_seed_same_predictions_other_seed_others() -> None:
 
 
 @pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
-def test_every_protocol_runs_and_leaky_ones_are_marked_everywhere(protocol: str, tmp_path: Any) -> None:
+def test_every_protocol_runs_and_leaky_ones_are_marked_everywhere(
+    protocol: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuned_on_test_trials, "GIVEN_S", 4.0)  # these trials are short
+    quick = replace(tuned_on_test_trials.PROTOCOL, then_epochs=3)
+    monkeypatch.setitem(PROTOCOLS, tuned_on_test_trials.NAME, quick)
     found = two_sessions() if protocol == "cross_session" else windows()
     result = evaluate(found, experiment(protocol, compare={"rows": ["majority"]}), factory=MyNet).result
-    leaky = protocol in ("random_windows", "within_trial")
+    leaky = protocol in ("random_windows", "within_trial", "tuned_on_test_trials")
     assert result.protocol["name"] == protocol
     assert result.leaky is leaky is PROTOCOLS[protocol].leaky
     assert all(s.leaky is leaky for s in result.systems)

@@ -35,6 +35,19 @@ def test_hand_computed_values():
     assert metrics.rmse(x, y) == pytest.approx(np.sqrt((1 + 4 + 9) / 3))
 
 
+def test_ordinal_scores_by_hand():
+    true = np.array([1, 1, 0, 3])
+    probability = np.array([[0.3, 0.6, 0.1, 0], [0.1, 0.4, 0, 0.5], [0.1, 0.5, 0.4, 0], [0, 0, 0.7, 0.3]])
+    # two most probable: 1 0 (hit, neighbours), 3 1 (hit, apart), 1 2 (neighbours, no hit), 2 3 (hit, neighbours)
+    assert metrics.top_two(true, probability) == pytest.approx(3 / 4)
+    assert metrics.sequential_top_two(true, probability) == pytest.approx(2 / 4)
+    # class 0: 1 away; class 1: 0 and 2 away; class 3: 1 away
+    assert metrics.class_distance(true, probability.argmax(1)) == pytest.approx((1 + 1 + 1) / 3)
+    plain, ordered = metrics.metrics_for(False), metrics.metrics_for(False, ordered=True)
+    assert set(ordered) - set(plain) == {"top_2", "seq_2", "class_distance"}
+    assert plain[0] == ordered[0] == "balanced_accuracy"
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=40), st.integers(0, 999))
 def test_scores_agree_with_scikit_learn(pairs, seed):

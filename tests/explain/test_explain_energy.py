@@ -24,12 +24,14 @@ from insula.explain import Evaluated
 from insula.explain.cost import EnergySheet, Latency, shared_basis, sheet
 from insula.explain.cost.spikes import spike_sheet
 from insula.explain.cost.systems import beside, energy_of_systems, features_work, network_energy, preparation
+from insula.explain.electrodes import ELECTRODES as ANALYSIS
 from insula.explain.electrodes import electrode_attention, positions
 from insula.explain.energy import ENERGY, dominated, energy
 from insula.explain.facts import gather
 from insula.explain.gate import gate_curve
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.feed import Feed
+from insula.learning.train import TrainConfig
 from insula.plots.cost import _PITCH, _spread
 from insula.report.page import render
 from insula.signals.recipe import Recipe
@@ -245,6 +247,26 @@ def test_attention_to_a_place_survives_the_shuffle() -> None:
     assert np.asarray(found.shuffled) == pytest.approx(np.asarray(found.matrix))
     assert found.correlation == pytest.approx(1.0)
     assert found.outside == ()
+
+
+def test_a_learned_graph_stands_beside_one_trained_on_shuffled_electrodes() -> None:
+    config = EstimatorConfig("dgcnn", normaliser="population", train=TrainConfig(epochs=2))
+    model = Estimator(config).fit(with_eeg())
+    found = electrode_attention([(model, with_eeg())], training=[with_eeg()])
+    assert found is not None
+    assert found.trained
+    own, control = np.asarray(found.matrix), np.asarray(found.shuffled)
+    np.testing.assert_allclose(own, model.outputs(with_eeg(), ("attention:electrode",))["attention:electrode"][0, 0, 0])
+    start = Estimator(config).initialise(with_eeg())
+    before = start.outputs(with_eeg(), ("attention:electrode",))["attention:electrode"][0, 0, 0]
+    assert np.abs(own - control).max() > 1e-6
+    assert np.abs(control - before).max() > 1e-6, "the control was trained"
+    assert found.outside == ()
+    drawn = ANALYSIS.show(found, gather(stress()))
+    assert "shuffled" in drawn.pictures[0].caption
+    seen = electrode_attention([(attending("signal"), with_eeg())], shuffles=1, training=[with_eeg()])
+    assert seen is not None
+    assert not seen.trained
 
 
 def test_models_without_electrode_attention_have_no_map() -> None:

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from insula.errors import DataError, InputError, InsulaError
 from insula.learning.estimator import Estimator, EstimatorConfig
+from insula.models import MODELS, card
+from insula.models.card import ModelCard
 from insula.types import Batch, InputSpec, ModelOutput
 from insula.windows.cutting import cut
 from insula.windows.table import Windows
@@ -242,6 +244,21 @@ def test_command_prints_what_was_measured(flagship: Estimator, tmp_path: Path, e
     for wrong in (["--target", "other"], ["--root", "x"], ["--data", "simulate", "--no-int8"]):
         assert isinstance(CliRunner().invoke(app, arguments + wrong).exception, InputError)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", sorted(n for n in MODELS if card(n).not_exportable))
+def test_a_network_that_cannot_be_exported_says_why(name: str, tmp_path: Path) -> None:
+    class Stated(nn.Module):
+        card = ModelCard(title="stated", not_exportable=card(name).not_exportable)
+
+        def forward(self, batch: Batch, state: object = None) -> ModelOutput:
+            mean = batch.signals["eda"].mean(-1).expand(-1, 2)
+            return ModelOutput(mean, mean, state)
+
+    model = Estimator(factory=lambda _: Stated()).initialise(windows())
+    with pytest.raises(InputError, match=f"not exportable because {card(name).not_exportable}"):
+        export(model, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 class Level(nn.Module):

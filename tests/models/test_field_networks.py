@@ -1,4 +1,4 @@
-"""What is particular to the field's networks: HiSTN's size and graphs, DGCNN's graphs, complex numbers in CV-EEGNet."""
+"""What is particular to the field's networks: sizes, graphs, maps of the head, complex numbers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from model_inputs import make_batch, make_spec
 from insula.errors import InputError
 from insula.learning.losses import cross_entropy
 from insula.models import build, card
+from insula.models.blocks.scalp import SIDE, cell, scalp_map
 from insula.models.cv_eegnet import SpectralConv
 from insula.models.dgcnn import DGCNN, ChebyshevConv
+from insula.models.fc_attention import BandGraphs
 from insula.models.histn import HiSTN
 
 EPOC = make_spec("eeg", traits=0, outputs=5, window_s=1.0, hop_s=1.0, shapes={"eeg": (14, 128.0)})
@@ -107,3 +109,62 @@ def test_ordinal_smoothing_forgives_neighbours() -> None:
     target = torch.exp(-((torch.arange(5) - 1.0) ** 2) / (2 * 0.25))
     expected = -2 * (target / target.sum() * near[0].log_softmax(0)).sum()
     torch.testing.assert_close(soft[0], expected)
+
+
+def test_coherence_finds_the_band_in_which_electrodes_move_together() -> None:
+    torch.manual_seed(3)
+    time_s = torch.arange(512) / 128
+    signals = 0.2 * torch.randn(2, 3, 512)
+    signals[:, 0] += torch.sin(2 * torch.pi * 10 * time_s)
+    signals[:, 2] += torch.cos(2 * torch.pi * 10 * time_s)  # a quarter of a cycle later: coherent all the same
+    for graph in ("coherence", "locking"):
+        found = BandGraphs(128.0, graph)(signals)  # theta, alpha, beta, gamma
+        assert found.shape == (2, 4, 3, 3)
+        assert (found[:, 1, 0, 2] > 0.9).all()
+        assert (found[:, [0, 2, 3], 0, 2] < 0.6).all()
+        assert (found[:, :, 0, 1] < 0.6).all()
+        torch.testing.assert_close(found.diagonal(dim1=2, dim2=3), torch.ones(2, 4, 3), atol=1e-3, rtol=0)
+        torch.testing.assert_close(found, found.transpose(2, 3))
+
+
+def test_heads_look_where_their_bands_graph_points_unless_they_have_none() -> None:
+    spec = make_spec("eeg", traits=0)
+    batch = make_batch(spec, 3)
+    together = batch.signals["eeg"].clone()
+    together[:, 3] = 2 * together[:, 0]
+    linked = replace(batch, signals={"eeg": together})
+    found = {}
+    for graph in ("coherence", "none"):
+        torch.manual_seed(4)
+        model = build("fc_attention", spec, graph=graph).eval()
+        weights = model(linked).attention["electrode"][:, 0].mean(1)  # (B, C, C), first block
+        found[graph] = float((weights[:, 0, 3] - weights[:, 0, [1, 2, 4, 5]].mean(-1)).mean())
+    assert found["coherence"] > found["none"] + 0.02
+
+
+def test_electrodes_are_laid_by_their_names() -> None:
+    place = {name: divmod(cell(name) or 0, SIDE) for name in ("Fp1", "Fz", "T7", "T3", "C3", "C4", "Oz", "O2", "POZ")}
+    assert place["Fz"] == (2, 4)
+    assert place["T7"] == place["T3"] == (4, 0)
+    assert (place["C3"], place["C4"]) == ((4, 2), (4, 6))
+    assert place["Fp1"][1] < 4 < place["O2"][1]
+    assert place["Oz"] == (8, 4)
+    assert cell("EEG 7") is None
+    laid = scalp_map(("Fp1", "C3", "Oz"), 3)
+    assert laid.sum(1).bool().nonzero().flatten().tolist() == [cell(c) for c in ("Fp1", "C3", "Oz")]
+    unknown = scalp_map((), 5)
+    torch.testing.assert_close(unknown.sum(0), torch.ones(5))
+    many = scalp_map((), 128)
+    assert (many.sum(0) > 0).all()
+
+
+def test_maps_matter_to_sft_crn_and_its_attention_sums_to_one() -> None:
+    named = replace(make_spec("eeg", traits=0), channels={"eeg": ("Fp1", "Fp2", "C3", "C4", "O1", "O2")})
+    batch, logits = make_batch(named, 2), {}
+    for maps in ("scalp", "order"):
+        torch.manual_seed(5)
+        out = build("sft_crn", named, maps=maps).eval()(batch)
+        logits[maps] = out.logits
+        assert out.attention["time"].shape == (2, 1, 8)
+        torch.testing.assert_close(out.attention["time"].sum(-1), torch.ones(2, 1))
+    assert not torch.allclose(logits["scalp"], logits["order"])

@@ -82,8 +82,8 @@ def test_every_protocol_runs_and_repeats(name):
     table = make_table(people=4, sessions=3, trials=8, windows=10, classes=2)
     once, again = split(name, table, seed=3), split(name, table, seed=3)
     assert all((a.train == b.train).all() and (a.test == b.test).all() for a, b in zip(once, again, strict=True))
-    tested = np.concatenate([p.test for p in once])
-    assert sorted(tested) == sorted(scored_rows(table)), "each scored window is tested once"
+    tested = np.concatenate([p.test for p in once] + [p.then for p in once if p.then is not None])
+    assert sorted(tested) == sorted(scored_rows(table)), "each scored window is tested once, or given with its label"
 
 
 @pytest.mark.parametrize("name", LEAKY)
@@ -264,3 +264,18 @@ def test_exchangeable_labellings_are_counted_by_hand():
     assert exchangeable_labellings(make_table(people=1, trials=6, classes=3)) == 90
     one = make_table(people=3, trials=2)
     assert exchangeable_labellings(one) == 8
+
+
+def test_the_first_ten_seconds_of_tested_trials_train_further_and_are_never_tested():
+    table = make_table(people=3, trials=4, windows=6, window_s=4.0, hop_s=2.0)
+    parts = split("tuned_on_test_trials", table)
+    assert len(parts) == 3
+    for part in parts:
+        assert part.leaky
+        assert not keys(table, part.train, ["subject"]) & keys(table, part.test, ["subject"])
+        assert not np.intersect1d(part.then, part.test).size
+        assert keys(table, part.then) == keys(table, part.test), "every tested trial gave its label"
+        begin = table.iloc[part.then].groupby([*TRIAL])["start_s"].min()
+        given = table.iloc[part.then].set_index([*TRIAL])["stop_s"] - begin
+        assert (given <= 10 + 1e-9).all()
+        np.testing.assert_array_equal(part.learned, np.union1d(part.train, part.then))

@@ -34,6 +34,7 @@ from insula.learning.metrics import metrics_for
 from insula.notebook import facts_html
 from insula.protocols.grouping import exchangeable_labellings
 from insula.protocols.schedule import shares_schedule
+from insula.windows.targets import is_ordered
 
 VERSION = 1
 """Version of the schema below; a reader of another version refuses.
@@ -304,7 +305,8 @@ class Result:
             row |= {f"{prefix}{main}": found.mean, f"{prefix}{main}_lo": found.lo, f"{prefix}{main}_hi": found.hi}
             if not prefix:
                 row |= {"people": found.people, "unit": found.unit}
-        row |= {name: float(per_person(windows, name).mean()) for name in metrics_for(self.continuous)[1:]}
+        others = metrics_for(self.continuous, len(self.classes) > 2 and is_ordered(self.classes))[1:]
+        row |= {name: float(per_person(windows, name).mean()) for name in others}
         row[f"pooled_{main}"] = pooled(windows, main)
         swapped, nan = self.contrast(one.name), float("nan")
         for name in ("mean", "lo", "hi", "ceiling", "p"):

@@ -25,9 +25,10 @@ from insula.evaluation.tuning import choose
 from insula.learning.classical import ClassicalEstimator
 from insula.learning.estimator import Estimator, ModelFactory
 from insula.learning.metrics import metrics_for
+from insula.learning.personal.tuning_weights import retrained
 from insula.learning.train import History, one_thread
 from insula.protocols.own_median import decided, for_fold, split_windows
-from insula.protocols.protocols import Split, exchangeable_labellings, permute_labels
+from insula.protocols.protocols import PROTOCOLS, Split, exchangeable_labellings, permute_labels
 from insula.windows.table import Windows, label_text
 
 Progress = Callable[[str, int, int], None]
@@ -241,13 +242,15 @@ def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int
         if plan.tune is not None:
             chosen, config = choose(training, config, plan.tune, part, plan.factory)
         model: Any = Estimator(config, plan.factory).fit(training)
+        if part.then is not None:
+            model = retrained(model, windows.take(part.then), "all", seed, PROTOCOLS[part.name].then_epochs)
         parameters = model.parameters
     else:
         normaliser = "population" if plan.normaliser == "none" else plan.normaliser
         model = ClassicalEstimator(
             plan.classical or "", seed=seed, context=plan.context or False, normaliser=normaliser,
             quality=plan.quality, quality_share=plan.quality_share,
-        ).fit(training)  # fmt: skip
+        ).fit(windows.take(part.learned))  # fmt: skip
         parameters = None
     answer = model.predict(test) if windows.schema.continuous else model.predict_proba(test)
     kept = model if plan.kind == "model" and isinstance(model, Estimator) else None

@@ -17,9 +17,11 @@ from insula.evaluation.results import Result
 from insula.evaluation.verdict import Verdict
 from insula.explain.pairs import PAIRS, Pair, pair
 from insula.learning.classical_models import CLOCKS
+from insula.learning.metrics import METRICS, metrics_for
 from insula.plots import PersonScore, ReliabilityBin, Strip
 
-OTHER_SCORES = ("macro_f1", "kappa", "auc", "ece", "rmse", "pearson")
+OTHER_SCORES = tuple(name for name in METRICS if name not in [metrics_for(number)[0] for number in (False, True)])
+"""Scores that stand beside the main one, those that a result has."""
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ def spec_of(schema: Schema, recipe: Recipe) -> InputSpec:
         continuous=schema.continuous,
         window_s=recipe.window_s,
         hop_s=recipe.hop_s,
+        channels={m: s.channels for m, s in schema.modalities.items()},
     )
 
 

@@ -71,6 +71,41 @@ def ece(true: IntArray, probability: DoubleArray, bins: int = 10) -> float:
     return float(np.abs(gap).sum() / true.size)
 
 
+def top_two(true: IntArray, probability: DoubleArray) -> float:
+    """Share of windows whose class is one of the two most probable ones; NaN without rows."""
+    return float((_two(probability) == true[:, None]).any(1).mean()) if true.size else float("nan")
+
+
+def sequential_top_two(true: IntArray, probability: DoubleArray) -> float:
+    """Share of windows whose class is one of the two most probable ones and these two are neighbours in order.
+
+    Seq2HR, the sequential top-2 hit rate of HiSTN (arXiv 2408.15255; its definition read in the released code): an
+    answer that is near the truth and does not contradict itself. NaN without rows.
+    """
+    if not true.size:
+        return float("nan")
+    two = _two(probability)
+    beside = np.abs(two[:, 0] - two[:, 1]) == 1
+    return float((beside & (two == true[:, None]).any(1)).mean())
+
+
+def class_distance(true: IntArray, predicted: IntArray) -> float:
+    """Mean distance of the predicted class from the true one, in classes, mean over the classes that occur.
+
+    Macro-averaged absolute error (Baccianella et al. 2009), which a majority class does not flatter; NaN without rows.
+    """
+    if not true.size:
+        return float("nan")
+    there = np.bincount(true)
+    apart = np.bincount(true, np.abs(true - predicted), minlength=there.size)
+    return float((apart[there > 0] / there[there > 0]).mean())
+
+
+def _two(probability: DoubleArray) -> IntArray:
+    """Codes of the two most probable classes, (windows, 2)."""
+    return np.asarray(np.argsort(-probability, axis=1, kind="stable")[:, :2], np.int64)
+
+
 def ccc(true: DoubleArray, predicted: DoubleArray) -> float:
     """Concordance correlation coefficient (Lin 1989); NaN where neither side varies and the means agree."""
     if true.size < 2:
@@ -101,7 +136,10 @@ def person_mean(people: NDArray[Any], true: Any, predicted: Any, continuous: boo
 
 @dataclass(frozen=True)
 class Metric:
-    """A score by name: whether it is for numbers, what it reads (labels or probabilities), whether more is better."""
+    """A score by name: whether it is for numbers, what it reads (labels or probabilities), whether more is better.
+
+    ``ordered`` ones are for classes that have an order, three of them or more.
+    """
 
     name: str
     title: str
@@ -109,6 +147,13 @@ class Metric:
     probabilities: bool
     more_is_better: bool
     function: Callable[..., float]
+    ordered: bool = False
+    short: str = ""
+
+    @property
+    def column(self) -> str:
+        """Head of its column in a table."""
+        return self.short or self.title
 
 
 METRICS: Mapping[str, Metric] = {
@@ -116,16 +161,21 @@ METRICS: Mapping[str, Metric] = {
     for m in (
         Metric("balanced_accuracy", "balanced accuracy", False, False, True, balanced_accuracy),
         Metric("macro_f1", "macro F1", False, False, True, macro_f1),
-        Metric("kappa", "Cohen's kappa", False, False, True, kappa),
+        Metric("kappa", "Cohen's kappa", False, False, True, kappa, short="kappa"),
         Metric("auc", "AUC", False, True, True, auc),
-        Metric("ece", "calibration error", False, True, False, ece),
+        Metric("ece", "calibration error", False, True, False, ece, short="ECE"),
+        Metric("top_2", "top-2 accuracy", False, True, True, top_two, ordered=True, short="top-2"),
+        Metric("seq_2", "Seq2HR", False, True, True, sequential_top_two, ordered=True),
+        Metric(
+            "class_distance", "distance in classes", False, False, False, class_distance, ordered=True, short="distance"
+        ),
         Metric("ccc", "CCC", True, False, True, ccc),
         Metric("rmse", "RMSE", True, False, False, rmse),
-        Metric("pearson", "Pearson's r", True, False, True, pearson),
+        Metric("pearson", "Pearson's r", True, False, True, pearson, short="Pearson r"),
     )
 }
 
 
-def metrics_for(continuous: bool) -> tuple[str, ...]:
-    """Names of the scores for a continuous or a discrete target, the main one first."""
-    return tuple(name for name, m in METRICS.items() if m.continuous == continuous)
+def metrics_for(continuous: bool, ordered: bool = False) -> tuple[str, ...]:
+    """Names of the scores for a continuous or a discrete target, the main one first; ``ordered`` adds its own."""
+    return tuple(name for name, m in METRICS.items() if m.continuous == continuous and (ordered or not m.ordered))

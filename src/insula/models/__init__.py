@@ -23,6 +23,8 @@ MODELS: dict[str, Any] = {
     "dgcnn": "insula.models.dgcnn:DGCNN",
     "histn": "insula.models.histn:HiSTN",
     "cv_eegnet": "insula.models.cv_eegnet:CVEEGNet",
+    "fc_attention": "insula.models.fc_attention:FCAttention",
+    "sft_crn": "insula.models.sft_crn:SFTCRN",
 }
 """Name -> ``module:Class`` or the class itself; each takes ``(spec: InputSpec, size: str, **options)``."""
 

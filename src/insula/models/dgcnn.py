@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from insula.errors import InputError, unknown_name
+from insula.models.blocks.parts import parted
 from insula.models.card import Claim, ModelCard, Variant
 from insula.models.rbtransformer import BANDS_HZ, BandEntropy, Block, TransformerSize
 from insula.types import Batch, InputSpec, ModelOutput
@@ -139,7 +140,7 @@ class DGCNN(nn.Module):
         present = batch.present[:, list(batch.signals).index("eeg")]
         seen = batch.observed["eeg"] & present[:, None]  # (B, T)
         signals = torch.where(seen.unsqueeze(1), batch.signals["eeg"], torch.zeros_like(batch.signals["eeg"]))
-        signals, seen = _parted(signals, self.parts), _parted(seen.unsqueeze(1), self.parts)[:, 0]
+        signals, seen = parted(signals, self.parts), parted(seen.unsqueeze(1), self.parts)[:, 0]
         entropies = self.scale(self.entropy(signals, seen))  # (B * parts, C, bands)
         entropies = entropies * seen.any(1)[:, None, None]
         if self.weigh is not None:
@@ -165,11 +166,3 @@ class DGCNN(nn.Module):
             unit = apart / apart.square().sum(-1, keepdim=True).sqrt().clamp_min(1e-6)
             found = (unit @ unit.transpose(1, 2)).abs()
         return (found + found.transpose(1, 2)) / 2
-
-
-def _parted(values: Tensor, parts: int) -> Tensor:
-    """Cut (B, C, T) into parts of equal length one after the other, (B * parts, C, T // parts); a rest is dropped."""
-    length = values.shape[-1] // parts
-    cut = values[..., : length * parts].unflatten(-1, (parts, length))
-    parted: Tensor = cut.transpose(1, 2).flatten(0, 1)
-    return parted

@@ -33,13 +33,17 @@ class Design:
 
 @dataclass(frozen=True)
 class Part:
-    """One fold as a protocol deals it: rows that train and that are tested, the columns of the unit kept whole."""
+    """One fold as a protocol deals it: rows that train and that are tested, the columns of the unit kept whole.
+
+    ``then`` are rows on which a network trained on ``train`` is trained further (a classical row learns from both).
+    """
 
     fold: str
     train: IntArray
     test: IntArray
     group: tuple[str, ...]
     subject: str | None = None
+    then: IntArray | None = None
 
 
 Parts = tuple[list[Part], list[str]]
@@ -63,6 +67,7 @@ class Protocol:
     scopes : scopes of state that it allows.
     forbids : columns whose values may not stand on both sides.
     folds : whether their number is ``free`` or fixed by the ``people`` or ``sessions``.
+    then_epochs : epochs of the further training on a fold's ``then`` rows.
     """
 
     name: str
@@ -77,6 +82,7 @@ class Protocol:
     scopes: tuple[str, ...] = ("trial",)
     forbids: tuple[str, ...] = ()
     folds: Literal["free", "people", "sessions"] = "free"
+    then_epochs: int = 0
 
     @property
     def trains_on_tested(self) -> bool:

@@ -14,6 +14,7 @@ from insula.protocols import (
     leave_stimulus_out,
     leave_subjects_out,
     random_windows,
+    tuned_on_test_trials,
     within_subject,
     within_trial,
 )
@@ -42,6 +43,7 @@ PROTOCOLS: dict[str, Protocol] = {
         leave_stimulus_out,
         random_windows,
         within_trial,
+        tuned_on_test_trials,
     )
 }
 """Protocols by name. One more is one more object here."""
@@ -53,7 +55,7 @@ class Split:
 
     ``group`` names the columns whose values identify the unit kept whole, inner validation groups by the same ones
     (empty: single windows). ``subject`` is the person of a personal protocol. ``notes`` lists what was left out of the
-    whole protocol, the same for each of its folds.
+    whole protocol, the same for each of its folds. ``then`` are rows for further training (see `Part`).
     """
 
     name: str
@@ -64,6 +66,12 @@ class Split:
     leaky: bool
     subject: str | None = None
     notes: tuple[str, ...] = ()
+    then: IntArray | None = None
+
+    @property
+    def learned(self) -> IntArray:
+        """All rows that something is learned from."""
+        return self.train if self.then is None else np.union1d(self.train, self.then)
 
     @classmethod
     def make(
@@ -78,18 +86,21 @@ class Split:
         leaky: bool,
         subject: str | None = None,
         notes: tuple[str, ...] = (),
+        then: IntArray | None = None,
     ) -> Split:
         """Check that the sides are apart, then build the split; ProtocolError names what stands on both."""
         what = f"{name} fold {fold!r}"
         train, test = np.sort(np.asarray(train, np.int64)), np.sort(np.asarray(test, np.int64))
-        for side, rows in (("training", train), ("test", test)):
+        further = None if then is None else np.sort(np.asarray(then, np.int64))
+        sides = [("training", train), ("test", test), *([] if further is None else [("further training", further)])]
+        for side, rows in sides:
             if not rows.size:
                 raise ProtocolError(f"{what} without {side} windows; expected at least one. Use fewer folds.")
             if rows[0] < 0 or rows[-1] >= len(table) or (np.diff(rows) == 0).any():
                 raise ProtocolError(f"{what} with {side} rows out of range or twice; expected each row once.")
             if "role" in table and (table["role"].to_numpy()[rows] != "scored").any():
                 raise ProtocolError(f"{what} with {side} rows that are not scored; expected role 'scored' only.")
-        if np.intersect1d(train, test).size:
+        if np.intersect1d(train, test).size or (further is not None and np.intersect1d(further, test).size):
             raise ProtocolError(f"{what} with windows on both sides; expected none. Split again.")
         if not leaky:
             forbidden = dict.fromkeys((TRIAL, *((group,) if group else ()), PROTOCOLS[name].forbids))
@@ -102,7 +113,7 @@ class Split:
                     )
             if overlapping(table, train, test).size:
                 raise ProtocolError(f"{what} with overlapping time on both sides; expected none. Hold out more.")
-        return cls(name, fold, train, test, group, leaky, subject, notes)
+        return cls(name, fold, train, test, group, leaky, subject, notes, further)
 
 
 def split(
@@ -149,6 +160,7 @@ def split(
             leaky=protocol.leaky,
             subject=p.subject,
             notes=tuple(notes),
+            then=p.then,
         )
         for p in parts
     ]

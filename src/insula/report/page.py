@@ -21,18 +21,10 @@ from insula.evaluation.results import Result
 from insula.explain import ANALYSES, Shown, wording
 from insula.explain.data import DATA, DataSummary
 from insula.explain.facts import OTHER_SCORES, Facts, gather
+from insula.learning.metrics import METRICS
 from insula.plots import Format, css_variables, keeping
 from insula.report import outside, prose, sources, words
 from insula.report.numbers import numbers_of
-
-_SCORE_TITLES = {
-    "macro_f1": ("macro F1", 3),
-    "kappa": ("kappa", 3),
-    "auc": ("AUC", 3),
-    "ece": ("ECE", 3),
-    "rmse": ("RMSE", 3),
-    "pearson": ("Pearson r", 3),
-}
 
 
 def render(result: Result) -> str:
@@ -120,7 +112,7 @@ def _render(facts: Facts) -> str:
         checks=words.checks(facts),
         meter=_meter(facts),
         normalisers=sorted({r.normaliser for r in facts.rows if r.normaliser}),
-        columns=[(name, *_SCORE_TITLES[name]) for name in OTHER_SCORES if _any(facts, name)],
+        columns=[(name, METRICS[name].column, 3) for name in OTHER_SCORES if _any(facts, name)],
         has_contrast=any(math.isfinite(r.contrast) for r in facts.rows),
         has_trial=any(math.isfinite(r.trial) for r in facts.rows),
         best=max((r.score for r in facts.rows if math.isfinite(r.score)), default=math.nan),

@@ -14,11 +14,11 @@ import pandas as pd
 from insula.evaluation.results import Result
 from insula.evaluation.scores import to_trials
 from insula.explain.analysis import Cell, Table, TableRow
-from insula.explain.facts import Facts, Row, gather
+from insula.explain.facts import OTHER_SCORES, Facts, Row, gather
 from insula.explain.wording import difference_range, difference_text, minus, range_text, score_text
+from insula.learning.metrics import METRICS
 from insula.report.sources import public, study
 
-_OTHERS = {"macro_f1": "macro F1", "kappa": "kappa", "auc": "AUC", "ece": "ECE", "rmse": "RMSE", "pearson": "Pearson r"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -30,13 +30,13 @@ _LATEX = {
 def systems(results: Sequence[Result], names: Sequence[str] = ()) -> Table:
     """Put the systems of one or more results into one table; with several, each row says which run it is of."""
     every = [gather(public(r)) for r in results]
-    shown = [k for k in _OTHERS if any(math.isfinite(row.others[k]) for f in every for row in f.rows)]
+    shown = [k for k in OTHER_SCORES if any(math.isfinite(row.others[k]) for f in every for row in f.rows)]
     swaps = any(math.isfinite(row.contrast) for f in every for row in f.rows)
     many = len(every) > 1
     scores = list(dict.fromkeys(f.score_name for f in every))
     columns = (
         "system", *(("run",) if many else ()), " / ".join(scores), "95 % interval", "per trial",
-        *(_OTHERS[k] for k in shown), *(("contrast", "contrast 95 % interval") if swaps else ()),
+        *(METRICS[k].column for k in shown), *(("contrast", "contrast 95 % interval") if swaps else ()),
         "marks", "people", "parameters",
     )  # fmt: skip
     rows = [

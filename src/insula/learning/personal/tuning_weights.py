@@ -39,15 +39,17 @@ class LowRank(nn.Module):
         return weight + self.up @ self.down
 
 
-def retrained(model: Estimator, windows: Windows, part: str, seed: int = 0) -> Estimator:
+def retrained(model: Estimator, windows: Windows, part: str, seed: int = 0, epochs: int = 0) -> Estimator:
     """Return a copy of a trained Estimator with part of its weights trained further on these labelled windows.
 
-    Scales, recipe and everything else stay those of the population.
+    ``epochs`` 0: as many as `STEPS` need. Scales, recipe and everything else stay those of the population.
     """
     out = copy.copy(model)
     out.networks, out.histories = [], []
     feed = Feed(model.prepare(windows), model.scope)
     config = _short(model.config.train, feed)
+    if epochs:
+        config = replace(config, epochs=epochs)
     for member, network in enumerate(model._fitted()):
         torch.manual_seed(seed + member)
         own = copy.deepcopy(network)
