@@ -91,7 +91,7 @@ def test_leaky_protocols_put_trials_on_both_sides(name):
     table = make_table(people=2, trials=4, windows=10)
     for part in split(name, table):
         assert part.leaky
-        assert keys(table, part.train) >= keys(table, part.test)
+        assert keys(table, part.learned) >= keys(table, part.test)
 
 
 def test_leaky_protocols_may_pool_people_and_clean_ones_may_not():
