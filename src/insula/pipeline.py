@@ -56,7 +56,7 @@ def read_recordings(
     data = experiment.data
     if progress is not None:
         progress("reading recordings", 0, 1)
-    found = load(data.name, data.root, subjects=data.subjects, problems=problems, **dict(data.options))
+    found = load(data.name, data.root, subjects=data.subjects, problems=problems, **experiment.reader_options)
     _require_some(experiment, found, problems or [])
     if progress is not None:
         progress("reading recordings", 1, 1)
@@ -85,7 +85,7 @@ def hold_recordings(
         data.root,
         recipe,
         subjects=data.subjects,
-        options=data.options,
+        options=experiment.reader_options,
         problems=problems,
         jobs=jobs,
         progress=_named(progress, "cleaning people"),

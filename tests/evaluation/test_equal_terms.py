@@ -49,6 +49,8 @@ def people(baseline: str = "abc", names: str = "abc") -> Windows:
         ([2.0, 1.8, 1.6, 1.4, 1.2, 1.0, 0.8, 0.6, 0.4, 0.2], 500, False, False),
         ([2.0, 1.0, 0.5, 0.4, 0.4, 0.4, 0.39, 0.39, 0.39, 0.39], FEW_STEPS - 1, False, False),
         ([2.0, 1.8], 500, False, False),
+        ([0.60, 0.66, 0.62, 0.57, 0.67, 0.59, 0.65, 0.60, 0.64, 0.58] * 2, 500, False, True),
+        ([1.0 - 0.01 * k for k in range(40)], 500, False, False),
         ([2.0, 1.8], 500, True, True),
     ],
 )

@@ -21,6 +21,7 @@ class DataPart:
     """Which data: reader name, root folder, target, modalities (all by default), people, reader options.
 
     ``apart`` names people whose figures pages show once more on their own, people added after choices were made, say.
+    ``draw`` names the reader's option that is given the experiment's seed, for data whose labels are drawn at random.
     """
 
     name: str
@@ -31,6 +32,7 @@ class DataPart:
     traits: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
     apart: tuple[str, ...] = ()
+    draw: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,10 @@ class Tune:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything one evaluation needs."""
+    """Everything one evaluation needs.
+
+    ``seeds`` are those that `insula results` runs it with, one after the other; anything else runs ``seed``.
+    """
 
     data: DataPart
     model: ModelPart = ModelPart()
@@ -102,13 +107,33 @@ class Experiment:
     train: Mapping[str, Any] = field(default_factory=dict)
     tune: Tune = Tune()
     seed: int = 0
+    seeds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, value in (("seed", self.seed), ("protocol.null", self.protocol.null)):
+        seeds = [("seeds", s) for s in self.seeds]
+        for name, value in (("seed", self.seed), ("protocol.null", self.protocol.null), *seeds):
             if value < 0:
                 raise InputError(f"{name} {value}; expected 0 or more.")
         if self.tune.folds < 1:
             raise InputError(f"tune.folds {self.tune.folds}; expected 1 or more.")
+
+    @property
+    def reader_options(self) -> dict[str, Any]:
+        """Options of the reader, the seed among them where it draws the labels."""
+        drawn = {} if self.data.draw is None else {self.data.draw: self.seed}
+        return {**self.data.options, **drawn}
+
+    def repeats(self) -> tuple[Experiment, ...]:
+        """The experiment of each seed: the first with everything, the others without variants and null test."""
+        first, *others = self.seeds or (self.seed,)
+        fewer = dataclasses.replace(
+            self,
+            seeds=(),
+            protocol=dataclasses.replace(self.protocol, null=0),
+            compare=dataclasses.replace(self.compare, variants=(), session=False),
+        )
+        whole = dataclasses.replace(self, seed=first, seeds=())
+        return (whole, *(dataclasses.replace(fewer, seed=s) for s in others))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -140,7 +165,7 @@ def experiment_from(tables: Mapping[str, Any]) -> Experiment:
     parts: dict[str, Any] = {name: _part(cls, name, tables[name]) for name, cls in _PARTS.items() if name in tables}
     if "data" not in parts:
         raise InputError('an experiment without [data] name; expected at least that. Add [data] name = "...".')
-    rest = {k: tables[k] for k in ("recipe", "train", "seed") if k in tables}
+    rest = {k: tables[k] for k in ("recipe", "train", "seed", "seeds") if k in tables}
     return Experiment(**checked("experiment key", Experiment, {**parts, **rest}))
 
 

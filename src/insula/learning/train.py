@@ -35,8 +35,10 @@ class History:
 
     @property
     def converged(self) -> bool:
-        """Whether the training loss has stopped falling: over its last fifth it fell by less than a twentieth of all.
+        """Whether the training loss has stopped falling.
 
+        Over its last fifth it fell by less than a twentieth of all, or by no more than two standard errors of its own
+        scatter, which the random parts of training (modality dropout, order) give any loss.
         Fewer than `FEW_STEPS` steps or 5 epochs never count as converged.
         """
         if self.stopped:
@@ -44,8 +46,10 @@ class History:
         part = len(self.train) // 5
         if self.steps < FEW_STEPS or not part:
             return False
-        before, last = (float(np.mean(self.train[a:b])) for a, b in ((-2 * part, -part), (-part, None)))
-        return before - last < 0.05 * max(self.train[0] - last, 1e-9)
+        before, last = np.array(self.train[-2 * part : -part]), np.array(self.train[-part:])
+        fell = float(before.mean() - last.mean())
+        scatter = 2 * float(np.sqrt((before.var(ddof=1) + last.var(ddof=1)) / part)) if part > 1 else 0.0
+        return fell < max(0.05 * (self.train[0] - float(last.mean())), scatter, 1e-9)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pandas as pd
 
 from insula.evaluation.results import Result
 from insula.evaluation.scores import mean_over_people
+from insula.evaluation.seeds import Draws, joined, over_draws
 
 HEAD = """# Results on recordings
 
@@ -21,38 +22,81 @@ cut of the table gives away.
 """
 
 
-def page(results: Sequence[tuple[str, Result]]) -> str:
-    """Write the page of named results, in the order given."""
-    return "\n".join([HEAD, _first(results), *(_section(name, result) for name, result in results)])
+def page(results: Sequence[tuple[str, Sequence[Result]]]) -> str:
+    """Write the page of named experiments, each with the results of its seeds, in the order given."""
+    parts = [HEAD, _first(results)]
+    for name, found in results:
+        parts.append(_drawn(name, found) if _draws(found) else _section(name, joined(found)))
+    return "\n".join(parts)
 
 
-def _first(results: Sequence[tuple[str, Result]]) -> str:
+def _draws(results: Sequence[Result]) -> bool:
+    """Whether the labels were drawn anew with each seed."""
+    experiment: Any = results[0].config.get("experiment") or {}
+    return len(results) > 1 and experiment.get("data", {}).get("draw") is not None
+
+
+def _first(results: Sequence[tuple[str, Sequence[Result]]]) -> str:
     """One sentence a result: what its first row may be said to show."""
     lines = ["## In a sentence each", ""]
-    for name, result in results:
-        head = result.systems[0]
-        lines.append(f"- **{name}**, {result.target}: {head.title}: {result.verdict(head.name).text}.")
+    for name, found in results:
+        head = found[0].systems[0]
+        if _draws(found):
+            said = _draw_text(over_draws(found)[0], found[0].chance)
+        else:
+            said = joined(found).verdict(head.name).text
+        lines.append(f"- **{name}**, {found[0].target}: {head.title}: {said}.")
     return "\n".join([*lines, ""])
+
+
+def _draw_text(row: Draws, chance: float) -> str:
+    return f"{_n(row.mean)} [{_n(row.lo)}, {_n(row.hi)}] over {row.draws} draws of labels, chance {_n(chance)}"
+
+
+def _drawn(name: str, results: Sequence[Result]) -> str:
+    """A section of an experiment whose labels were drawn at random with each seed."""
+    first = results[0]
+    rows = sorted(over_draws(results), key=lambda r: -r.mean)
+    lines = [
+        *_opening(name, first, [r.provenance.get("seed") for r in results]),
+        "| system | mean over draws | lowest | highest | said to follow the person |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        cells = [row.title, f"{_n(row.mean)} [{_n(row.lo)}, {_n(row.hi)}]", _n(row.least), _n(row.most)]
+        lines.append("| " + " | ".join([*cells, f"{row.claims} of {row.draws}"]) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _opening(name: str, result: Result, seeds: Sequence[Any]) -> list[str]:
+    """Heading, command and what the figures of a section are."""
+    table = result.of(result.systems[0].name)
+    people = table["subject"].nunique()
+    chance = f", chance {_n(result.chance)}" if result.classes else ""
+    pooled = "all people pooled" if result.protocol.get("pooled") else "a model a person"
+    leaky = " **LEAKY**" if result.leaky else ""
+    windows = len(table.drop_duplicates(["subject", "session", "trial", "start_s"]))
+    trials = len(table.drop_duplicates(["subject", "session", "trial"]))
+    said = f"seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"seed {seeds[0]}"
+    who = "1 person" if people == 1 else f"{people} people"
+    return [
+        f"## {name}: {result.target}, {who}, {str(result.protocol['name']).replace('_', ' ')}{leaky}",
+        "",
+        f"    insula results experiments/results --only {name}",
+        "",
+        f"{result.main_metric.replace('_', ' ').capitalize()}{chance}; {pooled}; {windows:,} windows in {trials:,} "
+        f"trials; {said}.",
+        "",
+    ]
 
 
 def _section(name: str, result: Result) -> str:
     table = result.table()
-    people = result.predictions["subject"].nunique()
-    chance = f", chance {_n(result.chance)}" if result.classes else ""
-    pooled = "all people pooled" if result.protocol.get("pooled") else "a model a person"
-    leaky = " **LEAKY**" if result.leaky else ""
-    seed = result.provenance.get("seed")
-    command = f"    insula evaluate --experiment experiments/results/{name}.toml"
+    seeds: Any = result.provenance.get("seeds") or [result.provenance.get("seed")]
     lines = [
-        f"## {name}: {result.target}, {people} people, {str(result.protocol['name']).replace('_', ' ')}{leaky}",
-        "",
-        command,
-        "",
-        f"{result.main_metric.replace('_', ' ').capitalize()}{chance}; {pooled}; "
-        f"{int(table['windows'].iloc[0]):,} windows in {int(table['trials'].iloc[0]):,} trials; seed {seed}.",
-        "",
-        "| system | score | contrast | of ceiling | reset, scaling | training | verdict |",
-        "|---|---|---|---|---|---|---|",
+        *_opening(name, result, seeds),
+        "| system | score | contrast | of ceiling | reset, scaling | training | seeds | verdict |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     order = sorted(table.to_dict("records"), key=lambda r: -_real(r[result.main_metric]))
     lines += [_row(r, result) for r in order]
@@ -70,7 +114,10 @@ def _row(row: Mapping[Any, Any], result: Result) -> str:
     contrast = f"{swap:+.3f} [{row['contrast_lo']:+.3f}, {row['contrast_hi']:+.3f}]" if math.isfinite(swap) else "–"
     share = f"{100 * swap / ceiling:.0f} % of {_n(ceiling)}" if ceiling >= 0.05 else "–"
     title = f"**{row['title']}**" if row["name"] == result.systems[0].name else row["title"]
-    cells = [title, score, contrast, share, f"{row['scope']}, {row['scaling']}", row["budget"] or "–", row["verdict"]]
+    used = f"{row['scope']}, {row['scaling']}"
+    own = result.of(str(row["name"]))
+    seeds = own["seed"].nunique() if "seed" in own else 1
+    cells = [title, score, contrast, share, used, row["budget"] or "–", seeds, row["verdict"]]
     return "| " + " | ".join(str(c) for c in cells) + " |"
 
 
