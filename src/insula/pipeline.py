@@ -12,11 +12,13 @@ import pandas as pd
 from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
 from insula.evaluation.calibration import USUAL, Curve, calibration_curve
-from insula.evaluation.experiment import Experiment, apply_recipe
+from insula.evaluation.experiment import Experiment, apply_recipe, experiment_from
+from insula.evaluation.kept import FOLDS, KeptRow, load_kept, require_folds, save_kept
 from insula.evaluation.results import Result
 from insula.evaluation.rows import model_config, require_names
 from insula.evaluation.run import Evaluation, evaluate
 from insula.explain import explain
+from insula.explain.stress import STRESS, stress
 from insula.files import claimed, person_folder, publishing, replacing, require_folder
 from insula.learning.estimator import Estimator
 from insula.learning.train import one_thread
@@ -36,7 +38,7 @@ from insula.windows.table import Windows
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total)."""
 
-RESULT_FILES = ("result.json", "predictions.parquet", "report.html", "report.json", "model")
+RESULT_FILES = ("result.json", "predictions.parquet", "report.html", "report.json", "model", FOLDS)
 """What a folder of results holds of ours; a new run replaces these and keeps what else lies there."""
 
 
@@ -133,6 +135,7 @@ def run_experiment(
     force: bool = False,
     analyses: bool = True,
     keep_model: bool = True,
+    keep_folds: bool = False,
     command: str = "",
     progress: Progress | None = None,
     store: Store | None = None,
@@ -141,7 +144,8 @@ def run_experiment(
 
     All of it appears at once, when it is complete; a run that fails or is killed leaves what was there. An existing
     folder is taken only if it holds an earlier result or is empty, and by one run at a time. With a ``store``, cleaned
-    trials come from it and stay on disk (see `insula.windows.store`).
+    trials come from it and stay on disk (see `insula.windows.store`). ``keep_folds`` also writes the models of the
+    folds (see `insula.evaluation.kept`), which stress tests and explanations of single windows need.
     """
     folder = Path(out)
     with publishing(folder, "result.json", "result", RESULT_FILES) as work:
@@ -155,12 +159,15 @@ def run_experiment(
             progress=progress,
             command=command,
             data_hash=windows.fingerprint(),
+            keep=keep_folds,
         )
         with one_thread():
             result = explain(done.result, windows, done.models, progress) if analyses else done.result
             result.save(work)
             if keep_model and done.models:
                 save_models(windows, experiment, done, work / "model", progress)
+            if keep_folds:
+                save_kept(done.kept, windows, work / FOLDS, {"data_hash": done.result.provenance["data_hash"]})
         write(result, work / "report.html")
     return Run(result, folder, folder / "report.html")
 
@@ -236,6 +243,51 @@ def _story(experiment: Experiment, trained: Windows, data_hash: str) -> dict[str
     """What goes beside a model: what it was trained on and on whom, so that `insula forget` can tell."""
     subjects = sorted(map(str, trained.table["subject"].unique()))
     return {"experiment": experiment.to_dict(), "data_hash": data_hash, "people": len(subjects), "subjects": subjects}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A result that kept its fold models, opened again: the recordings and windows it stands on, and the models."""
+
+    result: Result
+    recordings: tuple[Recording, ...]
+    windows: Windows
+    rows: tuple[KeptRow, ...]
+
+
+def open_result(folder: str | Path, progress: Progress | None = None) -> Opened:
+    """Read a result that was made with ``keep_folds`` again, and its recordings from where they were.
+
+    Raises
+    ------
+    InputError : it kept no models.
+    DataError : the recordings are not those it was made from.
+    """
+    result = Result.load(folder)
+    experiment = experiment_from(result.config["experiment"])
+    require_folds(Path(folder))
+    recordings = read_recordings(experiment, [], progress)
+    windows = cut_windows(experiment, recordings, progress)
+    return Opened(result, recordings, windows, load_kept(result, experiment, windows, Path(folder)))
+
+
+def stress_result(
+    folder: str | Path, faults: Sequence[str] | None = None, *, seed: int = 0, progress: Progress | None = None
+) -> Result:
+    """Stress the fold models of a result (see `insula.explain.stress`); write the curves into it and its page anew."""
+    there = open_result(folder, progress)
+    with one_thread():
+        found = stress(there.result, there.recordings, there.windows, there.rows, faults, seed, progress)
+    return _with_analysis(Path(folder), there.result, STRESS.name, STRESS.write(found))
+
+
+def _with_analysis(folder: Path, result: Result, name: str, found: Any) -> Result:
+    """Put one analysis into a saved result and write its page again, its models and other files as they are."""
+    made = result.with_analyses(**{name: found})
+    with claimed(folder):
+        made.save(folder)
+        write(made, folder / "report.html")
+    return made
 
 
 def predict_windows(

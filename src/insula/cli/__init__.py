@@ -24,6 +24,7 @@ from insula.cli import (
     predict,
     results,
     run,
+    stress,
 )
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ for module in (
     run,
     predict,
     personalise,
+    stress,
     live,
     analyse,
     auditing,

@@ -95,6 +95,13 @@ def evaluate(
     force: Annotated[
         bool, typer.Option("--force", help="Allow session scope where it can read the clock (marked).")
     ] = False,
+    keep_folds: Annotated[
+        bool,
+        typer.Option(
+            "--keep-folds",
+            help="Also keep the models of the folds, which `insula stress` and `insula explain --trial` need.",
+        ),
+    ] = False,
     store: o.StoreFolder = None,
     jobs: Jobs = 2,
     device: o.Device = "cpu",
@@ -135,6 +142,7 @@ def evaluate(
             device=device,
             force=force,
             analyses=not quick,
+            keep_folds=keep_folds,
             command=_command(),
             progress=report,
             store=o.store(store),

@@ -24,7 +24,10 @@ from insula.windows.table import Windows
 
 @dataclass(frozen=True)
 class RowPlan:
-    """One row of the evaluation: how to build it and how it is marked; ``role`` is that of the variant it is."""
+    """One row of the evaluation: how to build it and how it is marked; ``role`` is that of the variant it is.
+
+    ``keep``: its fold models are wanted after the evaluation.
+    """
 
     name: str
     title: str
@@ -39,6 +42,7 @@ class RowPlan:
     quality: Quality = "keep"
     quality_share: float = 0.5
     role: str = ""
+    keep: bool = False
 
 
 def require_names(experiment: Experiment, device: str = "cpu") -> None:

@@ -6,7 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -17,6 +17,7 @@ import pandas as pd
 from insula import processes
 from insula.evaluation import declared
 from insula.evaluation.experiment import Experiment
+from insula.evaluation.kept import KeptRow, keeps, kept_rows
 from insula.evaluation.nulls import null_test
 from insula.evaluation.results import Result, System
 from insula.evaluation.rows import RowPlan, make_plans, require_names
@@ -24,6 +25,7 @@ from insula.evaluation.scores import mean_over_people
 from insula.evaluation.tuning import choose
 from insula.learning.classical import ClassicalEstimator
 from insula.learning.estimator import Estimator, ModelFactory
+from insula.learning.learner import Learner
 from insula.learning.metrics import metrics_for
 from insula.learning.personal.tuning_weights import retrained
 from insula.learning.train import History, one_thread
@@ -40,7 +42,8 @@ class Fit:
     """What one fit left: probabilities (or values) of the test rows, parameters, seconds, the choice of tuning.
 
     ``histories`` are those of a network's members, ``gate`` is how much of
-    a deep path was kept beside a convex readout, ``notes`` say for whom the normaliser had nothing to go by.
+    a deep path was kept beside a convex readout, ``notes`` say for whom the normaliser had nothing to go by, ``kept``
+    is the model of a row whose models are to be kept.
     """
 
     plan: str
@@ -53,6 +56,7 @@ class Fit:
     notes: tuple[str, ...] = ()
     histories: tuple[History, ...] = ()
     gate: float | None = None
+    kept: Learner | None = None
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,11 @@ class FoldModel:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A result and the fold models of its first row."""
+    """A result, the fold models of its first row, and the rows whose fold models were to be kept."""
 
     result: Result
     models: tuple[FoldModel, ...]
+    kept: tuple[KeptRow, ...] = ()
 
 
 def evaluate(
@@ -82,6 +87,7 @@ def evaluate(
     command: str = "",
     data_hash: str = "",
     factory: ModelFactory | None = None,
+    keep: bool = False,
 ) -> Evaluation:
     """Run every row of an experiment on the same windows and splits.
 
@@ -93,6 +99,7 @@ def evaluate(
     progress : called with (what, done, total).
     data_hash : fingerprint of the windows, if it is known already.
     factory : builds your own network, as in `insula.Estimator`; it replaces the experiment's model.
+    keep : also return the fold models of the first row, the best classical one and what stands in the network's place.
 
     Raises
     ------
@@ -102,6 +109,8 @@ def evaluate(
     require_names(experiment, device)
     splits = _splits(windows, experiment)
     plans = make_plans(windows, experiment, splits[0], device, factory, force)
+    if keep:
+        plans = [replace(plan, keep=plan is plans[0] or keeps(plan)) for plan in plans]
     windows.features()
     windows.present()
     tasks = [(windows, part, i, plan) for plan in plans for i, part in enumerate(splits)]
@@ -113,7 +122,8 @@ def evaluate(
     if experiment.protocol.null:
         nulls[plans[0].name] = run_null(windows, plans[0], experiment, predictions, jobs, progress)
     systems = tuple(_system(plan, [f for f in folds if f.plan == plan.name], splits[0].leaky) for plan in plans)
-    against, systems, predictions = _declare(windows, plans, splits, experiment, systems, predictions, jobs, progress)
+    best = _declare(windows, plans, splits, experiment, systems, predictions, jobs, progress)
+    against, systems, predictions = best.name, best.systems, best.predictions
     result = Result(
         target=windows.schema.target,
         classes=windows.schema.classes,
@@ -137,7 +147,18 @@ def evaluate(
         nulls=nulls,
     )
     models = [FoldModel(splits[f.split], f.model) for f in folds if f.plan == plans[0].name and f.model is not None]
-    return Evaluation(result, tuple(models))
+    kept = kept_rows(plans, splits, {(f.plan, f.split): f.kept for f in folds}, best.chosen) if keep else ()
+    return Evaluation(result, tuple(models), kept)
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """The row that the first one is compared with, the row it stands for in each fold, and the result with it."""
+
+    name: str | None
+    chosen: tuple[str, ...]
+    systems: tuple[System, ...]
+    predictions: pd.DataFrame
 
 
 def _declare(
@@ -149,11 +170,12 @@ def _declare(
     predictions: pd.DataFrame,
     jobs: int,
     progress: Progress | None,
-) -> tuple[str | None, tuple[System, ...], pd.DataFrame]:
+) -> _Declared:
     """Name the row that the first one is compared with, made from the classical rows where there are several."""
     rows = declared.candidates(plans)
     if len(rows) < 2 or not experiment.compare.declare:
-        return (rows[0].name if rows else None), systems, predictions
+        alone = rows[0].name if rows else None
+        return _Declared(alone, (alone,) * len(splits) if alone else (), systems, predictions)
     inner = declared.inner_parts(windows, splits, experiment.seed)
     tasks = [(windows, part, i, row) for i, part in enumerate(inner) if part is not None for row in rows]
     folds = run_tasks(tasks, experiment.seed, jobs, lambda d, t: _say(progress, "inner fits", d, t))
@@ -164,7 +186,8 @@ def _declare(
     continuous = windows.schema.continuous
     chosen = declared.choose_rows(rows, inner, lambda row, part: answers[row.name, part.fold], continuous)
     row, table = declared.composite(chosen, splits, predictions, systems)
-    return row.name, (*systems, row), pd.concat([predictions, table], ignore_index=True)
+    whole = pd.concat([predictions, table], ignore_index=True)
+    return _Declared(row.name, tuple(chosen), (*systems, row), whole)
 
 
 def run_null(
@@ -257,7 +280,10 @@ def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int
     seconds = time.perf_counter() - started
     histories = tuple(model.histories) if isinstance(model, Estimator) else ()
     gate = model.begun.gate if isinstance(model, Estimator) and model.begun is not None else None
-    return Fit(plan.name, index, np.asarray(answer), parameters, seconds, chosen, kept, model.notes, histories, gate)
+    return Fit(
+        plan.name, index, np.asarray(answer), parameters, seconds, chosen, kept, model.notes, histories, gate,
+        model if plan.keep else None,
+    )  # fmt: skip
 
 
 def prediction_table(windows: Windows, part: Split, system: str, answer: Any) -> pd.DataFrame:

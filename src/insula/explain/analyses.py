@@ -21,13 +21,14 @@ from insula.explain.modalities import MODALITIES
 from insula.explain.pairs import PAIRS
 from insula.explain.quality import QUALITY
 from insula.explain.spikes import SPIKES
+from insula.explain.stress import STRESS
 from insula.explain.time_constants import TIME_CONSTANTS
 from insula.windows.table import Windows
 
 ANALYSES: dict[str, Analysis[Any]] = {
     one.name: one
     for one in (
-        PAIRS, DATA, QUALITY, CONNECTIVITY, MODALITIES, ATTENTION, ELECTRODES, TIME_CONSTANTS, CONTROLS, LATENT,
+        PAIRS, DATA, QUALITY, STRESS, CONNECTIVITY, MODALITIES, ATTENTION, ELECTRODES, TIME_CONSTANTS, CONTROLS, LATENT,
         CERTAINTY, ENERGY, SPIKES, GATE,
     )
 }  # fmt: skip

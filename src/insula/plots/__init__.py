@@ -21,6 +21,7 @@ from insula.plots.scores import (
     true_against_predicted,
 )
 from insula.plots.spikes import SpikeBill, spikes
+from insula.plots.stress import StressLine, StressPanel, stress
 from insula.plots.style import INKS, NARROW_PX, WIDE_PX, Format, class_inks, css_variables, keeping
 
 __all__ = [
@@ -38,6 +39,8 @@ __all__ = [
     "PersonScore",
     "ReliabilityBin",
     "SpikeBill",
+    "StressLine",
+    "StressPanel",
     "Strip",
     "Strips",
     "attention",
@@ -59,6 +62,7 @@ __all__ = [
     "retention",
     "seconds",
     "spikes",
+    "stress",
     "time_constants",
     "timeline",
     "true_against_predicted",

@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from insula.errors import DataError, InputError, unknown_name
+from insula.evaluation.kept import FOLDS
 from insula.evaluation.results import Result
 from insula.explain import ANALYSES
 from insula.files import claimed, person_folder, replacing
@@ -270,8 +271,9 @@ def _remove_result(folder: Path) -> None:
         return
     for file in _FILES[::-1]:  # result.json last: what is left of a crash is still known for a result
         (folder / file).unlink(missing_ok=True)
-    if (folder / "model").is_dir():
-        _remove(folder / "model")
+    for models in (folder / "model", folder / FOLDS):
+        if models.is_dir():
+            _remove(models)
     if not any(folder.iterdir()):
         folder.rmdir()
 
