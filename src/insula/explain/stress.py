@@ -36,7 +36,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Point:
-    """Score of a row at one level of a fault: mean over people with its interval, and what it lost against level 0.
+    """Score of a row at one level of a fault, with its interval over people, and its change from the clean recordings.
 
     ``unread`` is the share of windows in which nothing was left to read; they are answered by chance.
     """
@@ -53,7 +53,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """One row under one fault, its points from level 0 on."""
+    """One row under one fault, its points from the clean recordings on."""
 
     fault: str
     row: str
@@ -100,7 +100,7 @@ def stress(
     ready = _ready(recordings, windows)
     clean = {row.name: _table(row, windows, windows) for row in rows}
     found: dict[tuple[str, str], list[Point]] = {
-        (f.name, row.name): [_point(0.0, clean[row.name], clean[row.name], result.main_metric, 0.0)]
+        (f.name, row.name): [_point(f.clean, clean[row.name], clean[row.name], result.main_metric, 0.0)]
         for f in wanted
         for row in rows
     }
@@ -217,8 +217,8 @@ def _show(found: Stress, facts: Facts) -> Shown:
         for name in names
     ]  # fmt: skip
     caption = f"""The score over {found.people} people when their recordings are spoiled by rule and nothing is trained
-        again; the band is the 95 % interval of the first row, the dashed line is chance. The models answer people they
-        have not seen.{picture.sentence(found.note)}"""
+        again; the first point is the clean recordings, the band the 95 % interval of the first row, the dashed line
+        chance. Each model answers windows that it has not seen.{picture.sentence(found.note)}"""
     alt = "; ".join(f"{FAULTS[c.fault].title}: {_said(c, facts)}" for c in found.curves if c.fault in FAULTS)
     made = picture.make(
         "stress", "What does it bear?", caption, alt, plots.stress, panels,
@@ -249,7 +249,9 @@ def _worst(found: Stress, facts: Facts) -> Table:
     heads = []
     for name in faults:
         one = next(c for c in found.curves if c.fault == name)
-        heads.append(f"{FAULTS[name].title.lower() if name in FAULTS else name}, {one.points[-1].level:g}")
+        level = f"{one.points[-1].level:g}"
+        known = FAULTS.get(name)
+        heads.append(f"{known.title.lower()} ({level} {known.unit})" if known is not None else f"{name} ({level})")
     return Table(
         "stress", "Change of the score at the worst level", ("system", *heads), tuple(rows),
         ("Paired over people against the unspoiled recordings; the second line is the 95 % interval.",),

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from insula.plots.style import WIDE_PX, draw, ink, is_narrow, shorten
 
 _DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)), (0, (1, 1)))
-_MARKERS = "osD^vP"
+_MARKERS = {"model": "o", "classical": "s", "ablation": "D"}
 _INKS = ("model", "classical", "ablation", "c2", "c6", "c4")
 
 
@@ -68,7 +68,7 @@ def stress(
             levels = panel.lines[0].levels
             ax.set_xticks(range(len(levels)), [f"{v:g}" for v in levels])
             ax.set_title(shorten(panel.title, 20))
-            ax.set_xlabel(shorten(panel.unit, 22 if narrow else 28), fontsize=12)
+            ax.set_xlabel(shorten(panel.unit, 24), fontsize=12)
             ax.yaxis.set_major_formatter(lambda v, _: tick(v))
             ax.locator_params(axis="y", nbins=4)
             ax.grid(axis="y", color=ink("rule"), lw=0.7)
@@ -90,7 +90,7 @@ def _line(ax: Axes, line: StressLine, place: int, color: str) -> Any:
     if place == 0 and all(map(math.isfinite, line.lo)):
         ax.fill_between(x, line.lo, line.hi, color=ink(color), alpha=0.18, lw=0)
     return ax.plot(
-        x, line.scores, color=ink(color), ls=_DASHES[place % len(_DASHES)], marker=_MARKERS[place % len(_MARKERS)],
+        x, line.scores, color=ink(color), ls=_DASHES[place % len(_DASHES)], marker=_MARKERS.get(line.kind, "v"),
         ms=4.5, zorder=4 if place == 0 else 3,
     )[0]  # fmt: skip
 

@@ -50,7 +50,7 @@ class Person:
 class Fault:
     """One kind of fault: ``levels`` in ``unit``, mildest first, and ``spoil`` that puts one into a recording.
 
-    ``reads`` names the modality that it needs, empty where it needs none.
+    ``reads`` names the modality that it needs, empty where it needs none; ``clean`` is the level without the fault.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Fault:
     levels: tuple[float, ...]
     spoil: Callable[[Person, float], Recording]
     reads: str = ""
+    clean: float = 0.0
 
 
 def _each(person: Person, change: Callable[[str, Signal], Signal]) -> Recording:
@@ -245,13 +246,13 @@ def _rate(person: Person, level: float) -> Recording:
 FAULTS: Mapping[str, Fault] = {
     one.name: one
     for one in (
-        Fault("noise", "Added noise", "times the channel's size", (0.5, 1.0, 2.0), _noise),
+        Fault("noise", "Added noise", "× channel's size", (0.5, 1.0, 2.0), _noise),
         Fault("blinks", "Blinks", "a minute", (10.0, 20.0, 40.0), _blinks, "eeg"),
-        Fault("muscle", "Muscle bursts", "times the channel's size", (1.0, 2.0, 4.0), _muscle, "eeg"),
-        Fault("electrodes", "Lost electrodes", "share of the electrodes", (0.1, 0.25, 0.5), _electrodes, "eeg"),
+        Fault("muscle", "Muscle bursts", "× channel's size", (1.0, 2.0, 4.0), _muscle, "eeg"),
+        Fault("electrodes", "Lost electrodes", "share of electrodes", (0.1, 0.25, 0.5), _electrodes, "eeg"),
         Fault("sensors", "Lost sensors", "sensors", (1.0, 2.0, 3.0), _sensors),
         Fault("drift", "Clock drift", "seconds lost an hour", (1.0, 10.0, 60.0), _drift),
-        Fault("rate", "Lower sampling rate", "share of the rate", (0.5, 0.25, 0.125), _rate),
+        Fault("rate", "Lower sampling rate", "share of the rate", (0.5, 0.25, 0.125), _rate, clean=1.0),
     )
 }
 """Every fault by name, in the order of the page."""
