@@ -18,7 +18,6 @@ from insula.learning.estimator import Estimator
 from insula.pipeline import open_result, run_experiment, stress_result
 from insula.signals.faults import FAULTS, Fault
 
-
 pytestmark = pytest.mark.slow
 
 
@@ -50,11 +49,13 @@ def test_kept_models_are_those_that_answered(folder: Path) -> None:
         ("tcn", there.result.systems[0].title, "model"),
         ("classical", "Logistic regression", "classical"),
     ]
-    for row, system in zip(there.rows, ("tcn", "logistic_regression"), strict=True):
+    systems = ("tcn", "logistic_regression")
+    for row, system in zip(there.rows, systems, strict=True):
         for part, model in zip(row.splits, row.models, strict=True):
             assert model is not None
             test = there.windows.take(part.test)
-            own = there.result.predictions.query("system == @system and fold == @part.fold")
+            everything = there.result.predictions
+            own = everything[(everything["system"] == system) & (everything["fold"] == part.fold)]
             chances = own[[f"p_{c}" for c in there.result.classes]].to_numpy()
             np.testing.assert_allclose(model.predict_proba(test), chances, atol=1e-6)
 
