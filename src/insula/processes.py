@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 EVERY_S = 0.25
 """How often a worker looks whether its parent is still there."""
+ENDS_WITH = "INSULA_ENDS_WITH"
+"""Environment variable with the process id of a program that a command ends with."""
 _watched: set[tuple[int, int]] = set()
 
 
@@ -27,6 +29,13 @@ def end_with(parent: int) -> None:
         return
     _watched.add(key)
     threading.Thread(target=_watch, args=(_gone(parent),), daemon=True, name="ends with its parent").start()
+
+
+def end_with_the_named() -> None:
+    """End this process with the program that `ENDS_WITH` names, if it names one."""
+    named = os.environ.pop(ENDS_WITH, "")
+    if named.isdecimal():
+        end_with(int(named))
 
 
 def run_with(parent: int, act: Callable[..., T], *arguments: Any) -> T:

@@ -16,7 +16,8 @@ from typing import Any
 from insula.live.access import Access
 from insula.live.engine import Engine, Setup
 from insula.live.hub import Hub
-from insula.live.server import make_server
+from insula.live.server import build
+from insula.live.serving import make_server
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def serving(source: Any, host: str = "127.0.0.1", token: str = "", **setup: Any)
         where.append(url.split("//")[1].rstrip("/"))
         known.set()
 
-    server = make_server(engine, Access(host, token), host, 0, ready)
+    server = make_server(build(engine, Access(host, token)), host, 0, ready)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

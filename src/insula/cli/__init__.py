@@ -25,6 +25,7 @@ from insula.cli import (
     results,
     run,
     stress,
+    studio,
 )
 
 app = typer.Typer(
@@ -42,6 +43,7 @@ for module in (
     personalise,
     stress,
     live,
+    studio,
     analyse,
     auditing,
     compare,
@@ -95,7 +97,9 @@ def main() -> None:
     """Run the command line: exit 0 done, 1 a check found something, 2 wrong usage or input, 130 interrupted."""
     from insula.cli.show import say
     from insula.errors import InsulaError
+    from insula.processes import end_with_the_named
 
+    end_with_the_named()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter shows its number

@@ -66,7 +66,8 @@ def live(
     from insula.live.access import Access
     from insula.live.engine import Engine, Setup
     from insula.live.hub import Hub
-    from insula.live.server import make_server
+    from insula.live.server import build
+    from insula.live.serving import make_server
     from insula.live.sources.naming import open_source
 
     access = Access(host, token)
@@ -93,7 +94,7 @@ def live(
     def ready(url: str) -> None:
         print(f"insula live: {url}{suffix}", file=sys.stderr, flush=True)
 
-    make_server(Engine(setup), access, host, port, ready).run()
+    make_server(build(Engine(setup), access), host, port, ready).run()
 
 
 def _predictor(model: Path) -> Predictor:

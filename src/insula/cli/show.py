@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import re
 import sys
 import time
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from insula.pipeline import Progress as Report
 
 
+PROGRESS = "INSULA_PROGRESS"
+"""Environment variable: ``json`` has progress told as lines ``{"what": ..., "done": 3, "total": 8}``."""
 LONGEST_LINE = 2000
 QUIET_S = 2.0
 """Work shorter than this goes unmentioned in a log file."""
@@ -59,8 +63,11 @@ def console() -> Console:
 
 @contextmanager
 def progress() -> Iterator[Report]:
-    """Bars on standard error, one a kind of work; in a log file a line every tenth of it."""
+    """Bars on standard error, one a kind of work; in a log file a line now and then, for a program JSON."""
     errors = _Plain(stderr=True)
+    if os.environ.get(PROGRESS) == "json":
+        yield _told
+        return
     if not errors.is_terminal:
         yield _lines(errors)
         return
@@ -80,6 +87,11 @@ def progress() -> Iterator[Report]:
             bars.update(known[what], completed=done, total=total)
 
         yield report
+
+
+def _told(what: str, done: int, total: int) -> None:
+    """One line of JSON a step."""
+    print(json.dumps({"what": what, "done": done, "total": total}), file=sys.stderr, flush=True)
 
 
 def _lines(errors: Console) -> Report:

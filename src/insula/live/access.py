@@ -41,14 +41,14 @@ class Access:
         self.token = token
 
     def refuses(
-        self, headers: Mapping[str, str], query: Mapping[str, str], cookies: Mapping[str, str], socket: bool
+        self, headers: Mapping[str, str], query: Mapping[str, str], cookies: Mapping[str, str], changes: bool
     ) -> str | None:
-        """Say why a request is refused, or None."""
+        """Say why a request is refused, or None; ``changes`` (a socket, a POST) has its origin checked."""
         host = headers.get("host", "")
         if self.local and not is_loopback(_name(host)):
             return "host name"  # a page elsewhere whose name was pointed at this machine
         origin = headers.get("origin")
-        if socket and origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if changes and origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             return "origin"
         if self.token:
             shown = (

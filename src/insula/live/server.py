@@ -5,88 +5,34 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from importlib.resources import files
-from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from insula.errors import InputError
-from insula.live.access import COOKIE, Access
+from insula.live.access import Access
 from insula.live.engine import Engine
 from insula.live.hub import Listener
 from insula.live.messages import Allowance, Ping, parse
+from insula.live.serving import HEADERS, Guard, assets, shown
 
 CLIENTS = 64
 """Most clients at once."""
-TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "txt": "text/plain"}
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-cache",
-}
 SEND_S = 5.0
 """A client that takes no frame for so long is gone."""
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
-
-
-def assets() -> dict[str, bytes]:
-    """Files of the page by name."""
-    folder = files("insula.live").joinpath("page")
-    return {f.name: f.read_bytes() for f in folder.iterdir() if f.name.rsplit(".")[-1] in TYPES}
-
-
-class Guard:
-    """Refuse what `Access` refuses, before any route sees it; put safe headers on every answer."""
-
-    def __init__(self, app: Any, access: Access) -> None:
-        self.app, self.access = app, access
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it."""
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
-        connection = HTTPConnection(scope)
-        socket = scope["type"] == "websocket"
-        why = self.access.refuses(connection.headers, connection.query_params, connection.cookies, socket)
-        if why is not None and socket:
-            await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": f"wrong {why}"})
-            return
-        if why is not None:
-            await PlainTextResponse(f"wrong {why}\n", 403, HEADERS)(scope, receive, send)
-            return
-        await self.app(scope, receive, send)
 
 
 def build(engine: Engine, access: Access) -> Guard:
     """Make the application around an engine, which starts and stops with it."""
-    page = assets()
+    page = assets("insula.live")
 
     async def show(request: Request) -> Response:
-        name = request.path_params.get("name", "index.html")
-        if name not in page:
-            return PlainTextResponse("not found\n", 404, HEADERS)
-        if access.token and "token" in request.query_params:  # out of the address bar, into a cookie
-            answer = RedirectResponse(request.url.path, 303, HEADERS)
-            answer.set_cookie(COOKIE, access.token, httponly=True, samesite="strict")
-            return answer
-        return Response(page[name], 200, HEADERS, TYPES[name.rsplit(".")[-1]])
+        return shown(page, request, access, HEADERS)
 
     async def export(_: Request) -> Response:
         headers = {**HEADERS, "Content-Disposition": 'attachment; filename="insula-personal.json"'}
@@ -179,26 +125,3 @@ async def _listen(socket: WebSocket, engine: Engine, listener: Listener, command
             listener.put(json.dumps({"type": "pong", "sent": said.sent, "now_ms": now_ms, "dropped": listener.dropped}))
         elif commands:
             engine.command(said)
-
-
-def make_server(engine: Engine, access: Access, host: str, port: int, ready: Callable[[str], None]) -> Any:
-    """Make a server whose ``run`` serves until Ctrl-C or SIGTERM; ``ready`` is called with the page's address."""
-    import uvicorn
-
-    config = uvicorn.Config(
-        build(engine, access), host=host, port=port, log_level="warning", access_log=False, server_header=False,
-        ws="websockets-sansio", ws_max_size=8192, ws_max_queue=16, ws_ping_interval=10.0, ws_ping_timeout=20.0,
-        ws_per_message_deflate=False, timeout_graceful_shutdown=2, h11_max_incomplete_event_size=16384,
-        limit_concurrency=200, lifespan="on",
-    )  # fmt: skip
-
-    class Announcing(uvicorn.Server):
-        """A server that says where it listens."""
-
-        async def startup(self, sockets: Any = None) -> None:
-            await super().startup(sockets)
-            if self.started and self.servers:
-                at, number = self.servers[0].sockets[0].getsockname()[:2]
-                ready(f"http://[{at}]:{number}/" if ":" in at else f"http://{at}:{number}/")
-
-    return Announcing(config)

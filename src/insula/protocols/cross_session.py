@@ -34,6 +34,7 @@ def deal(d: Design) -> Parts:
 
 PROTOCOL = Protocol(
     name="cross_session",
+    question="How well does it do on another day?",
     where="in sessions it has never seen",
     how="whole sessions were held out",
     limits="These figures are about people the model knows, on another day, not about a new person.",

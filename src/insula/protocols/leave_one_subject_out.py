@@ -16,6 +16,7 @@ def deal(d: Design) -> Parts:
 
 PROTOCOL = Protocol(
     name=NAME,
+    question="How well does it do on a person it never saw?",
     where="in people it has never seen",
     how="one person at a time was held out and the others trained on",
     limits="Everybody had the same laboratory and device; another setting is another question.",

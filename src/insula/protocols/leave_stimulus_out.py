@@ -50,6 +50,7 @@ def deal(d: Design) -> Parts:
 
 PROTOCOL = Protocol(
     name=NAME,
+    question="Does it know the emotion, or the film that was shown?",
     where="for stimuli it has never seen",
     how="no stimulus stood on both sides of a split",
     limits="Stimuli are new to the model, but the people may not be.",

@@ -25,6 +25,7 @@ def deal(d: Design) -> Parts:
 
 PROTOCOL = Protocol(
     name=NAME,
+    question="How well does it do on people it never saw, a group at a time?",
     where="in people it has never seen",
     how="groups of people were held out in turn",
     limits="Everybody had the same laboratory and device; another setting is another question.",

@@ -68,6 +68,7 @@ class Protocol:
     forbids : columns whose values may not stand on both sides.
     folds : whether their number is ``free`` or fixed by the ``people`` or ``sessions``.
     then_epochs : epochs of the further training on a fold's ``then`` rows.
+    question : what it answers, as one would ask it.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Protocol:
     forbids: tuple[str, ...] = ()
     folds: Literal["free", "people", "sessions"] = "free"
     then_epochs: int = 0
+    question: str = ""
 
     @property
     def trains_on_tested(self) -> bool:

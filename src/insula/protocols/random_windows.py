@@ -19,6 +19,7 @@ def deal(d: Design) -> Parts:
 
 PROTOCOL = Protocol(
     name="random_windows",
+    question="What would the literature's figure be, with windows shuffled?",
     where="when windows of one trial stand on both sides",
     how="windows were shuffled without regard to trials, as published work often does (leaky)",
     limits="Only splits like this one are measured here.",

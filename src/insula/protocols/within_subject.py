@@ -37,6 +37,7 @@ def deal(d: Design) -> Parts:
 
 PROTOCOL = Protocol(
     name="within_subject",
+    question="How well does a model of its own do on new trials of its person?",
     where="in held-out trials of people it was trained on",
     how="each person had a model of their own; whole trials were held out in stratified folds",
     limits="These figures are about people the model knows. They say nothing about a new person.",

@@ -27,6 +27,7 @@ def deal(d: Design) -> Parts:
 
 PROTOCOL = Protocol(
     name="within_trial",
+    question="What would the figure be with parts of one trial on both sides?",
     where="when parts of one trial stand on both sides",
     how="each trial was cut into a training and a test part (leaky)",
     limits="Only splits like this one are measured here.",
