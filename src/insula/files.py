@@ -119,6 +119,19 @@ def leftovers(folder: Path) -> list[Path]:
     return sorted(path for path in folder.parent.glob(".*") if pattern.fullmatch(path.name))
 
 
+def kept_beside(folder: Path, key: str) -> Path:
+    """Return the hidden folder beside ``folder`` in which the run ``key`` keeps what it has finished."""
+    return folder.with_name(f".{folder.name}-{key}.kept")
+
+
+def drop_kept(folder: Path) -> None:
+    """Remove what runs into ``folder`` kept, once it is complete."""
+    pattern = re.compile(rf"\.{re.escape(folder.name)}-[0-9a-f]{{32}}\.kept")
+    for path in folder.parent.glob(".*"):
+        if pattern.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def _recover(folder: Path) -> None:
     """Put back the folder of a saver that was killed between its two renames; remove what others left."""
     for left in leftovers(folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
 from insula.evaluation.calibration import USUAL, Curve, calibration_curve
 from insula.evaluation.experiment import Experiment, apply_recipe, experiment_from
+from insula.evaluation.finished import Finished, run_key
 from insula.evaluation.kept import FOLDS, KeptRow, load_kept, require_folds, save_kept
 from insula.evaluation.results import Result
 from insula.evaluation.rows import model_config, require_names
 from insula.evaluation.run import Evaluation, evaluate
 from insula.explain import explain
 from insula.explain.stress import STRESS, stress
-from insula.files import claimed, person_folder, publishing, replacing, require_folder
+from insula.files import claimed, drop_kept, kept_beside, person_folder, publishing, replacing, require_folder
 from insula.learning.estimator import Estimator
 from insula.learning.train import one_thread
 from insula.protocols.calibrated import Unit
@@ -35,8 +37,8 @@ from insula.windows.store import Held, Store
 from insula.windows.store.arrays import StoredTrial, TrialKey
 from insula.windows.table import Windows
 
-Progress = Callable[[str, int, int], None]
-"""Called with (what, done, total)."""
+Progress = Callable[[str, float, int], None]
+"""Called with (what, done, total); what goes on counts by its share."""
 
 RESULT_FILES = ("result.json", "predictions.parquet", "report.html", "report.json", "model", FOLDS)
 """What a folder of results holds of ours; a new run replaces these and keeps what else lies there."""
@@ -139,6 +141,7 @@ def run_experiment(
     command: str = "",
     progress: Progress | None = None,
     store: Store | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Run:
     """Evaluate an experiment and write ``result.json``, ``predictions.parquet``, ``report.html`` and ``model/``.
 
@@ -146,29 +149,39 @@ def run_experiment(
     folder is taken only if it holds an earlier result or is empty, and by one run at a time. With a ``store``, cleaned
     trials come from it and stay on disk (see `insula.windows.store`). ``keep_folds`` also writes the models of the
     folds (see `insula.evaluation.kept`), which stress tests and explanations of single windows need.
+
+    Fits are kept in a hidden folder beside ``out`` as they end; the same experiment on the same data by the same
+    program, begun again, computes only what is missing, and ``tell`` hears a sentence about it.
     """
     folder = Path(out)
     with publishing(folder, "result.json", "result", RESULT_FILES) as work:
         windows = _read_and_cut(experiment, device, progress, store, jobs)
-        done = evaluate(
-            windows,
-            experiment,
-            jobs=jobs,
-            device=device,
-            force=force,
-            progress=progress,
-            command=command,
-            data_hash=windows.fingerprint(),
-            keep=keep_folds,
-        )
-        with one_thread():
-            result = explain(done.result, windows, done.models, progress) if analyses else done.result
-            result.save(work)
-            if keep_model and done.models:
-                save_models(windows, experiment, done, work / "model", progress)
-            if keep_folds:
-                save_kept(done.kept, windows, work / FOLDS, {"data_hash": done.result.provenance["data_hash"]})
-        write(result, work / "report.html")
+        data_hash = windows.fingerprint()
+        finished = Finished(kept_beside(folder, run_key(experiment, data_hash, device)), device)
+        if finished.count and tell is not None:
+            tell(f"going on: {finished.sentence}")
+        with finished.open(windows.table["subject"].unique()):
+            done = evaluate(
+                windows,
+                experiment,
+                jobs=jobs,
+                device=device,
+                force=force,
+                progress=progress,
+                command=command,
+                data_hash=data_hash,
+                keep=keep_folds,
+                finished=finished,
+            )
+            with one_thread():
+                result = explain(done.result, windows, done.models, progress) if analyses else done.result
+                result.save(work)
+                if keep_model and done.models:
+                    save_models(windows, experiment, done, work / "model", finished, progress)
+                if keep_folds:
+                    save_kept(done.kept, windows, work / FOLDS, {"data_hash": done.result.provenance["data_hash"]})
+            write(result, work / "report.html")
+    drop_kept(folder)
     return Run(result, folder, folder / "report.html")
 
 
@@ -189,17 +202,24 @@ def _read_and_cut(
 
 
 def save_models(
-    windows: Windows, experiment: Experiment, done: Evaluation, folder: Path, progress: Progress | None = None
+    windows: Windows,
+    experiment: Experiment,
+    done: Evaluation,
+    folder: Path,
+    finished: Finished,
+    progress: Progress | None = None,
 ) -> None:
     """Train on everything that is labelled and save: one model, or one a person under a personal protocol.
 
     ``folder`` belongs to an earlier result, if it is there, and is replaced. A person with one class has no model.
+    Models are in ``finished`` as soon as they are trained.
     """
     config = done.models[0].model.config
     scored = windows.take((windows.table["role"] == "scored").to_numpy())
     data_hash = str(done.result.provenance["data_hash"])
     if not PROTOCOLS[experiment.protocol.name].personal:
-        model = Estimator(config).fit(scored)
+        told = _named(progress, "the saved model")
+        model = finished.network("model", 0, lambda: Estimator(config).fit(scored, progress=told))
         with replacing(folder) as work:
             model.save(work, _story(experiment, scored, data_hash))
         return
@@ -208,7 +228,8 @@ def save_models(
         for i, person in enumerate(people):
             own = decided(scored.take((scored.table["subject"] == person).to_numpy()))
             if own.schema.continuous or len(set(own.y.tolist())) > 1:
-                Estimator(config).fit(own).save(work / person_folder(person), _story(experiment, own, data_hash))
+                model = finished.network("model", i, partial(Estimator(config).fit, own))
+                model.save(work / person_folder(person), _story(experiment, own, data_hash))
             if progress is not None:
                 progress("personal models", i + 1, len(people))
 

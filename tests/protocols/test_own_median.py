@@ -13,8 +13,9 @@ from small_cohort import RECIPE, trial, windows
 
 from insula.errors import InputError, ProtocolError
 from insula.evaluation.experiment import Experiment, experiment_from
+from insula.evaluation.fits import run_fold
 from insula.evaluation.rows import make_plans
-from insula.evaluation.run import evaluate, run_fold
+from insula.evaluation.run import evaluate
 from insula.explain import explain
 from insula.learning.classical import ClassicalEstimator
 from insula.protocols.own_median import decided, for_fold, medians, split_windows, undecided

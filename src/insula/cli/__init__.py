@@ -57,8 +57,8 @@ for module in (
 
 
 KEPT = (
-    "Folders of results appear whole or not at all: an earlier one is as it was. People whom --store has cleaned "
-    "are kept, and so are the finished cells of insula compare; the same command goes on from there."
+    "Folders of results appear whole or not at all: an earlier one is as it was. Finished fits of evaluate, finished "
+    "cells of compare and people whom --store has cleaned are kept: the same command goes on from there."
 )
 BEGIN = """\
 Recognises a person's emotion from body signals; says how far to trust it.
@@ -104,7 +104,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter shows its number
     try:
-        app()
+        _run()
     except InsulaError as error:
         say(f"insula: {error}")
         raise SystemExit(2) from None
@@ -114,6 +114,20 @@ def main() -> None:
     except OSError as error:
         say(f"insula: {error}; expected a file or folder that can be used. Correct the path.")
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print(f"\ninsula: interrupted. {KEPT}", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(file=sys.stderr)
+        say(f"insula: interrupted. {' '.join(getattr(stop, '__notes__', [KEPT]))}")
         raise SystemExit(130) from None
+
+
+def _run() -> None:
+    """Run the application; typer turns an interrupt into a silent exit, which is turned back here."""
+    try:
+        app()
+    except SystemExit as stop:
+        cause: BaseException | None = stop
+        while cause is not None and not isinstance(cause, KeyboardInterrupt):
+            cause = cause.__cause__ or cause.__context__
+        if stop.code == 130 and cause is not None:
+            raise cause from None
+        raise

@@ -47,7 +47,7 @@ def demo(
     }
     plan = o.make_experiment(None, tables, settings)
     with show.progress() as report:
-        done = run_experiment(plan, folder, jobs=jobs, command=_command(), progress=report)
+        done = run_experiment(plan, folder, jobs=jobs, command=_command(), progress=report, tell=show.say)
     _finish(done)
 
 
@@ -146,6 +146,7 @@ def evaluate(
             command=_command(),
             progress=report,
             store=o.store(store),
+            tell=show.say,
         )
     _finish(done)
 

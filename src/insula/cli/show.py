@@ -27,6 +27,8 @@ PROGRESS = "INSULA_PROGRESS"
 LONGEST_LINE = 2000
 QUIET_S = 2.0
 """Work shorter than this goes unmentioned in a log file."""
+FIRST_S = 10.0
+"""Work that takes longer than this is first spoken of then."""
 EVERY_S = 60.0
 """A log file hears this often of work that takes long."""
 
@@ -81,7 +83,7 @@ def progress() -> Iterator[Report]:
     with Progress(*columns, console=errors) as bars:
         known: dict[str, Any] = {}
 
-        def report(what: str, done: int, total: int) -> None:
+        def report(what: str, done: float, total: int) -> None:
             if what not in known:
                 known[what] = bars.add_task(what, total=total)
             bars.update(known[what], completed=done, total=total)
@@ -95,20 +97,21 @@ def _told(what: str, done: int, total: int) -> None:
 
 
 def _lines(errors: Console) -> Report:
-    """One line a kind of work once it is done; a long one says every minute how far it is and how long it will take."""
+    """One line a kind of work once it is done; a long one says first soon, then every minute, how far it is."""
     began: dict[str, float] = {}
     said: dict[str, float] = {}
 
-    def report(what: str, done: int, total: int) -> None:
+    def report(what: str, done: float, total: int) -> None:
         now = time.monotonic()
         first = began.setdefault(what, now)
         if done >= total and now - first > QUIET_S and said.get(what, 0.0) != math.inf:
             said[what] = math.inf
             errors.print(f"{what}: {total:,} in {duration(now - first)}", highlight=False)
-        elif 0 < done < total and now - max(first, said.get(what, first)) > EVERY_S:
+        elif 0 < done < total and (now - said[what] > EVERY_S if what in said else now - first > FIRST_S):
             said[what] = now
             left = (now - first) / done * (total - done)
-            errors.print(f"{what}: {done:,} of {total:,}, about {duration(left)} left", highlight=False)
+            share = "" if done == int(done) else f" ({done / total:.0%})"
+            errors.print(f"{what}: {int(done):,} of {total:,}{share}, about {duration(left)} left", highlight=False)
 
     return report
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -14,49 +13,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from insula import processes
 from insula.evaluation import declared
 from insula.evaluation.experiment import Experiment
+from insula.evaluation.finished import Finished
+from insula.evaluation.fits import Fit
 from insula.evaluation.kept import KeptRow, keeps, kept_rows
 from insula.evaluation.nulls import null_test
 from insula.evaluation.results import Result, System
 from insula.evaluation.rows import RowPlan, make_plans, require_names
+from insula.evaluation.running import Told, run_tasks
 from insula.evaluation.scores import mean_over_people
-from insula.evaluation.tuning import choose
-from insula.learning.classical import ClassicalEstimator
 from insula.learning.estimator import Estimator, ModelFactory
-from insula.learning.learner import Learner
 from insula.learning.metrics import metrics_for
-from insula.learning.personal.tuning_weights import retrained
-from insula.learning.train import History, one_thread
 from insula.protocols.own_median import decided, for_fold, split_windows
-from insula.protocols.protocols import PROTOCOLS, Split, exchangeable_labellings, permute_labels
+from insula.protocols.protocols import Split, exchangeable_labellings, permute_labels
 from insula.windows.table import Windows, label_text
 
-Progress = Callable[[str, int, int], None]
-"""Called with (what, done, total)."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What one fit left: probabilities (or values) of the test rows, parameters, seconds, the choice of tuning.
-
-    ``histories`` are those of a network's members, ``gate`` is how much of
-    a deep path was kept beside a convex readout, ``notes`` say for whom the normaliser had nothing to go by, ``kept``
-    is the model of a row whose models are to be kept.
-    """
-
-    plan: str
-    split: int
-    predictions: Any
-    parameters: int | None
-    seconds: float
-    chosen: int | None = None
-    model: Estimator | None = None
-    notes: tuple[str, ...] = ()
-    histories: tuple[History, ...] = ()
-    gate: float | None = None
-    kept: Learner | None = None
+Progress = Callable[[str, float, int], None]
+"""Called with (what, done, total); what goes on counts by its share."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +62,7 @@ def evaluate(
     data_hash: str = "",
     factory: ModelFactory | None = None,
     keep: bool = False,
+    finished: Finished | None = None,
 ) -> Evaluation:
     """Run every row of an experiment on the same windows and splits.
 
@@ -100,6 +75,7 @@ def evaluate(
     data_hash : fingerprint of the windows, if it is known already.
     factory : builds your own network, as in `insula.Estimator`; it replaces the experiment's model.
     keep : also return the fold models of the first row, the best classical one and what stands in the network's place.
+    finished : keeps each fit as it ends, and has those of an earlier run of the same experiment, data and program.
 
     Raises
     ------
@@ -114,15 +90,15 @@ def evaluate(
     windows.features()
     windows.present()
     tasks = [(windows, part, i, plan) for plan in plans for i, part in enumerate(splits)]
-    folds = run_tasks(tasks, experiment.seed, jobs, lambda d, t: _say(progress, "fits", d, t))
+    folds = run_tasks(tasks, experiment.seed, jobs, _told(progress, "fits"), finished=finished)
     predictions = pd.concat(
         [prediction_table(windows, splits[f.split], f.plan, f.predictions) for f in folds], ignore_index=True
     )
     nulls: dict[str, Any] = {}
     if experiment.protocol.null:
-        nulls[plans[0].name] = run_null(windows, plans[0], experiment, predictions, jobs, progress)
+        nulls[plans[0].name] = run_null(windows, plans[0], experiment, predictions, jobs, progress, finished)
     systems = tuple(_system(plan, [f for f in folds if f.plan == plan.name], splits[0].leaky) for plan in plans)
-    best = _declare(windows, plans, splits, experiment, systems, predictions, jobs, progress)
+    best = _declare(windows, plans, splits, experiment, systems, predictions, jobs, progress, finished)
     against, systems, predictions = best.name, best.systems, best.predictions
     result = Result(
         target=windows.schema.target,
@@ -170,6 +146,7 @@ def _declare(
     predictions: pd.DataFrame,
     jobs: int,
     progress: Progress | None,
+    finished: Finished | None = None,
 ) -> _Declared:
     """Name the row that the first one is compared with, made from the classical rows where there are several."""
     rows = declared.candidates(plans)
@@ -178,7 +155,8 @@ def _declare(
         return _Declared(alone, (alone,) * len(splits) if alone else (), systems, predictions)
     inner = declared.inner_parts(windows, splits, experiment.seed)
     tasks = [(windows, part, i, row) for i, part in enumerate(inner) if part is not None for row in rows]
-    folds = run_tasks(tasks, experiment.seed, jobs, lambda d, t: _say(progress, "inner fits", d, t))
+    stage, told = "inner fits", _told(progress, "inner fits")
+    folds = run_tasks(tasks, experiment.seed, jobs, told, finished=finished, stage=stage, models=False)
     answers = {
         (task[3].name, task[1].fold): prediction_table(windows, task[1], task[3].name, fold.predictions)
         for task, fold in zip(tasks, folds, strict=True)
@@ -197,6 +175,7 @@ def run_null(
     predictions: pd.DataFrame,
     jobs: int,
     progress: Progress | None = None,
+    finished: Finished | None = None,
 ) -> dict[str, Any]:
     """Refit a whole row on labels permuted between whole trials inside each person, and test its score against them.
 
@@ -211,7 +190,8 @@ def run_null(
         shuffles.append(windows.with_y(permute_labels(windows.table, rng)))
     parts = [_splits(s, experiment) for s in shuffles]
     tasks = [(s, p, i, plan) for s, ps in zip(shuffles, parts, strict=True) for i, p in enumerate(ps)]
-    answers = run_tasks(tasks, experiment.seed, jobs, lambda d, t: _say(progress, "null test", d, t))
+    stage, told = "null test", _told(progress, "null test")
+    answers = run_tasks(tasks, experiment.seed, jobs, told, finished=finished, stage=stage, models=False)
     scores, place = [], 0
     for shuffled, ps in zip(shuffles, parts, strict=True):
         folds = answers[place : place + len(ps)]
@@ -230,60 +210,6 @@ def run_null(
 def _splits(windows: Windows, experiment: Experiment) -> list[Split]:
     asked = experiment.protocol
     return split_windows(windows, asked.name, folds=asked.folds, seed=experiment.seed, personal=asked.personal)
-
-
-Task = tuple[Windows, Split, int, RowPlan]
-
-
-def run_tasks(tasks: Sequence[Task], seed: int, jobs: int, done: Callable[[int, int], None]) -> list[Fit]:
-    """Fit and predict every (windows, fold, row), in processes if asked; answers come in the order of the tasks."""
-    found: list[Fit] = []
-    if jobs <= 1:
-        for i, task in enumerate(tasks):
-            found.append(run_fold(*task, seed))
-            done(i + 1, len(tasks))
-        return found
-    from joblib import Parallel, delayed
-
-    work = (delayed(processes.run_with)(os.getpid(), run_fold, *task, seed) for task in tasks)
-    stream = Parallel(n_jobs=jobs, return_as="generator", batch_size=1)(work)
-    for i, fold in enumerate(stream):
-        found.append(fold)
-        done(i + 1, len(tasks))
-    return found
-
-
-@one_thread()
-def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int) -> Fit:
-    """Fit one row on one fold and predict its test windows, on one thread."""
-    started = time.perf_counter()
-    windows = for_fold(windows, part)
-    training, test = windows.take(part.train), windows.take(part.test)
-    chosen: int | None = None
-    if plan.network is not None:
-        config = plan.network
-        if plan.tune is not None:
-            chosen, config = choose(training, config, plan.tune, part, plan.factory)
-        model: Any = Estimator(config, plan.factory).fit(training)
-        if part.then is not None:
-            model = retrained(model, windows.take(part.then), "all", seed, PROTOCOLS[part.name].then_epochs)
-        parameters = model.parameters
-    else:
-        normaliser = "population" if plan.normaliser == "none" else plan.normaliser
-        model = ClassicalEstimator(
-            plan.classical or "", seed=seed, context=plan.context or False, normaliser=normaliser,
-            quality=plan.quality, quality_share=plan.quality_share,
-        ).fit(windows.take(part.learned))  # fmt: skip
-        parameters = None
-    answer = model.predict(test) if windows.schema.continuous else model.predict_proba(test)
-    kept = model if plan.kind == "model" and isinstance(model, Estimator) else None
-    seconds = time.perf_counter() - started
-    histories = tuple(model.histories) if isinstance(model, Estimator) else ()
-    gate = model.begun.gate if isinstance(model, Estimator) and model.begun is not None else None
-    return Fit(
-        plan.name, index, np.asarray(answer), parameters, seconds, chosen, kept, model.notes, histories, gate,
-        model if plan.keep else None,
-    )  # fmt: skip
 
 
 def prediction_table(windows: Windows, part: Split, system: str, answer: Any) -> pd.DataFrame:
@@ -340,9 +266,8 @@ def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
     )
 
 
-def _say(progress: Progress | None, what: str, done: int, total: int) -> None:
-    if progress is not None:
-        progress(what, done, total)
+def _told(progress: Progress | None, what: str) -> Told | None:
+    return None if progress is None else (lambda done, total: progress(what, done, total))
 
 
 def _provenance(

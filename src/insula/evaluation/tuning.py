@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
@@ -22,7 +22,12 @@ _OWN = ("size", "normaliser", "members")
 
 
 def choose(
-    training: Windows, base: EstimatorConfig, tune: Tune, part: Split, factory: ModelFactory | None = None
+    training: Windows,
+    base: EstimatorConfig,
+    tune: Tune,
+    part: Split,
+    factory: ModelFactory | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[int, EstimatorConfig]:
     """Score every candidate on inner splits and return the best one's number and configuration.
 
@@ -35,6 +40,7 @@ def choose(
         part.group,
         [base.seed + 17 * (inner + 1) for inner in range(tune.folds)],
         [partial(Estimator, config, factory) for config in configs],
+        progress,
     )
     best = int(np.argmax(scores))
     return best, configs[best]

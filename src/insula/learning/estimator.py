@@ -114,7 +114,8 @@ class Estimator(Learner):
     def fit(self, windows: Windows, y: Any = None, *, progress: Callable[[int, int], None] | None = None) -> Estimator:
         """Train on the scored ones of these windows; part of them, grouped as ``config.group`` says, stops it early.
 
-        ``y`` replaces the windows' own labels (class codes or numbers).
+        ``y`` replaces the windows' own labels (class codes or numbers); ``progress`` hears (epochs done, all of them),
+        those of trainings that only judge among them.
         """
         windows = self._cleaned(windows if y is None else windows.with_y(np.asarray(y)))
         cfg = self.config

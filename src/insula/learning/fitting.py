@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +38,8 @@ def networks_of(
 ) -> Made:
     """Train an Estimator's members on the rows ``chosen``, stopped by those ``held_out``; its scales are learned."""
     cfg = estimator.config
-    begun = _begin(estimator, windows.take(chosen))
+    parts = _Parts(progress, cfg.members)
+    begun = _begin(estimator, windows.take(chosen), parts)
     members = cfg.members if begun is None or begun.gate else 1  # without a deep path all of them are one
     made = Made([], [], begun)
     for member in range(members):
@@ -49,9 +51,9 @@ def networks_of(
             network.to(estimator.device).eval()
             made.histories.append(History([begun.loss], stopped=True))
         else:
-            report = None if progress is None else _shifted(progress, member, members)
-            made.histories.append(_trained(estimator, network, windows, chosen, held_out, seed, report))
+            made.histories.append(_trained(estimator, network, windows, chosen, held_out, seed, parts.next()))
         made.networks.append(network)
+    parts.end()
     return made
 
 
@@ -77,7 +79,7 @@ def _trained(
     )
 
 
-def _begin(estimator: Estimator, windows: Windows) -> Begun | None:
+def _begin(estimator: Estimator, windows: Windows, parts: _Parts) -> Begun | None:
     """Fit the convex readout of a network that has one and judge how much of the deep path is kept beside it."""
     cfg, classes, device = estimator.config, len(windows.schema.classes), estimator.device
     network = estimator.built(cfg.seed)
@@ -95,12 +97,13 @@ def _begin(estimator: Estimator, windows: Windows) -> Begun | None:
     def trained(part: Any, alone: Readout) -> nn.Module:
         other = estimator.built(cfg.seed)
         start(other, alone)
-        _trained(estimator, other, windows, part[0], part[1][:0], cfg.seed)
+        _trained(estimator, other, windows, part[0], part[1][:0], cfg.seed, parts.next())
         return other
 
     def answers(other: nn.Module, part: Any) -> DoubleArray:
         return logits_of(other, estimator.feed(windows.take(part[1])), device)
 
+    parts.count += len(splits[:2])
     kept = judged(rows, readout, splits[:2], classes, trained, answers)
     return Begun(readout, kept.gate, own, kept.told)
 
@@ -117,5 +120,24 @@ def _inner_splits(windows: Windows, group: tuple[str, ...], seed: int) -> list[A
     return found
 
 
-def _shifted(progress: Progress, member: int, members: int) -> Progress:
-    return lambda done, total: progress(member * total + done, members * total)
+class _Parts:
+    """Tells how far several trainings, one after another, are in all."""
+
+    def __init__(self, progress: Progress | None, count: int) -> None:
+        self.progress, self.count, self.begun, self.steps = progress, count, 0, 0
+
+    def next(self) -> Progress | None:
+        """Return what the next training calls with (done, total)."""
+        before = self.begun
+        self.begun += 1
+        return None if self.progress is None else partial(self._told, before)
+
+    def _told(self, before: int, done: int, total: int) -> None:
+        self.steps = self.count * total
+        if self.progress is not None:
+            self.progress(before * total + done, self.steps)
+
+    def end(self) -> None:
+        """Say that all is done, however many trainings it took."""
+        if self.progress is not None and self.steps:
+            self.progress(self.steps, self.steps)

@@ -151,7 +151,11 @@ def _plan(found: Found, name: Name) -> tuple[list[Step], list[tuple[Path, str]]]
         if name.name in found.people_of[path]:
             steps.append(Step(path, "the person's rows removed", partial(_clean_table, path, name), frozenset({path})))
     for path in found.unfinished:
-        steps.append(Step(path, "removed: left by a save that was killed", partial(_remove_leftover, path), whole=True))
+        if name.name not in found.people_of.get(path, {name.name}):
+            continue
+        steps.append(
+            Step(path, "removed: left by a save or run that was stopped", partial(_remove_leftover, path), whole=True)
+        )
     for path in found.curves:
         if name.name in found.people_of[path]:
             steps.append(Step(path, "calibration curve removed: draw it again", partial(_remove, path), whole=True))

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from insula.errors import DataError
+from insula.evaluation.finished import PEOPLE
 from insula.files import person_folder, read_toml
 from insula.privacy.names import COLUMNS, Name, plain
 
 _PREDICTED = ("subject", "start_s", "stop_s", "prediction")
 """Columns by which a table of `insula predict` is known."""
-_HALF = re.compile(r"\.(.+-)?[0-9a-f]{32}\.(partial|old)")
-"""Names of what a save that was killed leaves, half-written or replaced."""
+_HALF = re.compile(r"\.(.+-)?[0-9a-f]{32}\.(partial|old|kept)")
+"""Names of what a save or run that was stopped leaves: half-written, replaced, or finished fits."""
 _NAMELESS = re.compile(r"weights-[0-9]+\.safetensors|.*\.(png|svg|jpe?g|gif|woff2?)")
 """Files that insula writes without anybody's name in them."""
 _SNIFF = 8192
@@ -60,6 +61,9 @@ def survey(roots: Iterable[Path]) -> Found:
             files = [file for file in files if not (folder / file).is_symlink()]
             for name in [n for n in (*folders, *files) if _HALF.fullmatch(n)]:
                 found.unfinished.append(folder / name)
+                people = read_json(folder / name / PEOPLE)
+                if isinstance(people, dict):
+                    found.people_of[folder / name] = {plain(str(p)) for p in people.get("subjects") or ()}
                 (folders if name in folders else files).remove(name)
             if MARKER in files:
                 folders.clear()

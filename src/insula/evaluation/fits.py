@@ -1,0 +1,91 @@
+"""One fit: a row of an evaluation trained on one fold, and what it answers for the fold's test windows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from insula.evaluation.rows import RowPlan
+from insula.evaluation.tuning import choose
+from insula.learning.classical import ClassicalEstimator
+from insula.learning.estimator import Estimator
+from insula.learning.learner import Learner
+from insula.learning.personal.tuning_weights import retrained
+from insula.learning.train import History, one_thread
+from insula.protocols.own_median import for_fold
+from insula.protocols.protocols import PROTOCOLS, Split
+from insula.windows.table import Windows
+
+Task = tuple[Windows, Split, int, RowPlan]
+"""Windows, fold, number of the fold, row."""
+Tick = Callable[[float, float], None]
+"""Called with (done, total) as a fit goes on."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What one fit left: probabilities (or values) of the test rows, parameters, seconds, the choice of tuning.
+
+    ``histories`` are those of a network's members, ``gate`` is how much of
+    a deep path was kept beside a convex readout, ``notes`` say for whom the normaliser had nothing to go by, ``kept``
+    is the model of a row whose models are to be kept.
+    """
+
+    plan: str
+    split: int
+    predictions: Any
+    parameters: int | None
+    seconds: float
+    chosen: int | None = None
+    model: Estimator | None = None
+    notes: tuple[str, ...] = ()
+    histories: tuple[History, ...] = ()
+    gate: float | None = None
+    kept: Learner | None = None
+
+
+@one_thread()
+def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int, tick: Tick | None = None) -> Fit:
+    """Fit one row on one fold and predict its test windows, on one thread; ``tick`` hears how far a network is."""
+    started = time.perf_counter()
+    windows = for_fold(windows, part)
+    training, test = windows.take(part.train), windows.take(part.test)
+    chosen: int | None = None
+    if plan.network is not None:
+        config, before = plan.network, 0
+        if plan.tune is not None:
+            before = len(plan.tune.candidates) * plan.tune.folds
+            chosen, config = choose(training, config, plan.tune, part, plan.factory, _within(tick, 0, before + 1, True))
+        model: Any = Estimator(config, plan.factory).fit(training, progress=_within(tick, before, before + 1))
+        if part.then is not None:
+            model = retrained(model, windows.take(part.then), "all", seed, PROTOCOLS[part.name].then_epochs)
+        parameters = model.parameters
+    else:
+        normaliser = "population" if plan.normaliser == "none" else plan.normaliser
+        model = ClassicalEstimator(
+            plan.classical or "", seed=seed, context=plan.context or False, normaliser=normaliser,
+            quality=plan.quality, quality_share=plan.quality_share,
+        ).fit(windows.take(part.learned))  # fmt: skip
+        parameters = None
+    answer = model.predict(test) if windows.schema.continuous else model.predict_proba(test)
+    kept = model if plan.kind == "model" and isinstance(model, Estimator) else None
+    seconds = time.perf_counter() - started
+    histories = tuple(model.histories) if isinstance(model, Estimator) else ()
+    gate = model.begun.gate if isinstance(model, Estimator) and model.begun is not None else None
+    return Fit(
+        plan.name, index, np.asarray(answer), parameters, seconds, chosen, kept, model.notes, histories, gate,
+        model if plan.keep else None,
+    )  # fmt: skip
+
+
+def _within(tick: Tick | None, before: int, parts: int, whole: bool = False) -> Callable[[int, int], None] | None:
+    """Pass on how far one of ``parts`` trainings is, or with ``whole`` how many of them are done."""
+    if tick is None:
+        return None
+    if whole:
+        return lambda done, _: tick(done, parts)
+    return lambda done, total: tick(before + done / total, parts)
