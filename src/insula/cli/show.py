@@ -91,7 +91,7 @@ def progress() -> Iterator[Report]:
         yield report
 
 
-def _told(what: str, done: int, total: int) -> None:
+def _told(what: str, done: float, total: int) -> None:
     """One line of JSON a step."""
     print(json.dumps({"what": what, "done": done, "total": total}), file=sys.stderr, flush=True)
 
