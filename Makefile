@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
-.PHONY: hashes demo check lint test bench results ledger format install chromium ray clean
+.PHONY: hashes demo docs check lint test bench results ledger format install chromium ray clean
 
 install: $(VENV)/.installed
 demo: $(VENV)/.installed
@@ -18,20 +18,28 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[test,data,onnx,live]"
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[test,data,onnx,live,docs]"
+	touch $@
+
+$(VENV)/.documented: $(VENV)/.installed
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[docs]"
 	touch $@
 
 $(VENV)/.benched: $(VENV)/.tested
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[bench]"
 	touch $@
 
+# The site in build/docs: every example runs, a warning is an error, no connection is opened.
+docs: $(VENV)/.documented
+	$(BIN)/sphinx-build -q -n -W --keep-going -d build/doctrees docs build/docs
+
 # Format, lint, types, import contract, fast tests.
 check: lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 lint: $(VENV)/.tested
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks examples docs/conf.py docs/_ext
+	$(BIN)/ruff check src tests benchmarks examples docs/conf.py docs/_ext
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -71,8 +79,8 @@ hashes: $(VENV)/.installed
 		> requirements-hashed.txt
 
 format: $(VENV)/.tested
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks examples docs/conf.py docs/_ext
+	$(BIN)/ruff check --fix src tests benchmarks examples docs/conf.py docs/_ext
 
 clean:
-	rm -rf $(VENV) build dist runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist runs docs/api docs/gallery docs/models .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,9 +1,15 @@
-"""How nouns show themselves in a notebook: a title and facts."""
+"""How nouns show themselves in a notebook: a title and facts, or a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
+
+_FITTING = (
+    "<style>.insula-picture{margin:0;max-width:40rem}.insula-picture svg{max-width:100%;height:auto}"
+    ".insula-picture .narrow{display:none}@media(max-width:500px){.insula-picture .wide{display:none}"
+    ".insula-picture .narrow{display:block}}</style>"
+)
 
 
 def facts_html(title: str, facts: Iterable[tuple[str, str]]) -> str:
@@ -13,3 +19,10 @@ def facts_html(title: str, facts: Iterable[tuple[str, str]]) -> str:
         for k, v in facts
     )
     return f"<b>{escape(title)}</b><table>{rows}</table>"
+
+
+def picture_html(title: str, caption: str, wide: str, narrow: str) -> str:
+    """A picture with its words: ``wide`` SVG, or ``narrow`` on a phone."""
+    words = f"<figcaption><b>{escape(title)}.</b> {escape(caption)}</figcaption>"
+    sides = f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div>'
+    return f'{_FITTING}<figure class="insula-picture">{sides}{words}</figure>'

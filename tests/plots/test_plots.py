@@ -87,6 +87,8 @@ def _examples() -> Iterator[tuple[str, Callable[..., str], tuple, dict]]:
         ([plots.Strips("eda", ("gap",), ("1 %",), rng.random((1, 90)))], ["S"] * 90),
         {},
     )
+    falls = [plots.Slope("Liquid", 0.98, 0.9, 0.5, 0.5), plots.Slope("Forest", float("nan"), 0.8, 0.5, 0.5)]
+    yield "slopes", plots.slopes, (falls,), {}
     labels = [EMOTIONS[i % 7] for i in range(40)]
     yield "latent", plots.latent, (rng.normal(size=(40, 2)), labels, [f"S{i % 9}" for i in range(40)], EMOTIONS), {}
 
@@ -122,6 +124,13 @@ def test_every_public_picture_has_an_example() -> None:
     functions = {n for n in plots.__all__ if callable(getattr(plots, n)) and n.islower()}
     functions -= {"class_inks", "css_variables", "keeping", "seconds"}
     assert functions == {f.__name__ for f, _, _ in EXAMPLES.values()}
+
+
+def test_slopes_leave_out_a_step_that_nobody_has() -> None:
+    rows = [plots.Slope("Forest", float("nan"), 0.8, 0.5, 0.5)]
+    told = plots.slopes(rows, name="n", alt="a")
+    assert "ours, leaky" in told
+    assert "published" not in told
 
 
 @settings(max_examples=15, deadline=None)

@@ -88,6 +88,12 @@ def test_nouns_are_readable_in_a_notebook() -> None:
     assert "<i>" not in odd
     from fake_result import emotions
 
+    from insula.explain.picture import Picture
+
+    shown = Picture("p", "A <title>", "words", "<svg>wide</svg>", "<svg>narrow</svg>")._repr_html_()
+    assert "A &lt;title&gt;" in shown
+    assert "<svg>wide</svg>" in shown
+
     assert "people" in repr(emotions())
     assert len(repr(emotions())) < 300
     assert emotions()._repr_html_().count("<tr>") == len(emotions().systems)

@@ -11,6 +11,7 @@ from insula import plots
 from insula.explain import wording
 from insula.explain.facts import Facts, Row
 from insula.explain.pairs import Difference
+from insula.notebook import picture_html
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class Picture:
     caption: str
     wide: str
     narrow: str
+
+    def _repr_html_(self) -> str:
+        return picture_html(self.title, self.caption, self.wide, self.narrow)
 
 
 def make(

@@ -20,6 +20,7 @@ from insula.plots.scores import (
     reliability,
     true_against_predicted,
 )
+from insula.plots.slopes import Slope, slopes
 from insula.plots.spikes import SpikeBill, spikes
 from insula.plots.stress import StressLine, StressPanel, stress
 from insula.plots.style import INKS, NARROW_PX, WIDE_PX, Format, class_inks, css_variables, keeping
@@ -38,6 +39,7 @@ __all__ = [
     "Line",
     "PersonScore",
     "ReliabilityBin",
+    "Slope",
     "SpikeBill",
     "StressLine",
     "StressPanel",
@@ -61,6 +63,7 @@ __all__ = [
     "reliability",
     "retention",
     "seconds",
+    "slopes",
     "spikes",
     "stress",
     "time_constants",

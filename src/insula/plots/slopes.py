@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from insula.plots.style import WIDE_PX, draw, ink, is_narrow, shorten
 
-_STEPS = ("published", "leaky", "clean")
+_STEPS = ("published", "ours, leaky", "ours, clean")
 _INKS = ("c1", "c2", "c3", "c4", "c6", "c7", "c8", "c9")
 _PITCH_PX = 15.0
 
@@ -28,16 +28,21 @@ class Slope:
 
 
 def slopes(rows: Sequence[Slope], *, name: str, alt: str, width_px: int = WIDE_PX) -> str:
-    """Draw each system from its published figure over our leaky one to our clean one; names stand at the right."""
+    """Draw each system from its published figure over our leaky one to our clean one; names stand at the right.
+
+    A step of which no system has a figure is left out.
+    """
     narrow = is_narrow(width_px)
     letters = 20 if narrow else 30
     height = max(360 if narrow else 380, 60 + _PITCH_PX * len(rows))
+    every = np.array([[row.published, row.leaky, row.clean] for row in rows]) * 100  # (rows, steps)
+    kept = np.flatnonzero(np.isfinite(every).any(0))
+    last = len(kept) - 1
 
     def paint(figure: Figure) -> None:
         ax = figure.subplots()
         ends = []
-        for i, row in enumerate(rows):
-            values = np.array([row.published, row.leaky, row.clean]) * 100
+        for i, (row, values) in enumerate(zip(rows, every[:, kept], strict=True)):
             there = np.flatnonzero(np.isfinite(values))
             color = ink(_INKS[i % len(_INKS)])
             ax.plot(there, values[there], color=color, marker="o", ms=5, lw=1.8, alpha=0.9)
@@ -46,20 +51,20 @@ def slopes(rows: Sequence[Slope], *, name: str, alt: str, width_px: int = WIDE_P
             ax.axhline(100 * chance, color=ink("soft"), lw=1.0, ls=(0, (4, 3)))
             ax.annotate(f"chance {100 * chance:.0f} %", (0, 100 * chance), (0, 3), textcoords="offset points",
                         fontsize=11.5, color=ink("soft"), ha="left", va="bottom")  # fmt: skip
-        ax.set_xlim(-0.15, 2.05)
+        ax.set_xlim(-0.075 * last, 1.025 * last)
         ax.set_ylim(0, 103)
-        ax.set_xticks(range(3), ["published", "ours, leaky", "ours, clean"])
+        ax.set_xticks(range(len(kept)), [_STEPS[step] for step in kept])
         ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0f} %")
         ax.grid(axis="y", color=ink("rule"), lw=0.7)
-        ax.tick_params(axis="x", length=0)
+        ax.tick_params(axis="x", length=0, pad=7)
         gap = 103 * _PITCH_PX / (height - 46)
         ends.sort(key=lambda e: e[0])
         at = -math.inf
         for value, row, color in ends:
             at = max(value, at + gap)
             ax.annotate(
-                shorten(row.name, letters), (2, value), (2.12, at), textcoords="data", va="center", fontsize=11.5,
-                color=color, annotation_clip=False,
+                shorten(row.name, letters), (last, value), (1.06 * last, at), textcoords="data", va="center",
+                fontsize=11.5, color=color, annotation_clip=False,
                 arrowprops={"arrowstyle": "-", "color": ink("rule"), "lw": 0.7, "shrinkA": 1, "shrinkB": 4},
             )  # fmt: skip
 
