@@ -93,6 +93,14 @@ def test_links_of_a_page_have_targets(page: Path) -> None:
     assert wrong == []
 
 
+def test_every_page_has_its_place_on_the_site() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("*.md"))
+    listed = "\n".join(re.findall(r"```{toctree}(.*?)```", text, re.S))
+    placed = {words.strip("<>") for words in re.findall(r"<?[\w-]+>?$", listed, re.M)}
+    missing = {page.stem for page in DOCS.glob("*.md")} - placed - {"index"}
+    assert missing == set(), "name it in a toctree: quick-start, protocols, models, apps or contributing"
+
+
 def test_every_public_name_has_its_place_in_the_api() -> None:
     page = (DOCS / "api.md").read_text(encoding="utf-8")
     told = {*re.findall(r"^   (\w+)$", page, re.M), *re.findall(r"`(\w+)`", page)}
