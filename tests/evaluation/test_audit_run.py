@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import pytest
 from command_line import Terminal
-from windows_double import make_table
+from windows_double import WindowsDouble, make_table, predictions
 
 from insula.errors import InputError
 from insula.evaluation.audit import audit
-from insula.evaluation.audit_run import audit_predictions, audit_result
+from insula.evaluation.audit_run import audit_of, audit_predictions, audit_result
 from insula.evaluation.audit_words import EXPLAINED
 from insula.evaluation.fakes import Cohort, result_of, table_of
-from insula.evaluation.timing import boundaries_are_labels, clock_of, clocks_among, length_tells
+from insula.evaluation.results import Result, System
+from insula.evaluation.timing import boundaries_are_labels, clock_features, clock_of, clocks_among, length_tells
+from insula.windows.table import Windows
 
 
 def others(folder: Path, skill: float = 0.8, schedule: str = "random", **more: object) -> Path:
@@ -105,6 +109,53 @@ def test_a_results_folder_of_ours(tmp_path: Path) -> None:
     assert "leaky protocol" in dict(leak.found)
     result_of(table, features, "linear").save(tmp_path / "clean")
     assert audit_result(tmp_path / "clean").exit_code == 0
+
+
+def judged(rows: pd.DataFrame, *systems: System, **protocol: object) -> dict[str, str]:
+    """What the audit finds in a result of ours with these windows (all predicted right) and rows."""
+    frames = [predictions(rows, rows["y"].to_numpy(), system=s.name) for s in systems]
+    told = {"name": "leave_one_subject_out", "leaky": False, "folds": 4, "notes": (), **protocol}
+    return dict(
+        audit_of(Result("state", ("a", "b"), told, systems, pd.concat(frames, ignore_index=True)), "session").found
+    )
+
+
+def test_what_a_run_of_ours_says_of_itself() -> None:
+    """Each question that a run's own record answers, and silence where there is nothing to say."""
+    rows = make_table(people=8, trials=8, windows=4)
+    plain = System("liquid", "Liquid", "model", "trial", "opening", steps=900, loss=0.1, converged=True)
+    assert not set(judged(rows, plain)) - {"shared schedule"}
+    forest = System("forest", "Forest", "classical", "window", "opening")
+    assert not set(judged(rows, plain, forest)) - {"shared schedule"}
+    assert judged(rows, plain, replace(forest, normaliser="person_trials"))["unequal preprocessing"] == (
+        "rows are scaled by opening, person_trials"
+    )
+    assert judged(rows, replace(plain, transductive=True))["transductive normaliser"] == "Liquid"
+    assert judged(rows, replace(plain, converged=False))["not converged"] == "Liquid"
+    assert "population for 1 (ann)" in judged(rows, replace(plain, fallbacks=("ann: no opening",)))["fallbacks"]
+    assert judged(rows, plain, clocks=("acc: counter",))["clock"] == "acc: counter"
+    assert "leave_one_subject_out" in judged(rows, plain, leaky=True)["leaky protocol"]
+
+
+def test_lengths_and_boundaries_that_tell_labels_are_found_in_predictions() -> None:
+    rows = make_table(people=8, trials=8, windows=4)
+    model = System("liquid", "Liquid", "model", "trial", "opening")
+    kept = rows[(rows["y"] == 1) | (rows.groupby(["subject", "trial"]).cumcount() < 2)].reset_index(drop=True)
+    assert "1.00 balanced accuracy" in judged(kept, model)["label-sorted batches"]
+    assert "label-sorted batches" not in judged(rows, model)
+    turns = rows.assign(y=rows["trial_index"] % 2)
+    uneven = turns[(turns["trial_index"] % 3 > 0) | (turns.groupby(["subject", "trial"]).cumcount() < 2)]
+    uneven = uneven.sort_values(["subject", "start_s"]).reset_index(drop=True)
+    uneven["start_s"] = 10.0 * uneven.groupby("subject").cumcount()
+    uneven["stop_s"] = uneven["elapsed_s"] = uneven["start_s"] + 10.0
+    assert "boundaries defined by labels" in judged(uneven, model)
+
+
+def test_our_runs_record_features_that_read_the_time() -> None:
+    table = make_table(people=5, trials=6, windows=5)
+    rng = np.random.default_rng(0)
+    eda = np.column_stack([rng.normal(size=len(table)), table["start_s"], np.full(len(table), np.nan)])
+    assert clock_features(cast("Windows", WindowsDouble(table, {"eda": eda, "hr": eda[:, :1]}))) == ["eda: eda_1"]
 
 
 def test_every_finding_is_explained_in_three_sentences() -> None:

@@ -193,3 +193,25 @@ def test_unfinished_grids_still_make_a_page(tmp_path):
     grid = tiny()
     page = render(build([(grid, tmp_path)], tables()["title"]))
     assert "not run yet" in page
+
+
+def test_every_network_says_how_long_it_was_trained(tmp_path):
+    """Steps and final loss a protocol, a warning where a loss was still falling; several seeds count together."""
+    grid = tiny(models=["liquid"], seeds=[0, 1], compare={"rows": ROWS, "context": False})
+    trained = {"steps": 320, "loss": 0.25, "converged": True}
+    invent(grid, tmp_path, skill, trained=lambda cell: {**trained, "converged": cell.experiment.seed == 0})
+    ledger = build([(grid, tmp_path)])
+    entry = row(ledger, 0, "liquid").entries["within_subject"]
+    assert (entry.budget, entry.converged) == ("not converged after 320 steps, loss 0.250", False)
+    (section,) = ledger.sections
+    place = [name for name, _ in heads(section)].index("training") - 1
+    cell = next(line for line in lines(section) if line.name == "Liquid").cells[place]
+    assert cell.bad
+    assert cell.text == "random windows, within subject: not converged after 320 steps, loss 0.250"
+    assert next(line for line in lines(section) if line.name == "Clock").cells[place].text == "–"
+    assert "320 steps" in markdown(ledger)
+    assert "320 steps" in render(ledger)
+
+
+def test_tables_of_rows_without_training_have_no_such_column(both):
+    assert "training" not in [name for name, _ in heads(both.sections[0])]

@@ -35,8 +35,11 @@ def tiny(**changes):
     return grid_from(tables(**changes), "tiny")
 
 
-def invent(grid, folder, skill, people=9, seed=0):
-    """Commit an invented result for every cell; ``skill`` maps (system, protocol) to the share of right windows."""
+def invent(grid, folder, skill, people=9, seed=0, trained=None):
+    """Commit an invented result for every cell.
+
+    ``skill`` maps (system, protocol) to the share of right windows; ``trained`` a network's cell to its budget.
+    """
     table = make_table(people=people, trials=8, windows=4, seed=3)
     y = table["y"].to_numpy()
     for i, cell in enumerate(grid.cells):
@@ -47,12 +50,13 @@ def invent(grid, folder, skill, people=9, seed=0):
         name = cell.experiment.model.name
         kind = "baseline" if name in ("clock", "majority", "prior", "elapsed") else "classical"
         kind = "model" if name in ("liquid", "eegnet", "rbtransformer") else kind
+        budget = trained(cell) if trained and kind == "model" else {}
         leaky = cell.protocol in ("random_windows", "within_trial")
         result = Result(
             target=cell.target,
             classes=("a", "b"),
             protocol={"name": cell.protocol, "leaky": leaky, "folds": 2, "notes": ["a note"]},
-            systems=(System(name, name.capitalize(), kind, leaky=leaky, parameters=7, seconds=1.0),),
+            systems=(System(name, name.capitalize(), kind, leaky=leaky, parameters=7, seconds=1.0, **budget),),
             predictions=predictions(table, np.where(rng.random(len(y)) < right, y, 1 - y), system=name),
             provenance={"date": "2026-03-04T10:22:31+00:00"},
             analyses={"energy": {"rows": [{**_SHEET, "system": name}]}},

@@ -64,7 +64,7 @@ class RunAudit:
 
 def audit_result(folder: str | Path) -> RunAudit:
     """Audit a folder that `insula evaluate --out` wrote."""
-    return _audited(Result.load(folder), "session")
+    return audit_of(Result.load(folder), "session")
 
 
 def audit_predictions(path: str | Path, clock: Clock | None = None) -> RunAudit:
@@ -82,7 +82,7 @@ def audit_predictions(path: str | Path, clock: Clock | None = None) -> RunAudit:
     found = clock or clock_of(table)
     if found == "trial":
         table["elapsed_s"] = np.nan
-    return _audited(_result(table, found), found)
+    return audit_of(_result(table, found), found)
 
 
 def is_predictions(path: str | Path) -> bool:
@@ -183,7 +183,8 @@ def _unit_labels(own: pd.DataFrame, unit: Any, one: bool) -> IntArray:
     return np.asarray(np.unique(own["y_true"].astype(str).to_numpy()[first], return_inverse=True)[1], np.int64)
 
 
-def _audited(result: Result, clock: Clock) -> RunAudit:
+def audit_of(result: Result, clock: Clock) -> RunAudit:
+    """Audit a result whose times run on this clock."""
     first = result.systems[0]
     rows = result.of(first.name).rename(columns={"y_true": "label"})
     found: list[tuple[str, str]] = []
@@ -196,6 +197,9 @@ def _audited(result: Result, clock: Clock) -> RunAudit:
         found.append(("boundaries defined by labels", "every trial ends where the label changes"))
     if clock == "trial":
         found.append(("times on the trial's clock", "every trial begins anew, so that no session time is known"))
+    clocks = list(map(str, result.protocol.get("clocks", ())))
+    if clocks:
+        found.append(("clock", ", ".join(clocks)))
     swap = result.contrast(first.name)
     if swap is not None and result.shared_schedule:
         found.append(("shared schedule", f"perfect labels would have a contrast of {swap.ceiling:.3f}"))

@@ -42,7 +42,8 @@ VERSION = 1
 ``result.json`` is one object:
 
 - ``version`` (int), ``target`` (text), ``classes`` (list of text, empty for a continuous target);
-- ``protocol`` {name, leaky, pooled, folds, notes};
+- ``protocol`` {name, leaky, pooled, folds, notes, clocks (features that rise or fall with time in nearly every
+  session)};
 - ``shared_schedule`` (whether people go through the labels at the same times);
 - ``config`` (object), ``provenance`` {versions, seed, data_hash, command, date, device, threads, seconds};
 - ``systems``: a list of {name, title, kind, scope, normaliser, leaky, transductive, parameters, seconds, notes, role,

@@ -23,6 +23,7 @@ from insula.evaluation.results import Result, System
 from insula.evaluation.rows import RowPlan, make_plans, require_names
 from insula.evaluation.running import Told, run_tasks
 from insula.evaluation.scores import mean_over_people
+from insula.evaluation.timing import clock_features
 from insula.learning.estimator import Estimator, ModelFactory
 from insula.learning.metrics import metrics_for
 from insula.protocols.own_median import decided, for_fold, split_windows
@@ -109,6 +110,7 @@ def evaluate(
             "pooled": splits[0].subject is None,
             "folds": len(splits),
             "notes": list(dict.fromkeys((*splits[0].notes, *windows.notes))),
+            "clocks": clock_features(windows.scored),
         },
         config={
             "experiment": experiment.to_dict(),

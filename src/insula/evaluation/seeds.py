@@ -27,14 +27,14 @@ def joined(results: Sequence[Result]) -> Result:
     names = dict.fromkeys(s.name for r in results for s in r.systems)
     return replace(
         first,
-        systems=tuple(_joined([s for r in results for s in r.systems if s.name == name]) for name in names),
+        systems=tuple(joined_rows([s for r in results for s in r.systems if s.name == name]) for name in names),
         predictions=pd.concat(tables, ignore_index=True),
         provenance={**first.provenance, "seeds": [r.provenance.get("seed") for r in results]},
     )
 
 
-def _joined(rows: Sequence[System]) -> System:
-    """One row of all seeds: fewest steps, mean loss, converged where all did."""
+def joined_rows(rows: Sequence[System]) -> System:
+    """Join one row of several seeds: fewest steps, mean loss, converged where all did."""
     first = rows[0]
     losses = [r.loss for r in rows if r.loss is not None]
     steps = [r.steps for r in rows if r.steps] or [r.steps for r in rows if r.steps is not None]

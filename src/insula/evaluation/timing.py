@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from insula.types import DoubleArray
+from insula.windows.table import Windows
 
 Clock = Literal["session", "trial"]
 _TRIAL = ["subject", "session", "trial"]
@@ -85,3 +86,13 @@ def clocks_among(table: pd.DataFrame, values: DoubleArray, names: list[str]) -> 
         if strong and np.mean(np.array(strong) > 0.95) >= 0.8:
             found.append(name)
     return found
+
+
+def clock_features(windows: Windows) -> list[str]:
+    """Name the features of windows that read the time, as ``MODALITY: FEATURE``."""
+    values, schema = windows.features(), windows.schema.features
+    names = [f"{m}: {name}" for m, columns in schema.items() for name in columns]
+    if not names:
+        return []
+    joined = np.concatenate([values[m] for m in schema], 1).astype(np.float64)
+    return clocks_among(windows.table, joined, names)

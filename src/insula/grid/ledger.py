@@ -13,6 +13,7 @@ import pandas as pd
 from insula.errors import InputError
 from insula.evaluation.results import Result, System
 from insula.evaluation.scores import Paired
+from insula.evaluation.seeds import joined_rows
 from insula.explain.energy import ENERGY
 from insula.grid import statistics
 from insula.grid.cell import NO_DATA, Outcome
@@ -44,7 +45,7 @@ class Entry:
     ``baseline`` and ``classical`` are the best baseline without a clock and the best classical row there, as (title,
     score); ``over`` holds this system's difference from the best ``baseline``, the best ``classical`` row and the
     ``clock`` (time and time in trial), person by person, under the first clean protocol, ``behind`` names those whose
-    whole interval lies below 0.
+    whole interval lies below 0. ``budget`` says how long a network was trained and with what loss it ended.
     """
 
     protocol: str
@@ -62,6 +63,8 @@ class Entry:
     over: Mapping[str, Paired] = field(default_factory=dict)
     contrast: Span | None = None
     null_p: float = float("nan")
+    budget: str = ""
+    converged: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,7 @@ def merged(results: Sequence[Loaded]) -> Result:
     if not results:
         raise InputError("no result to join; expected one or more.")
     tables: list[pd.DataFrame] = []
-    systems: dict[str, System] = {}
+    systems: dict[str, list[System]] = {}
     nulls: dict[str, object] = {}
     for cell, result in results:
         old = cell.experiment.model.name
@@ -174,9 +177,7 @@ def merged(results: Sequence[Loaded]) -> Result:
             name = cell.system + system.name.removeprefix(old)
             title = system.title if system.title != system.name else _title(old, [cell])
             title = title if cell.system == old else f"{title} ({cell.system})"
-            before = systems.get(name)
-            seconds = system.seconds + (before.seconds if before else 0.0)
-            systems[name] = replace(system, name=name, title=title, seconds=seconds)
+            systems.setdefault(name, []).append(replace(system, name=name, title=title))
             own = result.predictions[result.predictions["system"] == system.name]
             tables.append(own.assign(system=name, seed=cell.experiment.seed))
             if system.name in result.nulls:
@@ -186,7 +187,7 @@ def merged(results: Sequence[Loaded]) -> Result:
         target=first.target,
         classes=first.classes,
         protocol=first.protocol,
-        systems=tuple(systems.values()),
+        systems=tuple(map(joined_rows, systems.values())),
         predictions=pd.concat(tables, ignore_index=True),
         config=first.config,
         provenance=first.provenance,
@@ -334,6 +335,8 @@ def _entries(protocol: str, result: Result, tables: Mapping[str, pd.DataFrame]) 
             over=over,
             contrast=Span(*(float(row[f"contrast{end}"]) for end in ("", "_lo", "_hi"))),
             null_p=float(row["null_p"]),
+            budget=system.budget,
+            converged=system.converged,
         )
     return found
 

@@ -30,8 +30,8 @@ BUILT_IN = "the drop is built in"
 LEAD = (
     "One row a system. A leaky protocol puts windows of one trial on both sides, as much published work does; a clean "
     "one holds whole trials, sessions or people out. The drop is what the leak is worth. Each row says what it may be "
-    "said to show, in one of five sentences. The clock sees elapsed time and time in the trial, no signal. Differences "
-    "are taken person by person, in points."
+    "said to show, in one of five sentences, and how long a network was trained: a drop is that of its budget. The "
+    "clock sees elapsed time and time in the trial, no signal. Differences are taken person by person, in points."
 )
 _GROUPS = (
     ("real", "Real recordings", ""),
@@ -206,6 +206,7 @@ def heads(section: Section) -> list[tuple[str, bool]]:
     columns += [(nice(p), True) for p in section.clean]
     columns += [("over best baseline", True), ("over best classical row", True), ("over the clock", True)]
     columns += [("contrast", True)] + ([("null test", True)] if _has_null(section) else [])
+    columns += [("training", False)] if _has_budget(section) else []
     return [*columns, ("parameters", True), ("energy a decision", True), ("latency", True)]
 
 
@@ -229,6 +230,8 @@ def _line(section: Section, row: Row) -> Line:
     if _has_null(section):
         p = main.null_p if main is not None else math.nan
         cells.append(TableCell(f"p = {p:.2g}", value=p) if math.isfinite(p) else TableCell("not run"))
+    if _has_budget(section):
+        cells.append(_budget(section, row))
     cells.append(TableCell("–" if row.parameters is None else f"{row.parameters:,}", value=row.parameters))
     cells.append(TableCell("–" if row.joules is None else _joules(row.joules), value=row.joules))
     cells.append(TableCell("–" if row.p50_ms is None else f"{row.p50_ms:.2g} ms", value=row.p50_ms))
@@ -269,6 +272,17 @@ def _difference(section: Section, found: Paired | Span | None) -> TableCell:
     )
 
 
+def _budget(section: Section, row: Row) -> TableCell:
+    """Steps and final training loss under each protocol; a warning where a loss was still falling."""
+    said: dict[str, list[str]] = {}
+    for protocol in (*section.leaky, *section.clean):
+        if row.entries[protocol].budget:
+            said.setdefault(row.entries[protocol].budget, []).append(nice(protocol))
+    text = "; ".join(f"{', '.join(where)}: {budget}" for budget, where in said.items())
+    late = any(e.converged is False for e in row.entries.values())
+    return TableCell(text or "–", bad=late, numeric=False)
+
+
 def _published(claims: Sequence[Published]) -> TableCell:
     if not claims:
         return TableCell("–")
@@ -282,15 +296,8 @@ def claim_line(ledger: Ledger, published: Published) -> list[str]:
     here, claim = {s.data for s in ledger.sections if not s.empty}, published.claim
     why = "not built" if not published.built else NO_DATA if claim.data not in here else "not asked of these data"
     inferred = " (inferred)" if claim.inferred else ""
-    return [
-        published.title,
-        claim.data,
-        claim.target,
-        published.text,
-        claim.protocol + inferred,
-        claim.citation,
-        f"not run: {why}",
-    ]
+    what = [published.title, claim.data, claim.target, published.text]
+    return [*what, claim.protocol + inferred, claim.citation, f"not run: {why}"]
 
 
 def pair_text(section: Section, pair: Pair) -> list[str]:
@@ -355,6 +362,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         return []
     escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
     return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(r)} |" for r in escaped), ""]
+
+
+def _has_budget(section: Section) -> bool:
+    return any(e.budget for row in section.rows for e in row.entries.values())
 
 
 def _has_null(section: Section) -> bool:
