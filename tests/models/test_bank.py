@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from insula.errors import InputError
-from insula.models.cells.bank import SPAN, LiquidBank
+from insula.models.cells.bank import LiquidBank
+from insula.models.kernels.scan import SPAN
 
 
 def bank(liquid: bool = True, columns: int = 3) -> LiquidBank:

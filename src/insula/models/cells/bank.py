@@ -15,11 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from insula.errors import InputError
+from insula.models.kernels.scan import scan
 
 REST = 1 / 3
 """Fixed point at the start where the column is at its mean: sigmoid(0) / (1 + sigmoid(0)) of a reversal of 1."""
-SPAN = 16
-"""Steps that are integrated at once; longer sequences go span by span."""
 STEEPNESS = 0.2
 """Input weight at the start: the answer bends beyond about five deviations."""
 SLOPE = STEEPNESS / 9
@@ -82,17 +81,11 @@ class LiquidBank(nn.Module):
             held, past = torch.zeros_like(keep[:, 0]), torch.zeros_like(keep[:, 0])
         else:
             held, past = state.chunk(2, -1)  # (B, H): sum so far, log of what is left of the beginning
-        outputs = []
-        for first in range(0, keep.shape[1], SPAN):
-            span = keep[:, first : first + SPAN]
-            total = span.cumsum(1)  # (B, t, H)
-            fresh = -torch.expm1(span) * target[:, first : first + SPAN]
-            now = torch.einsum("btsh,bsh->bth", _fade(total), fresh) + total.exp() * held.unsqueeze(1)
-            weight = -torch.expm1(past.unsqueeze(1) + total)  # what the observations so far add up to
-            ready = weight > 1e-6
-            outputs.append(torch.where(ready, now / weight.clamp_min(1e-6) - self._rest, torch.zeros_like(now)))
-            held, past = now[:, -1], past + total[:, -1]
-        return torch.cat(outputs, 1) * self._scale, torch.cat([held, past], -1)
+        left = past.unsqueeze(1) + keep.cumsum(1)
+        now = scan(keep, -torch.expm1(keep) * target, held)
+        weight = -torch.expm1(left)  # what the observations so far add up to
+        outputs = torch.where(weight > 1e-6, now / weight.clamp_min(1e-6) - self._rest, torch.zeros_like(now))
+        return outputs * self._scale, torch.cat([now[:, -1], left[:, -1]], -1)
 
     def time_constants(
         self, inputs: Tensor, elapsed_s: Tensor, observed: Tensor | None = None, state: Tensor | None = None
@@ -120,11 +113,3 @@ class LiquidBank(nn.Module):
 
     def _repeat(self, columns: Tensor) -> Tensor:
         return columns.repeat(1, 1, self.units // self.inputs)
-
-
-def _fade(total: Tensor) -> Tensor:
-    """Retention from each step s to each step t >= s, 0 before: (B, t, s, H) of cumulative logarithms (B, t, H)."""
-    steps = total.shape[1]
-    past = torch.ones(steps, steps, dtype=torch.bool, device=total.device).tril()
-    gap = total.unsqueeze(2) - total.unsqueeze(1)
-    return torch.where(past[None, :, :, None], gap, torch.full_like(gap, -1e4)).exp()

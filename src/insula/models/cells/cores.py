@@ -16,6 +16,8 @@ from insula.errors import unknown_name
 from insula.models.cells.cfc import CfC
 from insula.models.cells.conductance import ConductanceLTC
 from insula.models.cells.liquid import NeuralLTC
+from insula.models.kernels import use_compiled
+from insula.models.kernels.scan import scan
 
 CORES = ("liquid", "ema", "gru", "cfc", "conductance")
 
@@ -34,15 +36,12 @@ class ExponentialAverage(nn.Module):
         self, inputs: Tensor, elapsed_s: Tensor, observed: Tensor | None = None, state: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         drive = torch.tanh(self.inputs(inputs))  # (B, T, H)
-        keep = torch.exp(-elapsed_s / self.tau_s)  # (B, T, H)
+        log_keep = -elapsed_s / self.tau_s  # (B, T, H)
         if observed is not None:
-            keep = torch.where(observed.unsqueeze(-1), keep, torch.ones_like(keep))
+            log_keep = torch.where(observed.unsqueeze(-1), log_keep, torch.zeros_like(log_keep))
         h = drive.new_zeros(drive.shape[0], drive.shape[2]) if state is None else state
-        outputs = []
-        for t in range(drive.shape[1]):
-            h = keep[:, t] * h + (1 - keep[:, t]) * drive[:, t]
-            outputs.append(h)
-        return torch.stack(outputs, 1), h
+        outputs = scan(log_keep, -torch.expm1(log_keep) * drive, h)
+        return outputs, outputs[:, -1] if outputs.shape[1] else h
 
 
 class GatedRecurrent(nn.Module):
@@ -57,7 +56,15 @@ class GatedRecurrent(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         del elapsed_s
         seen = inputs if observed is None else inputs * observed.unsqueeze(-1)
-        outputs, last = self.gru(seen, None if state is None else state.unsqueeze(0))
+        gru = self.gru
+        h = seen.new_zeros(seen.shape[0], gru.hidden_size) if state is None else state
+        if seen.numel() and use_compiled(seen, h, gru.weight_hh_l0):
+            from insula.models.kernels.gated_numba import Gated
+
+            drive = F.linear(seen, gru.weight_ih_l0, gru.bias_ih_l0)
+            outputs = Gated.apply(drive, gru.weight_hh_l0, gru.bias_hh_l0, h)  # type: ignore[no-untyped-call]
+            return outputs, outputs[:, -1]
+        outputs, last = gru(seen, h.unsqueeze(0))
         return outputs, last[0]
 
 
