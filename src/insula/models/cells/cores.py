@@ -56,15 +56,15 @@ class GatedRecurrent(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         del elapsed_s
         seen = inputs if observed is None else inputs * observed.unsqueeze(-1)
-        gru = self.gru
-        h = seen.new_zeros(seen.shape[0], gru.hidden_size) if state is None else state
-        if seen.numel() and use_compiled(seen, h, gru.weight_hh_l0):
+        h = seen.new_zeros(seen.shape[0], self.gru.hidden_size) if state is None else state
+        from_inputs, from_state, bias, state_bias = self.gru.parameters()
+        if seen.numel() and use_compiled(seen, h, from_state):
             from insula.models.kernels.gated_numba import Gated
 
-            drive = F.linear(seen, gru.weight_ih_l0, gru.bias_ih_l0)
-            outputs = Gated.apply(drive, gru.weight_hh_l0, gru.bias_hh_l0, h)  # type: ignore[no-untyped-call]
+            drive = F.linear(seen, from_inputs, bias)
+            outputs = Gated.apply(drive, from_state, state_bias, h)  # type: ignore[no-untyped-call]
             return outputs, outputs[:, -1]
-        outputs, last = gru(seen, h.unsqueeze(0))
+        outputs, last = self.gru(seen, h.unsqueeze(0))
         return outputs, last[0]
 
 
