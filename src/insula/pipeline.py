@@ -27,7 +27,6 @@ from insula.learning.train import one_thread
 from insula.protocols.calibrated import Unit
 from insula.protocols.fold import default_normaliser, terms_of
 from insula.protocols.own_median import decided
-from insula.protocols.protocols import PROTOCOLS
 from insula.report import write
 from insula.report.calibration import write_curve
 from insula.signals.recipe import Recipe
@@ -217,7 +216,7 @@ def save_models(
     config = done.models[0].model.config
     scored = windows.take((windows.table["role"] == "scored").to_numpy())
     data_hash = str(done.result.provenance["data_hash"])
-    if not PROTOCOLS[experiment.protocol.name].personal:
+    if not experiment.protocol.models_a_person:
         told = _named(progress, "the saved model")
         model = finished.network("model", 0, lambda: Estimator(config).fit(scored, progress=told))
         with replacing(folder) as work:

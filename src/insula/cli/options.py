@@ -114,7 +114,7 @@ def make_experiment(file: Path | None, tables: dict[str, dict[str, Any]], settin
         path, found, text = setting.partition("=")
         if not found:
             raise InputError(f"--set {setting!r}; expected KEY=VALUE. For instance --set train.epochs=20.")
-        _put(base, path.strip().split("."), _value(text.strip()))
+        _put(base, path.strip().split("."), value(text.strip()))
     if not base.get("data", {}).get("name"):
         raise InputError("no data named; expected --data NAME (see `insula data list`) or --experiment FILE.")
     return experiment_from(base)
@@ -136,7 +136,8 @@ def _put(tables: dict[str, Any], path: list[str], value: Any) -> None:
     tables[path[-1]] = value
 
 
-def _value(text: str) -> Any:
+def value(text: str) -> Any:
+    """Read a value as TOML has it; what is none is text."""
     import tomllib
 
     try:

@@ -86,6 +86,14 @@ def evaluate(
     guard: o.Guard = None,
     epochs: o.Epochs = None,
     quality: o.Quality = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            "--prior",
+            help="Multiply a person's own models by what other people taught: a weight (0 to 1), or inner to have it "
+            "chosen on inner people. Every row stands in the table with it and without. Default: 0.",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed. Default: 0.")] = None,
     experiment: o.ExperimentFile = None,
     settings: o.Set = None,
@@ -124,7 +132,13 @@ def evaluate(
             "subjects": o.names(subjects),
             "traits": traits,
         },
-        "model": {"name": models[0] if models else None, "size": size, "scope": scope, "normaliser": normaliser},
+        "model": {
+            "name": models[0] if models else None,
+            "size": size,
+            "scope": scope,
+            "normaliser": normaliser,
+            "prior": None if prior is None else o.value(prior),
+        },
         "compare": {"models": models[1:] or None},
         "protocol": {"name": protocol, "folds": folds, "null": null},
         "recipe": {"window_s": window, "hop_s": hop, "guard_s": guard},

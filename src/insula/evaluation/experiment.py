@@ -13,6 +13,7 @@ from insula.errors import InputError, unknown_name
 from insula.files import read_toml
 from insula.learning.classical_models import USUAL
 from insula.models import DEFAULT
+from insula.protocols.protocols import PROTOCOLS
 from insula.signals.recipe import Recipe, SignalRecipe
 
 
@@ -37,7 +38,12 @@ class DataPart:
 
 @dataclass(frozen=True)
 class ModelPart:
-    """Which network, its size and options, where its state is reset, how a person is normalised, how many members."""
+    """Which network, its size and options, where its state is reset, how a person is normalised, how many members.
+
+    ``prior`` multiplies a person's own model by what other people taught: a weight (0: not at all), or ``inner`` for
+    one that is chosen on inner people (see `insula.learning.prior`). Every row that learns then stands in the table
+    with it and without.
+    """
 
     name: str = DEFAULT
     size: str = "small"
@@ -45,24 +51,33 @@ class ModelPart:
     normaliser: str | None = None
     members: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
+    prior: float | Literal["inner"] = 0.0
 
 
 @dataclass(frozen=True)
 class ProtocolPart:
     """Which protocol, how many folds (the protocol's own by default), how many shuffles of the null test.
 
-    ``pooled`` trains a leaky protocol on all people at once, as most published work does, instead of a model a person.
+    ``pooled`` trains a leaky protocol on all people at once, as most published work does, instead of a model a person;
+    ``by_person`` makes a model a person under leave_stimulus_out.
     """
 
     name: str = "within_subject"
     folds: int | None = None
     null: int = 0
     pooled: bool = False
+    by_person: bool = False
 
     @property
     def personal(self) -> bool | None:
         """What `insula.protocols.split` is asked for: None leaves it to the protocol."""
-        return False if self.pooled else None
+        return False if self.pooled else True if self.by_person else None
+
+    @property
+    def models_a_person(self) -> bool:
+        """Whether each person has an own model."""
+        known = PROTOCOLS.get(self.name)
+        return known is not None and (known.personal if self.personal is None else self.personal)
 
 
 @dataclass(frozen=True)
@@ -114,6 +129,18 @@ class Experiment:
         for name, value in (("seed", self.seed), ("protocol.null", self.protocol.null), *seeds):
             if value < 0:
                 raise InputError(f"{name} {value}; expected 0 or more.")
+        if self.protocol.pooled and self.protocol.by_person:
+            raise InputError("protocol.pooled and protocol.by_person; expected one of them. Leave one out.")
+        prior = self.model.prior
+        if prior != "inner" and not 0 <= prior <= 1:
+            raise InputError(
+                f"model.prior {prior}; expected 0 to 1, or 'inner' to have the weight chosen. Use 'inner'."
+            )
+        if prior and self.protocol.name in PROTOCOLS and not self.protocol.models_a_person:
+            raise InputError(
+                f"model.prior under {self.protocol.name}, whose models are not one person's; expected a model a "
+                "person. Use within_subject or cross_session, or leave_stimulus_out with protocol.by_person = true."
+            )
         if self.tune.folds < 1:
             raise InputError(f"tune.folds {self.tune.folds}; expected 1 or more.")
 

@@ -42,6 +42,7 @@ class _Told(msgspec.Struct, forbid_unknown_fields=True):
     notes: tuple[str, ...]
     histories: list[History]
     gate: float | None
+    prior: float | None
     model: bool
     kept: bool
 
@@ -76,14 +77,14 @@ class Finished:
         return Fit(
             told.plan, told.split, answer, told.parameters, told.seconds, told.chosen,
             model if told.model and isinstance(model, Estimator) else None, told.notes, tuple(told.histories),
-            told.gate, model if told.kept else None,
+            told.gate, told.prior, model if told.kept else None,
         )  # fmt: skip
 
     def write(self, stage: str, index: int, fit: Fit) -> None:
         """Keep a fit."""
         told = _Told(
             fit.plan, fit.split, fit.parameters, fit.seconds, fit.chosen, fit.notes, list(fit.histories), fit.gate,
-            fit.model is not None, fit.kept is not None,
+            fit.prior, fit.model is not None, fit.kept is not None,
         )  # fmt: skip
         model = fit.kept if fit.model is None else fit.model
         with replacing(self._place(stage, index)) as work:

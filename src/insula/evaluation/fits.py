@@ -15,7 +15,9 @@ from insula.learning.classical import ClassicalEstimator
 from insula.learning.estimator import Estimator
 from insula.learning.learner import Learner
 from insula.learning.personal.tuning_weights import retrained
+from insula.learning.prior import Weight, WithPrior
 from insula.learning.train import History, one_thread
+from insula.protocols.lending import lent
 from insula.protocols.own_median import for_fold
 from insula.protocols.protocols import PROTOCOLS, Split
 from insula.windows.table import Windows
@@ -30,9 +32,9 @@ Tick = Callable[[float, float], None]
 class Fit:
     """What one fit left: probabilities (or values) of the test rows, parameters, seconds, the choice of tuning.
 
-    ``histories`` are those of a network's members, ``gate`` is how much of
-    a deep path was kept beside a convex readout, ``notes`` say for whom the normaliser had nothing to go by, ``kept``
-    is the model of a row whose models are to be kept.
+    ``histories`` are those of a network's members, ``gate`` is how much of a deep path was kept beside a convex
+    readout, ``prior`` how much other people's prior counts, ``notes`` say for whom the normaliser had nothing to go by,
+    ``kept`` is the model of a row whose models are to be kept.
     """
 
     plan: str
@@ -45,6 +47,7 @@ class Fit:
     notes: tuple[str, ...] = ()
     histories: tuple[History, ...] = ()
     gate: float | None = None
+    prior: float | None = None
     kept: Learner | None = None
 
 
@@ -52,34 +55,51 @@ class Fit:
 def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int, tick: Tick | None = None) -> Fit:
     """Fit one row on one fold and predict its test windows, on one thread; ``tick`` hears how far a network is."""
     started = time.perf_counter()
-    windows = for_fold(windows, part)
+    everything, windows = windows, for_fold(windows, part)
     training, test = windows.take(part.train), windows.take(part.test)
     chosen: int | None = None
+    prior: float | None = None
     if plan.network is not None:
         config, before = plan.network, 0
         if plan.tune is not None:
             before = len(plan.tune.candidates) * plan.tune.folds
             chosen, config = choose(training, config, plan.tune, part, plan.factory, _within(tick, 0, before + 1, True))
-        model: Any = Estimator(config, plan.factory).fit(training, progress=_within(tick, before, before + 1))
-        if part.then is not None:
-            model = retrained(model, windows.take(part.then), "all", seed, PROTOCOLS[part.name].then_epochs)
-        parameters = model.parameters
+        row: Any = Estimator(config, plan.factory)
+        told = _within(tick, before, before + 1)
     else:
         normaliser = "population" if plan.normaliser == "none" else plan.normaliser
-        model = ClassicalEstimator(
+        row = ClassicalEstimator(
             plan.classical or "", seed=seed, context=plan.context or False, normaliser=normaliser,
             quality=plan.quality, quality_share=plan.quality_share,
-        ).fit(windows.take(part.learned))  # fmt: skip
-        parameters = None
-    answer = model.predict(test) if windows.schema.continuous else model.predict_proba(test)
-    kept = model if plan.kind == "model" and isinstance(model, Estimator) else None
-    seconds = time.perf_counter() - started
-    histories = tuple(model.histories) if isinstance(model, Estimator) else ()
-    gate = model.begun.gate if isinstance(model, Estimator) and model.begun is not None else None
+        )  # fmt: skip
+        training, told = windows.take(part.learned), None
+    answers: Learner
+    if plan.prior:
+        answers = _with_prior(row, everything, part, plan.prior, seed, told)
+        model, prior = answers.own, answers.weight
+    else:
+        model = row.fit(training, progress=told)
+        if plan.network is not None and part.then is not None:
+            model = retrained(model, windows.take(part.then), "all", seed, PROTOCOLS[part.name].then_epochs)
+        answers = model
+    answer = answers.predict(test) if windows.schema.continuous else answers.predict_proba(test)
+    network = model if isinstance(model, Estimator) else None
+    begun = None if network is None else network.begun
     return Fit(
-        plan.name, index, np.asarray(answer), parameters, seconds, chosen, kept, model.notes, histories, gate,
+        plan.name, index, np.asarray(answer), None if network is None else network.parameters,
+        time.perf_counter() - started, chosen, network if plan.kind == "model" else None, model.notes,
+        () if network is None else tuple(network.histories), None if begun is None else begun.gate, prior,
         model if plan.keep else None,
     )  # fmt: skip
+
+
+def _with_prior(
+    row: Learner, windows: Windows, part: Split, weight: Weight, seed: int, told: Callable[[int, int], None] | None
+) -> WithPrior:
+    """Fit a row of a fold's person and the prior of others, who lend nothing of what the fold tests."""
+    rows = np.union1d(part.learned, lent(windows, part))
+    both = WithPrior(row, str(part.subject), weight, group=part.group, seed=seed)
+    return both.fit(windows.take(rows), progress=told)
 
 
 def _within(tick: Tick | None, before: int, parts: int, whole: bool = False) -> Callable[[int, int], None] | None:

@@ -47,7 +47,7 @@ VERSION = 1
 - ``shared_schedule`` (whether people go through the labels at the same times);
 - ``config`` (object), ``provenance`` {versions, seed, data_hash, command, date, device, threads, seconds};
 - ``systems``: a list of {name, title, kind, scope, normaliser, leaky, transductive, parameters, seconds, notes, role,
-  steps, loss, converged, fallbacks, readout_alone, fits};
+  steps, loss, converged, fallbacks, readout_alone, fits, prior};
 - ``nulls``: system name to {score, p, floor, shuffles, mean, lo, hi, chance, at_chance, enough, labellings};
 - ``analyses`` (object): what explain wrote;
 - ``predictions`` {file, sha256, rows}.
@@ -74,6 +74,8 @@ KEYS = (
 
 STIMULI = "stimulus_prior"
 """The row that knows which stimulus was on; it is there where tested stimuli were in training."""
+WITH_PRIOR = "_with_prior"
+"""Ends the name of a row that is multiplied by what it learned from other people."""
 Kind = Literal["model", "ablation", "classical", "baseline"]
 
 
@@ -86,7 +88,7 @@ class System:
     ``steps`` (of the fit with fewest), ``loss`` (final one in training, mean over fits) and ``converged`` (in every
     fit) say how a network was trained; ``readout_alone`` of ``fits`` kept no deep path beside a convex readout, which
     has no steps, and those of the others count. ``fallbacks`` names those for whom the normaliser that was asked for
-    had nothing to go by.
+    had nothing to go by. ``prior`` has the weights of other people's prior, empty for a row without one.
     """
 
     name: str
@@ -106,6 +108,7 @@ class System:
     fallbacks: tuple[str, ...] = ()
     readout_alone: int = 0
     fits: int = 0
+    prior: str = ""
 
     @property
     def budget(self) -> str:
@@ -243,9 +246,14 @@ class Result:
         return (str(found[0]), str(found[1])) if found and set(found) <= names else None
 
     def opponent(self, name: str) -> System | None:
-        """The signal-free row that a system must beat: with the time since a reset where the system has resets."""
-        wanted = ("elapsed",) if self.system(name).scope == "session" else ("elapsed_trial", "elapsed")
-        return next((s for w in wanted for s in self.systems if s.name == w), None)
+        """The signal-free row that a system must beat: with the time since a reset where the system has resets.
+
+        A system that has other people's prior must beat the row that has it too: people may share a timetable.
+        """
+        one = self.system(name)
+        wanted = ("elapsed",) if one.scope == "session" else ("elapsed_trial", "elapsed")
+        lent = tuple(f"{w}{WITH_PRIOR}" for w in wanted) if one.prior else ()
+        return next((s for w in (*lent, *wanted) for s in self.systems if s.name == w), None)
 
     def _evidence(self, one: System) -> Evidence:
         rows = self.of(one.name)
@@ -267,13 +275,17 @@ class Result:
             own_p=exchanged_trials(rows, self.main_metric) if single else float("nan"),
             opponent=None if other is None else Opponent(other.title, self._lead(one.name, other.name)),
             null=self.nulls.get(one.name),
-            known_stimuli=float(per_person(self.of(STIMULI), self.main_metric).mean())
-            if STIMULI in {s.name for s in self.systems}
-            else float("nan"),
+            known_stimuli=self._known_stimuli(one),
             declared=Opponent(self.system(declared[1]).title, _interval(self.compare(*declared)))
             if declared and declared[0] == one.name
             else None,
         )
+
+    def _known_stimuli(self, one: System) -> float:
+        """Score of knowing the stimulus alone, from what a system could learn it from; NaN where it could not."""
+        names = (f"{STIMULI}{WITH_PRIOR}",) if one.prior else (STIMULI,)
+        found = next((s.name for s in self.systems if s.name in names), None)
+        return float("nan") if found is None else float(per_person(self.of(found), self.main_metric).mean())
 
     def _lead(self, name: str, other: str) -> Interval:
         """How far a system is above another: in contrast where people can be compared, else in score."""

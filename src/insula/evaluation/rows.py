@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from insula.errors import InputError, ProtocolError, unknown_name
 from insula.evaluation.experiment import Experiment, Tune, checked
+from insula.evaluation.results import WITH_PRIOR
 from insula.evaluation.tuning import with_candidate
 from insula.learning.batches import input_spec
 from insula.learning.classical import CLASSICAL, ClassicalEstimator
 from insula.learning.estimator import EstimatorConfig, ModelFactory
 from insula.learning.level import Normaliser
+from insula.learning.prior import Weight
 from insula.learning.train_config import TrainConfig
 from insula.learning.weighing import Quality
 from insula.models import card
 from insula.models.card import ModelCard, card_of
 from insula.protocols.fold import default_normaliser
+from insula.protocols.lending import lent
 from insula.protocols.protocols import PROTOCOLS, Split
 from insula.protocols.schedule import fixed_order, shares_schedule
 from insula.windows.table import Windows
@@ -26,7 +31,7 @@ from insula.windows.table import Windows
 class RowPlan:
     """One row of the evaluation: how to build it and how it is marked; ``role`` is that of the variant it is.
 
-    ``keep``: its fold models are wanted after the evaluation.
+    ``keep``: its fold models are wanted after the evaluation. ``prior`` is the weight of other people's prior.
     """
 
     name: str
@@ -43,6 +48,12 @@ class RowPlan:
     quality_share: float = 0.5
     role: str = ""
     keep: bool = False
+    prior: Weight = 0.0
+
+    def with_prior(self, weight: Weight) -> RowPlan:
+        """Return the same row times what it learned from other people."""
+        title = f"{self.title}, with other people's prior"
+        return replace(self, name=f"{self.name}{WITH_PRIOR}", title=title, prior=weight)
 
 
 def require_names(experiment: Experiment, device: str = "cpu") -> None:
@@ -103,22 +114,22 @@ def make_plans(
     asked for and not allowed; ``force`` has it marked only.
     """
     model = experiment.model
-    normaliser = model.normaliser or default_normaliser(
-        windows, PROTOCOLS[experiment.protocol.name].personal and not experiment.protocol.pooled
-    )
+    normaliser = model.normaliser or default_normaliser(windows, experiment.protocol.models_a_person)
     others = [
         plan
         for row in experiment.compare.rows
         if (row != model.name or factory is not None)
-        and (CLASSICAL[row].inputs != "stimulus" or shares_stimuli(windows, first))
+        and (CLASSICAL[row].inputs != "stimulus" or shares_stimuli(windows, first, model.prior))
         for plan in _classical_plans(row, normaliser, experiment.compare.context, windows)
     ]
+    others += [plan.with_prior(model.prior) for plan in others if model.prior and _lends(plan)]
     if model.name in CLASSICAL and factory is None:
         alone = _classical_plans(model.name, normaliser, experiment.compare.context, windows)
         if not alone:
             kind = "a continuous target" if windows.schema.continuous else "classes"
             raise InputError(f"{model.name} for {kind}; expected a row that serves it. Choose another row.")
-        return _judged(alone + others, experiment)
+        lending = [plan.with_prior(model.prior) for plan in alone if model.prior]
+        return _judged(lending + alone + others, experiment)
     config = model_config(experiment, normaliser, first.group, device)
     tune = experiment.tune if experiment.tune.candidates else None
     name = model.name if factory is None else getattr(factory, "__name__", "model")
@@ -131,6 +142,9 @@ def make_plans(
     title = facts.title_of(model.options) if factory is None else name
     main = RowPlan(name, title, "model", scope, normaliser, config, tune=tune, factory=factory)
     plans = [main]
+    if model.prior:
+        plans = [main.with_prior(model.prior), replace(main, kind="ablation", role="ablation")]
+        main = plans[0]
     if facts.step and scope != "session" and _wants_session(experiment, force):
         carried = replace(config, scope="session")
         title = f"{title}, state carried across the session"
@@ -209,10 +223,16 @@ def _no_session(protocol: str) -> ProtocolError:
     )
 
 
-def shares_stimuli(windows: Windows, part: Split) -> bool:
-    """Whether tested windows have a stimulus that training windows of this fold have too."""
+def shares_stimuli(windows: Windows, part: Split, prior: Weight = 0.0) -> bool:
+    """Whether tested windows have a stimulus that this fold learns from too, in training or in other people's prior."""
     names = windows.table["stimulus"]
-    return bool(set(names.iloc[part.train].dropna()) & set(names.iloc[part.test].dropna()))
+    learned = np.union1d(part.train, lent(windows, part)) if prior else part.train
+    return bool(set(names.iloc[learned].dropna()) & set(names.iloc[part.test].dropna()))
+
+
+def _lends(plan: RowPlan) -> bool:
+    """Whether other people can teach a row anything: those that read signals, clocks and stimuli."""
+    return CLASSICAL[plan.classical or ""].inputs != "none"
 
 
 def _classical_plans(name: str, normaliser: str, context: bool, windows: Windows) -> list[RowPlan]:

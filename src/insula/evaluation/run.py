@@ -26,6 +26,7 @@ from insula.evaluation.scores import mean_over_people
 from insula.evaluation.timing import clock_features
 from insula.learning.estimator import Estimator, ModelFactory
 from insula.learning.metrics import metrics_for
+from insula.learning.prior import FEWEST
 from insula.protocols.own_median import decided, for_fold, split_windows
 from insula.protocols.protocols import Split, exchangeable_labellings, permute_labels
 from insula.windows.table import Windows, label_text
@@ -245,6 +246,11 @@ def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
     late = sum(not h.converged for h in trained)
     if late:
         notes.append(f"not converged in {late} of {len(trained)} trainings")
+    weights = [f.prior for f in folds if f.prior is not None]
+    prior = _counted(weights)
+    if weights:
+        how = f", chosen on inner people where there are {FEWEST} or more" if plan.prior == "inner" else ""
+        notes.append(f"weight of other people's prior: {prior}{how}")
     fallbacks = tuple(dict.fromkeys(n for f in folds for n in f.notes))
     notes += [f"normaliser {plan.normaliser}: {n}" for n in fallbacks]
     return System(
@@ -265,7 +271,16 @@ def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
         fallbacks=fallbacks,
         readout_alone=alone,
         fits=len(folds),
+        prior=prior,
     )
+
+
+def _counted(weights: list[float]) -> str:
+    """The weights of a prior, with how many fits had each where they differ."""
+    found = sorted(set(weights))
+    if len(found) < 2:
+        return "".join(f"{w:g}" for w in found)
+    return ", ".join(f"{w:g} in {weights.count(w)} of {len(weights)} fits" for w in found)
 
 
 def _told(progress: Progress | None, what: str) -> Told | None:

@@ -1,4 +1,4 @@
-"""No stimulus on both sides."""
+"""No stimulus on both sides, all people together or a model a person."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from insula.errors import ProtocolError
-from insula.protocols.dealing import held_out
+from insula.protocols.dealing import by_person, held_out
 from insula.protocols.grouping import codes, is_continuous, stratified_folds, unit_mean
-from insula.protocols.protocol import Design, Parts, Protocol
+from insula.protocols.protocol import Design, Part, Parts, Protocol
 from insula.types import DoubleArray, IntArray
 
 NAME = "leave_stimulus_out"
@@ -44,8 +44,24 @@ def deal(d: Design) -> Parts:
     if d.folds and k < d.folds:
         notes.append(f"{k} folds instead of {d.folds}: too few stimuli of a class")
     fold = stratified_folds(labels, k, d.rng)[unit]
-    parts, more = held_out(replace(d, rows=rows), [(str(i), fold == i) for i in range(k)], ("stimulus",))
+    parts, more = _dealt(replace(d, rows=rows), fold, k)
     return parts, notes + more
+
+
+def _dealt(d: Design, fold: IntArray, k: int) -> Parts:
+    """Hold out each fold of stimuli, from everybody at once or from each person's own windows."""
+    if not d.personal:
+        return held_out(d, [(str(i), fold == i) for i in range(k)], ("stimulus",))
+    parts: list[Part] = []
+    notes: list[str] = []
+    subject = d.table["subject"].astype(str).to_numpy()[d.rows]
+    for person, rows in by_person(d):
+        own = fold[subject == person]
+        folds = [(f"{person}:{i}", own == i) for i in range(k) if (own == i).any() and (own != i).any()]
+        found, more = held_out(replace(d, rows=rows), folds, ("stimulus",))
+        parts += [replace(part, subject=person) for part in found]
+        notes += more
+    return parts, notes
 
 
 PROTOCOL = Protocol(
@@ -57,5 +73,6 @@ PROTOCOL = Protocol(
     needs="several stimuli a class",
     instead=_INSTEAD,
     deal=deal,
+    either=True,
     forbids=("stimulus",),
 )

@@ -64,6 +64,7 @@ class Protocol:
     deal : makes the folds.
     leaky : a trial may stand on both sides.
     personal : each person has an own model.
+    either : a clean protocol that can also give each person an own model, where asked.
     scopes : scopes of state that it allows.
     forbids : columns whose values may not stand on both sides.
     folds : whether their number is ``free`` or fixed by the ``people`` or ``sessions``.
@@ -80,6 +81,7 @@ class Protocol:
     deal: Callable[[Design], Parts]
     leaky: bool = False
     personal: bool = False
+    either: bool = False
     scopes: tuple[str, ...] = ("trial",)
     forbids: tuple[str, ...] = ()
     folds: Literal["free", "people", "sessions"] = "free"

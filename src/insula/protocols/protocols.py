@@ -122,7 +122,8 @@ def split(
     """Split the scored rows of a Windows table by a named protocol.
 
     ``folds`` (default at most 5) is refused where the design fixes it. ``personal`` lets the leaky protocols train on
-    all people at once (False) instead of one model a person (None: the protocol's own way). Raises ProtocolError where
+    all people at once (False) instead of one model a person, and leave_stimulus_out make one model a person (True);
+    None is the protocol's own way. Raises ProtocolError where
     the data do not allow the protocol; people who cannot be split are in the notes of each Split.
     """
     if name not in PROTOCOLS:
@@ -132,7 +133,7 @@ def split(
         raise InputError(f"folds {folds} for {name}; expected none, the design fixes them. Leave folds out.")
     if folds is not None and folds < 2:
         raise InputError(f"folds {folds}; expected 2 or more. Use 2.")
-    if personal is not None and personal != protocol.personal and not protocol.leaky:
+    if personal is not None and personal != protocol.personal and not (protocol.leaky or protocol.either):
         raise InputError(f"personal={personal} for {name}; expected {protocol.personal}. Leave personal out.")
     rows = scored_rows(table)
     if not rows.size:

@@ -146,6 +146,11 @@ class Windows:
         return self._shared.clean
 
     @property
+    def token(self) -> str:
+        """Names the whole table, in other processes too."""
+        return self._shared.token
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was left out when the windows were cut, in words."""
         return self._shared.notes
