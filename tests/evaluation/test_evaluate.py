@@ -265,9 +265,9 @@ def test_null_test_trains_on_shuffled_labels(monkeypatch: pytest.MonkeyPatch) ->
     seen: list[Any] = []
     fit = ClassicalEstimator.fit
 
-    def spy(self: ClassicalEstimator, found: Windows) -> ClassicalEstimator:
+    def spy(self: ClassicalEstimator, found: Windows, **told: Any) -> ClassicalEstimator:
         seen.append((found.table[["subject", "trial"]], found.y.copy()))
-        return fit(self, found)
+        return fit(self, found, **told)
 
     monkeypatch.setattr(ClassicalEstimator, "fit", spy)
     plan = experiment(model={"name": "logistic_regression"}, compare={"rows": [], "context": False}, how={"null": 3})
