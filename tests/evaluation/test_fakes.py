@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from command_line import Terminal
 
 from insula.evaluation.fakes import NULLS, PEOPLE, PLAYS, Cohort, claims, play
+
+PAGE = Path(__file__).parents[2] / "docs" / "fakes.md"
 
 
 def test_a_real_effect_is_claimed_and_nothing_is_not() -> None:
@@ -25,6 +30,11 @@ def test_false_claims_of_null_cohorts() -> None:
 def test_plays_show_what_they_say(name: str) -> None:
     _, scenes = play(name)
     scores = [s.score for s in scenes]
+    section = PAGE.read_text(encoding="utf-8").split(f"insula fakes {name}")[1].split("\n## ")[0]
+    told = {float(f) for f in re.findall(r"(?<![\d])(?:1)?\.\d\d(?!\d)", section)}
+    known = {round(s, 2) for s in scores} | {round(float(f), 2) for s in scenes for f in re.findall(r"\d\.\d+", s.said)}
+    assert told
+    assert told <= known, "the page says what the command prints"
     if name == "clocks":
         assert scores[0] > 0.7
         assert scores[2] < 0.6

@@ -28,7 +28,9 @@ def test_page_has_verdict_budget_scaling_and_the_people_apart() -> None:
     text = page([("1_felt", [result])])
     assert "not converged after 40 steps, loss 1.250" in text
     assert "opening; population for 1 (S01/1)" in text
-    assert "- **1_felt**, emotion: Liquid fusion network: " in text
+    opening = next(line for line in text.splitlines() if line.startswith("- **1_felt**"))
+    assert opening.startswith("- **1_felt**, emotion: Liquid fusion network .")
+    assert f"], chance .143: {result.verdict('liquid').text}." in opening
     assert "Declared before: Liquid fusion network is above Logistic regression" in text
     assert "Of S01, S02 alone: Liquid fusion network" in text
     assert "insula results experiments/results --only 1_felt" in text

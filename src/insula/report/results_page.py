@@ -42,10 +42,13 @@ def _first(results: Sequence[tuple[str, Sequence[Result]]]) -> str:
     for name, found in results:
         head = found[0].systems[0]
         if _draws(found):
-            said = _draw_text(over_draws(found)[0], found[0].chance)
+            said = f": {_draw_text(over_draws(found)[0], found[0].chance)}"
         else:
-            said = joined(found).verdict(head.name).text
-        lines.append(f"- **{name}**, {found[0].target}: {head.title}: {said}.")
+            every = joined(found)
+            score = mean_over_people(every.of(head.name), every.main_metric)
+            chance = f", chance {_n(every.chance)}" if every.classes else ""
+            said = f" {_n(score.mean)} [{_n(score.lo)}, {_n(score.hi)}]{chance}: {every.verdict(head.name).text}"
+        lines.append(f"- **{name}**, {found[0].target}: {head.title}{said}.")
     return "\n".join([*lines, ""])
 
 
