@@ -44,7 +44,8 @@ def test_shipped_experiments_are_read_and_fmov_is_first() -> None:
     files = sorted(FOLDER.glob("*.toml"))
     plans = [read_experiment(f) for f in files]
     assert plans[0].data.name == "fmov"
-    assert plans[0].protocol.null >= 19
+    assert {p.protocol.name for p in plans if p.data.draw} == {"random_windows", "within_subject"}
+    assert all(len(p.seeds) == 20 for p in plans if p.data.draw)
     stress = next(p for p in plans if p.data.name == "stress_predict")
     assert stress.data.apart == tuple(f"S{n}" for n in range(12, 21))
 
