@@ -13,7 +13,7 @@ import torch
 from own_model import MyNet
 from small_cohort import RECIPE, cohort, recording, scored, windows
 
-from insula.cli.show import result_table, title
+from insula.cli.tables import result_table, title
 from insula.data import info, load
 from insula.errors import InputError, ProtocolError
 from insula.evaluation.experiment import Experiment, experiment_from

@@ -25,7 +25,7 @@ from insula.windows.cutting import cut
 from insula.windows.table import Windows
 
 TARGET = "valence>median"
-CLASSES = ("not valence>median", "valence>median")
+CLASSES = ("valence<=median", "valence>median")
 
 
 def person(

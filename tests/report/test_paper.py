@@ -14,7 +14,6 @@ import pytest
 from insula import report
 from insula.errors import InputError
 from insula.evaluation.scores import to_trials
-from insula.explain.analysis import Cell, Table, TableRow
 from insula.report import paper
 from insula.report.card import model_card
 
@@ -26,9 +25,10 @@ def test_the_table_has_the_scores_of_the_result_in_three_forms() -> None:
     mean = STRESS.table().set_index("name").loc["liquid", "balanced_accuracy"]
     liquid = next(r for r in table.rows if r.name == "Liquid fusion network")
     assert liquid.cells[0].value == pytest.approx(mean)
-    read = list(csv.reader(io.StringIO(paper.as_csv(table))))
-    assert read[0] == list(table.columns)
-    assert len(read) == 1 + len(STRESS.systems)
+    read = pd.read_csv(io.StringIO(paper.systems_csv([STRESS])))
+    assert list(read["system"]) == [s.title for s in STRESS.systems]
+    assert read["balanced_accuracy"].tolist() == pytest.approx(STRESS.table()["balanced_accuracy"].tolist())
+    assert read["contrast_lo"].dtype == float, "numbers, no texts"
     markdown = paper.as_markdown(table).splitlines()
     assert markdown[1].startswith("| --- | ---: |")
     assert {line.count("|") for line in markdown} == {len(table.columns) + 1}
@@ -39,8 +39,8 @@ def test_the_table_has_the_scores_of_the_result_in_three_forms() -> None:
 
 
 def test_what_a_spreadsheet_would_run_is_disarmed_and_numbers_are_not() -> None:
-    evil = Table("t", "t", ("=A1", "n"), (TableRow("@SUM(A1)", (Cell("-1+cmd"),)),))
-    assert list(csv.reader(io.StringIO(paper.as_csv(evil)))) == [["'=A1", "n"], ["'@SUM(A1)", "'-1+cmd"]]
+    evil = [["=A1", "n"], ["@SUM(A1)", "-1+cmd"]]
+    assert list(csv.reader(io.StringIO(paper.csv_text(evil)))) == [["'=A1", "n"], ["'@SUM(A1)", "'-1+cmd"]]
     assert paper.disarmed(-0.5) == -0.5
     assert paper.disarmed(float("nan")) == ""
     frame = STRESS.predictions.assign(stimulus="+HYPERLINK(0)")

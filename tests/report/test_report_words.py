@@ -37,7 +37,7 @@ def test_verdict_of_the_clocks_own_field() -> None:
     said = words.verdict(one)
     assert said.tone != "good"
     assert "follows" not in said.sentence
-    assert {c.question: c.state for c in words.checks(one)}["Better than a clock?"] in ("no", "unknown")
+    assert {c.question: c.state for c in words.checks(one)}["Better than the time alone?"] in ("no", "unknown")
 
 
 def test_words_are_those_of_the_one_verdict() -> None:
@@ -61,7 +61,7 @@ def test_a_tick_and_a_cross_need_their_whole_interval() -> None:
     base = gathered("emotions")
     pairs = tuple(replace(p, difference=0.0, lo=-0.01, hi=0.01) for p in base.pairs)
     tied = {c.question: c.state for c in words.checks(replace(base, pairs=pairs))}
-    assert tied["Better than a clock?"] == "unknown"
+    assert tied["Better than the time alone?"] == "unknown"
     null = {**base.result.nulls["liquid"], "p": 1.0}
     poor = replace(base, result=replace(base.result, nulls={"liquid": null}))
     assert {c.question: c.state for c in words.checks(poor)}["Gone when labels are shuffled?"] == "unknown"

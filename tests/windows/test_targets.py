@@ -79,7 +79,8 @@ def test_numbers_are_continuous_unless_classes_are_asked_for() -> None:
 def test_threshold_makes_two_classes(op: str, codes: list[int]) -> None:
     found, classes = Target.parse(f"valence {op} 5").encode([4.0, 5.0, 6.0])
     assert found.tolist() == codes
-    assert classes == (f"not valence{op}5", f"valence{op}5")
+    other = {">=": "<", ">": "<=", "<=": ">", "<": ">="}[op]
+    assert classes == (f"valence{other}5", f"valence{op}5")
 
 
 def test_wrong_kind_of_label_is_refused() -> None:
@@ -131,7 +132,7 @@ def test_own_median_keeps_the_ratings() -> None:
     values, classes = Target.parse("valence>median").encode([3.0, 7.5, 5.0])
     assert values.tolist() == [3.0, 7.5, 5.0]
     assert values.dtype == np.float64
-    assert classes == ("not valence>median", "valence>median")
+    assert classes == ("valence<=median", "valence>median")
     with pytest.raises(InputError, match="text labels"):
         Target.parse("state>median").encode(["calm"])
     with pytest.raises(InputError, match="equal to the median is not above"):

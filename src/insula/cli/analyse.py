@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from insula.cli import show
+from insula.cli.tables import result_table, verdict_lines
 
 if TYPE_CHECKING:
     from insula.evaluation.results import Result
@@ -38,8 +39,8 @@ def explain(
             print(json.dumps(numbers(result), indent=1))
             return
         console = show.console()
-        console.print(show.result_table(result))
-        console.print("\n".join(show.verdict_lines(result)))
+        console.print(result_table(result, console.width))
+        console.print("\n".join(verdict_lines(result)))
         console.print(show.facts(analysis_rows(result)))
 
 

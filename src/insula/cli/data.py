@@ -134,11 +134,13 @@ def _print(name: str, found: Description) -> None:
     console.print(table)
     for target in found.targets:
         _print_target(target)
-    gaps = [f"gap: {g.subject}/{g.session}: {g.seconds:.1f} s between {g.after} and {g.before}" for g in found.gaps]
-    faults = [
-        f"fault: {f.subject}/{f.session}/{f.trial}: {f.modality} {f.channel} {f.what} for {f.fraction:.0%}"
+    where = [(f"{g.subject}/{g.session} after {g.after}", f"{g.seconds:.1f} s before {g.before}") for g in found.gaps]
+    gaps = [f"gap: {line}" for line in show.grouped(where, "of them")]
+    said = [
+        (f"{f.subject}/{f.session}/{f.trial}", f"{f.modality} {f.channel} {f.what} for {f.fraction:.0%}")
         for f in found.faults
     ]
+    faults = [f"fault: {line}" for line in show.grouped(said, "trials")]
     problems = [f"problem: {line}" for line in show.grouped((p.file, p.what) for p in found.problems if p.fatal)]
     problems += [f"note: {line}" for line in show.grouped((p.file, p.what) for p in found.problems if not p.fatal)]
     for lines in (gaps, faults, problems):

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from insula.cli import show
+from insula.cli.tables import result_table
 
 
 class Rows(StrEnum):
@@ -34,7 +35,7 @@ def table(
     runs: Annotated[list[Path], typer.Argument(help="Folders written by `insula evaluate`; several are compared.")],
     latex: Annotated[bool, typer.Option("--latex", help="For LaTeX with booktabs.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets, R, SPSS and pandas.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="For a README. The default.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="For a README; the default in a file.")] = False,
     per: Annotated[Rows, typer.Option("--per", help="A row a system, or every prediction a trial or window.")] = (
         Rows.system
     ),
@@ -49,9 +50,14 @@ def table(
         raise InputError("--latex, --csv and --markdown together; expected one of them. Drop the others.")
     results = [Result.load(run) for run in runs]
     if per is Rows.system:
-        found = paper.systems(results, [run.name or str(run) for run in runs])
-        write = paper.as_latex if latex else paper.as_csv if csv else paper.as_markdown
-        _give(write(found), out)
+        names = [run.name or str(run) for run in runs]
+        if csv:
+            _give(paper.systems_csv(results, names), out)
+        elif out is None and not (latex or markdown) and sys.stdout.isatty():
+            for result in results:
+                show.console().print(result_table(result, show.console().width))
+        else:
+            _give((paper.as_latex if latex else paper.as_markdown)(paper.systems(results, names)), out)
         return
     if latex or markdown or len(results) > 1:
         raise InputError(f"--per {per} with other than one run as CSV; expected one folder. Give --csv and one run.")

@@ -11,6 +11,7 @@ import typer
 
 from insula.cli import options as o
 from insula.cli import show
+from insula.cli.tables import result_table, verdict_lines
 
 Out = Annotated[
     Path | None,
@@ -221,8 +222,8 @@ def train(
 
 def _finish(done: Any) -> None:
     console = show.console()
-    console.print(show.result_table(done.result, console.width))
-    console.print("\n".join(show.verdict_lines(done.result)))
+    console.print(result_table(done.result, console.width))
+    console.print("\n".join(verdict_lines(done.result)))
     show.warn(done.result.protocol["notes"])
     console.print(f"report: {done.page}", soft_wrap=True)
 

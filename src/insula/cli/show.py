@@ -1,4 +1,4 @@
-"""What commands print: progress bars, tables of results, lists of facts."""
+"""What commands print: lines, progress bars, lists of facts; text from files reaches the terminal as text."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from insula.cli.tables import fitted
+
 if TYPE_CHECKING:
-    from insula.evaluation.results import Result
     from insula.pipeline import Progress as Report
 
 
@@ -55,6 +56,10 @@ class _Plain(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(visible(text), **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        whole = (fitted(one, self.width) if isinstance(one, Table) and one.show_header else one for one in objects)
+        super().print(*whole, **options)
 
 
 def console() -> Console:
@@ -124,63 +129,6 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-WIDE = 120
-"""Columns of a terminal from which on a table of results shows everything."""
-
-
-def result_table(result: Result, width: int = 160) -> Table:
-    """One row a system: score with interval, by trial, contrast, marks, verdict; the main ones where it is narrow."""
-    frame = result.table()
-    if width < WIDE:
-        return _narrow(result, frame)
-    main = result.main_metric
-    table = Table(title=title(result), title_justify="left")
-    columns = ["system", f"{main.replace('_', ' ')} [95 %]", "per trial", "AUC" if result.classes else "RMSE"]
-    swaps = result.contrasts
-    if any(swaps.values()):
-        columns += ["person-swap contrast [95 %]", "of ceiling"]
-    trained = any(s.budget for s in result.systems)
-    columns += ["reset, scaling", *(["training"] if trained else []), "marks", "verdict"]
-    left = ("reset, scaling", "training", "marks", "verdict")
-    for i, name in enumerate(columns):
-        table.add_column(name, justify="left" if i == 0 or name in left else "right")
-    for _, row in frame.iterrows():
-        cells = [row["title"], _interval(row, main), _number(row[f"trial_{main}"])]
-        cells.append(_number(row["auc" if result.classes else "rmse"]))
-        if any(swaps.values()):
-            cells += [_interval(row, "contrast"), _number(row["contrast_ceiling"])]
-        cells += [f"{row['scope']}, {row['scaling']}", *([row["budget"]] if trained else [])]
-        table.add_row(*cells, row["marks"], row["verdict"])
-    return table
-
-
-def _narrow(result: Result, frame: Any) -> Table:
-    """System, score and verdict, for 80 columns; the report has the rest."""
-    main = result.main_metric
-    table = Table(title=title(result), title_justify="left")
-    table.add_column("system", overflow="fold")
-    table.add_column(f"{main.replace('_', ' ')} [95 %]", justify="right", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
-    for _, row in frame.iterrows():
-        verdict = f"{row['verdict']} ({row['marks']})" if row["marks"] else str(row["verdict"])
-        table.add_row(str(row["title"]), _interval(row, main), verdict)
-    return table
-
-
-def verdict_lines(result: Result) -> list[str]:
-    """What the models of a result may be said to show, each in a sentence with its numbers."""
-    wanted = [s for s in result.systems if s.kind == "model"] or list(result.systems[:1])
-    return [f"{s.title}: {result.verdict(s.name).sentence}." for s in wanted]
-
-
-def title(result: Result) -> str:
-    """Say in a line what was evaluated."""
-    people = result.predictions["subject"].nunique()
-    leaky = " — LEAKY: windows of one trial on both sides" if result.leaky else ""
-    chance = f", chance {result.chance:.3f}" if result.classes else ""
-    return f"{result.target}: {result.protocol['name']}, {people} people, mean over people{chance}{leaky}"
-
-
 def warn(notes: Sequence[str]) -> None:
     """Say on standard error what deserves to be known; the same said of many files is one line."""
     pairs = [(file, what) if sep else ("", note) for note in notes for file, sep, what in [note.partition(": ")]]
@@ -191,7 +139,7 @@ def warn(notes: Sequence[str]) -> None:
         say(f"note: … and {len(lines) - 5} more (`insula data check` lists all)")
 
 
-def grouped(messages: Iterable[tuple[str, str]]) -> list[str]:
+def grouped(messages: Iterable[tuple[str, str]], of: str = "files") -> list[str]:
     """Write messages about files, those that differ in numbers only as one: ``12 files, such as a.csv: ...``."""
     kinds: dict[str, list[tuple[str, str]]] = {}
     for file, what in messages:
@@ -200,7 +148,7 @@ def grouped(messages: Iterable[tuple[str, str]]) -> list[str]:
     for same in kinds.values():
         file, what = same[0]
         files = len({name for name, _ in same})
-        lines.append(f"{file}: {what}" if files == 1 else f"{files:,} files, such as {file}: {what}")
+        lines.append(f"{file}: {what}" if files == 1 else f"{files:,} {of}, such as {file}: {what}")
     return lines
 
 
@@ -212,13 +160,3 @@ def facts(rows: list[tuple[str, str]]) -> Table:
     for name, value in rows:
         table.add_row(name, value)
     return table
-
-
-def _interval(row: Any, name: str) -> str:
-    if not math.isfinite(row[name]):
-        return "–"
-    return f"{_number(row[name])} [{_number(row[f'{name}_lo'])}, {_number(row[f'{name}_hi'])}]"
-
-
-def _number(value: float) -> str:
-    return "–" if not math.isfinite(value) else f"{value:.3f}"

@@ -64,7 +64,9 @@ def capital(text: str) -> str:
 
 
 def difference_range(facts: Facts, lo: float, hi: float) -> str:
-    """Write an interval of differences."""
+    """Write an interval of differences, within what a difference of shares can be."""
+    if not facts.continuous:
+        lo, hi = (min(max(v, -1.0), 1.0) if math.isfinite(v) else v for v in (lo, hi))
     return f"{difference_text(facts, lo)} to {difference_text(facts, hi)}".replace("\u00a0pts to", " to")
 
 

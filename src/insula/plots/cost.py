@@ -115,7 +115,7 @@ def _joined(figure: Figure, ax: Axes, points: Sequence[CostPoint], height: float
     at = _spread(top, 12.0, height - 40.0)
     for one, y in zip(order, at, strict=True):
         ax.annotate(
-            shorten(one.name, 34), xy=(one.joules, one.score), xytext=(0.62, 1 - y / height), fontsize=12.5,
+            shorten(one.name, 52), xy=(one.joules, one.score), xytext=(0.62, 1 - y / height), fontsize=12.5,
             textcoords="figure fraction", va="center", color=ink("ink"), annotation_clip=False,
             fontweight="bold" if one.strong else "normal",
             arrowprops={"arrowstyle": "-", "color": ink(one.ink), "lw": 0.8, "alpha": 0.7, "shrinkA": 2, "shrinkB": 5},
@@ -145,7 +145,7 @@ def _numbered(figure: Figure, ax: Axes, points: Sequence[CostPoint], height: flo
             color=ink("ink"), fontweight="bold" if one.strong else "normal", zorder=4,
         )  # fmt: skip
         below = _PITCH * (len(points) - i) + 12
-        for x, text, color in ((0.01, f"{i}", ink(one.ink)), (0.08, shorten(one.name, 40), ink("ink"))):
+        for x, text, color in ((0.01, f"{i}", ink(one.ink)), (0.08, shorten(one.name, 52), ink("ink"))):
             figure.text(
                 x, below / height, text, fontsize=12.5, va="center", color=color,
                 fontweight="bold" if one.strong else "normal",

@@ -94,7 +94,7 @@ def _names(ax: Axes, row: Interval, at: float, value: str, narrow: bool) -> None
     }  # fmt: skip
     if narrow:
         patch = {"facecolor": ink("paper"), "edgecolor": "none", "pad": 1}
-        ax.annotate(shorten(row.name, 38), (0, at), (0, 9), ha="left", bbox=patch, **look)
+        ax.annotate(shorten(row.name, 52), (0, at), (0, 9), ha="left", bbox=patch, **look)
         ax.annotate(value, (1, at), (0, 9), ha="right", bbox=patch, **look)
         return
     parts = fold(row.name, 30)

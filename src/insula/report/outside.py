@@ -28,13 +28,13 @@ def pictures(facts: Facts) -> dict[str, Picture]:
 
 def _lines(facts: Facts) -> tuple[plots.Line, ...]:
     chance = plots.Line("chance", facts.chance)
-    return (chance, plots.Line("clock", facts.clock.score, "clock")) if facts.clock else (chance,)
+    return (chance, plots.Line("time alone", facts.clock.score, "clock")) if facts.clock else (chance,)
 
 
 def _systems(facts: Facts) -> Picture:
     rows = [picture.interval(facts, r) for r in sorted(facts.rows, key=lambda r: -r.score) if math.isfinite(r.score)]
     least = "left of chance it knows nothing"
-    dashed = f"the dashed lines: {least}, left of the clock it knows no more than the time"
+    dashed = f"the dashed lines: {least}, left of the time alone it knows no more than that"
     if facts.clock is None:
         dashed = f"the dashed line: {least}"
     caption = f"""Mean over {len(facts.people)} people; each row is a system on the same windows, best first, and
@@ -117,7 +117,7 @@ def _contrast(facts: Facts) -> Picture | None:
     if not rows:
         return None
     caption = """Score against a person's own labels minus score against other people's labels at the same minute. The
-        schedule alone gives 0, and so does the clock. Only rows whose interval lies right of 0 have been shown to
+        schedule alone gives 0, and so does the time. Only rows whose interval lies right of 0 have been shown to
         use something about this very person."""
     return picture.differences(
         facts, "contrast", "Own labels against other people's", caption, rows, ("schedule", "the person")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from insula.errors import DataError
 from insula.evaluation.results import Result
@@ -81,6 +82,7 @@ def templates() -> Environment:
     environment.filters["minus"] = wording.minus
     environment.filters["svg"] = Markup
     environment.filters["linked"] = sources.linked
+    environment.filters["commands"] = _commands
     environment.tests["many"] = lambda value: isinstance(value, Mapping)
     environment.tests["number"] = lambda v: isinstance(v, int | float) and math.isfinite(v)
     files = resources.files("insula.report") / "templates"
@@ -90,6 +92,11 @@ def templates() -> Environment:
         script=Markup((files / "report.js").read_text(encoding="utf-8")),
     )
     return environment
+
+
+def _commands(text: str) -> Markup:
+    """Set what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _render(facts: Facts) -> str:
@@ -179,7 +186,7 @@ def _meter(facts: Facts) -> Mapping[str, Any]:
 
     marks = [("chance", facts.chance, "soft")]
     if facts.clock is not None and facts.clock is not head and math.isfinite(facts.clock.score):
-        marks.append(("clock", facts.clock.score, "clock"))
+        marks.append(("time alone", facts.clock.score, "clock"))
     known = math.isfinite(head.lo) and math.isfinite(head.hi)
     return {
         "at": place(head.score) if math.isfinite(head.score) else 0.0,
@@ -187,7 +194,7 @@ def _meter(facts: Facts) -> Mapping[str, Any]:
         "width": place(head.hi) - place(head.lo) if known else 0.0,
         "left": wording.tick_text(facts, low),
         "right": wording.tick_text(facts, 1.0),
-        "clock": next((place(value) for name, value, _ in marks if name == "clock"), 50.0),
+        "clock": next((place(value) for name, value, ink in marks if ink == "clock"), 50.0),
         "marks": [(name, place(value), wording.tick_text(facts, value), ink) for name, value, ink in marks],
     }
 

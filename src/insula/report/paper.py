@@ -79,9 +79,16 @@ def _number(value: float) -> str:
     return minus(f"{value:.3f}") if math.isfinite(value) else "–"
 
 
-def as_csv(table: Table) -> str:
-    """Write a table for a spreadsheet: texts as they are shown, formulas disarmed."""
-    return csv_text([table.columns, *((r.name, *(c.text for c in r.cells)) for r in table.rows)])
+def systems_csv(results: Sequence[Result], names: Sequence[str] = ()) -> str:
+    """Write all that is known of the systems of one or more runs as numbers, a row a system, for R, SPSS and pandas."""
+    frames = [
+        public(r).table().drop(columns="title").assign(run=name, system=[s.title for s in r.systems])
+        for r, name in zip(results, names or [f"run {i + 1}" for i in range(len(results))], strict=True)
+    ]
+    every = pd.concat(frames, ignore_index=True)
+    first = ["system", "run"] if len(results) > 1 else ["system"]
+    columns = [*first, *(c for c in every.columns if c not in ("system", "run"))]
+    return csv_text([columns, *every[columns].itertuples(index=False, name=None)])
 
 
 def as_markdown(table: Table) -> str:

@@ -56,7 +56,7 @@ def meaning(facts: Facts) -> tuple[tuple[str, str], ...]:
     if facts.clock is not None:
         out.append(
             (
-                "The clock",
+                "The time alone",
                 "A row that sees only how long the session has lasted. Where labels follow a schedule it can score "
                 "high without any body signal; what does not beat it is no evidence about the body.",
             )

@@ -71,7 +71,7 @@ def checks(facts: Facts) -> tuple[Check, ...]:
         )
     ]
     if facts.clock is not None and facts.clock is not head:
-        out.append(_against(facts, facts.clock, "Better than a clock?"))
+        out.append(_against(facts, facts.clock, "Better than the time alone?"))
     if facts.rival is not None:
         which = "the classical row declared before" if facts.declared else "the best classical row"
         out.append(_against(facts, facts.rival, f"Better than {which}?"))

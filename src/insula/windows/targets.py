@@ -15,6 +15,7 @@ from insula.types import DoubleArray, IntArray, Label
 
 Told = Label | tuple[Label, ...]
 """What one trial says about a target: its label, or the two ratings of quadrants."""
+_OPPOSITE = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
 Kind = Literal["auto", "classes", "continuous", "threshold", "quadrants", "median", "bins"]
 FORMS = "NAME, NAME>=NUMBER, NAME>median, NAME,NAME>=NUMBER, NAME:classes, NAME:continuous or NAME:bins=NUMBER,NUMBER"
 _SYNTAX = re.compile(
@@ -101,7 +102,7 @@ class Target:
         if self.kind in ("threshold", "quadrants", "median", "bins") and not numeric:
             raise InputError(f"target {self} on text labels; expected numbers. Use {self.names[0]!r} alone.")
         if self.kind == "median":
-            return np.asarray(labels, dtype=np.float64), (f"not {self}", str(self))
+            return np.asarray(labels, dtype=np.float64), (f"{self.name}<=median", str(self))
         if self.kind == "bins":
             found = np.searchsorted(self.edges, np.asarray(labels, np.float64), side="right")
             return found.astype(np.int64), self._bins()
@@ -131,7 +132,7 @@ class Target:
         }
         high = tests[self.op].astype(np.int64)  # (trials, 1 or 2)
         if self.kind == "threshold":
-            return high[:, 0], (f"not {self}", str(self))
+            return high[:, 0], (f"{self.name}{_OPPOSITE[self.op]}{_number(self.value)}", str(self))
         first, second = self.names
         classes = tuple(f"{a} {first}, {b} {second}" for a in ("low", "high") for b in ("low", "high"))
         return 2 * high[:, 0] + high[:, 1], classes
