@@ -13,14 +13,13 @@ import pandas as pd
 from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
 from insula.evaluation.calibration import USUAL, Curve, calibration_curve
-from insula.evaluation.experiment import Experiment, apply_recipe, experiment_from
+from insula.evaluation.experiment import Experiment, apply_recipe
 from insula.evaluation.finished import Finished, run_key
-from insula.evaluation.kept import FOLDS, KeptRow, load_kept, require_folds, save_kept
+from insula.evaluation.kept import FOLDS, save_kept
 from insula.evaluation.results import Result
 from insula.evaluation.rows import model_config, require_names
 from insula.evaluation.run import Evaluation, evaluate
 from insula.explain import explain
-from insula.explain.stress import STRESS, stress
 from insula.files import claimed, drop_kept, kept_beside, person_folder, publishing, replacing, require_folder
 from insula.learning.estimator import Estimator
 from insula.learning.train import one_thread
@@ -263,51 +262,6 @@ def _story(experiment: Experiment, trained: Windows, data_hash: str) -> dict[str
     """What goes beside a model: what it was trained on and on whom, so that `insula forget` can tell."""
     subjects = sorted(map(str, trained.table["subject"].unique()))
     return {"experiment": experiment.to_dict(), "data_hash": data_hash, "people": len(subjects), "subjects": subjects}
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A result that kept its fold models, opened again: the recordings and windows it stands on, and the models."""
-
-    result: Result
-    recordings: tuple[Recording, ...]
-    windows: Windows
-    rows: tuple[KeptRow, ...]
-
-
-def open_result(folder: str | Path, progress: Progress | None = None) -> Opened:
-    """Read a result that was made with ``keep_folds`` again, and its recordings from where they were.
-
-    Raises
-    ------
-    InputError : it kept no models.
-    DataError : the recordings are not those it was made from.
-    """
-    result = Result.load(folder)
-    experiment = experiment_from(result.config["experiment"])
-    require_folds(Path(folder))
-    recordings = read_recordings(experiment, [], progress)
-    windows = cut_windows(experiment, recordings, progress)
-    return Opened(result, recordings, windows, load_kept(result, experiment, windows, Path(folder)))
-
-
-def stress_result(
-    folder: str | Path, faults: Sequence[str] | None = None, *, seed: int = 0, progress: Progress | None = None
-) -> Result:
-    """Stress the fold models of a result (see `insula.explain.stress`); write the curves into it and its page anew."""
-    there = open_result(folder, progress)
-    with one_thread():
-        found = stress(there.result, there.recordings, there.windows, there.rows, faults, seed, progress)
-    return _with_analysis(Path(folder), there.result, STRESS.name, STRESS.write(found))
-
-
-def _with_analysis(folder: Path, result: Result, name: str, found: Any) -> Result:
-    """Put one analysis into a saved result and write its page again, its models and other files as they are."""
-    made = result.with_analyses(**{name: found})
-    with claimed(folder):
-        made.save(folder)
-        write(made, folder / "report.html")
-    return made
 
 
 def predict_windows(

@@ -27,12 +27,26 @@ ResultFolder = Annotated[Path, typer.Argument(help="Folder written by `insula ev
 def explain(
     folder: ResultFolder,
     as_json: Annotated[bool, typer.Option("--json", help="Print the analyses as JSON.")] = False,
+    trial: Annotated[
+        str | None,
+        typer.Option(
+            "--trial",
+            help="Explain one answer instead: TRIAL, PERSON/TRIAL or PERSON/SESSION/TRIAL. Needs --keep-folds, or the "
+            "folder of a saved model.",
+        ),
+    ] = None,
+    row: Annotated[
+        str | None, typer.Option("--row", help="With --trial: a kept row. Default: the first and the linear one.")
+    ] = None,
 ) -> None:
-    """Print what the model's analyses say: attention, time constants, controls, latent space, modalities."""
+    """Print what the model's analyses say, or with --trial what moved one answer, into the report too."""
     from insula.evaluation.results import Result
     from insula.files import understood
     from insula.report import numbers
 
+    if trial is not None:
+        _explain_trial(folder, trial, row, as_json)
+        return
     result = Result.load(folder)
     with understood(folder / "result.json", "a result that insula wrote"):
         if as_json:
@@ -42,6 +56,21 @@ def explain(
         console.print(result_table(result, console.width))
         console.print("\n".join(verdict_lines(result)))
         console.print(show.facts(analysis_rows(result)))
+
+
+def _explain_trial(folder: Path, trial: str, row: str | None, as_json: bool) -> None:
+    from insula.explain.single import SINGLE
+    from insula.reopened import explain_answers
+
+    with show.progress() as told:
+        found = explain_answers(folder, trial, row, progress=told)
+    if as_json:
+        print(json.dumps(SINGLE.write(found), indent=1))
+        return
+    console = show.console()
+    console.print(show.facts(list(SINGLE.lines(found))))
+    if (folder / "report.html").is_file():
+        console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
 
 
 def report(

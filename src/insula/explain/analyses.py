@@ -20,6 +20,7 @@ from insula.explain.latent import LATENT
 from insula.explain.modalities import MODALITIES
 from insula.explain.pairs import PAIRS
 from insula.explain.quality import QUALITY
+from insula.explain.single import SINGLE
 from insula.explain.spikes import SPIKES
 from insula.explain.stress import STRESS
 from insula.explain.time_constants import TIME_CONSTANTS
@@ -29,7 +30,7 @@ ANALYSES: dict[str, Analysis[Any]] = {
     one.name: one
     for one in (
         PAIRS, DATA, QUALITY, STRESS, CONNECTIVITY, MODALITIES, ATTENTION, ELECTRODES, TIME_CONSTANTS, CONTROLS, LATENT,
-        CERTAINTY, ENERGY, SPIKES, GATE,
+        SINGLE, CERTAINTY, ENERGY, SPIKES, GATE,
     )
 }  # fmt: skip
 """Every analysis by name, in the order of the page; add your own under its name."""

@@ -20,6 +20,7 @@ from insula.plots.scores import (
     reliability,
     true_against_predicted,
 )
+from insula.plots.single import SingleWindow, single
 from insula.plots.slopes import Slope, slopes
 from insula.plots.spikes import SpikeBill, spikes
 from insula.plots.stress import StressLine, StressPanel, stress
@@ -39,6 +40,7 @@ __all__ = [
     "Line",
     "PersonScore",
     "ReliabilityBin",
+    "SingleWindow",
     "Slope",
     "SpikeBill",
     "StressLine",
@@ -63,6 +65,7 @@ __all__ = [
     "reliability",
     "retention",
     "seconds",
+    "single",
     "slopes",
     "spikes",
     "stress",
