@@ -22,7 +22,7 @@ def linear(row: ClassicalEstimator) -> bool:
 def linear_parts(row: ClassicalEstimator, windows: Windows, at: int) -> Parts:
     """Take one window's answer of a linear row apart: weight of the class, less the mean of all, times the column."""
     if not linear(row):
-        raise InputError(f"{row.info.name} explained; expected a network or a linear row. Use logistic_regression.")
+        raise InputError(f"{row.info.name} explained; expected a network or a linear row. Name another with --row.")
     columns = row.columns(windows.take([at]))[0]  # (F,)
     weights, offset = _weights(row.model, windows.schema.continuous)
     said = 0 if windows.schema.continuous else int(np.argmax(weights @ columns + offset))
