@@ -48,6 +48,7 @@ def check(
     Exit code 1 when a file could not be read.
     """
     from insula.data import Problem, info, load
+    from insula.data.check import nothing
     from insula.evaluation.experiment import apply_recipe
     from insula.protocols.describing import describe
 
@@ -58,13 +59,40 @@ def check(
         report("reading recordings", 0, 1)
         recordings = load(name, root, problems=problems)
         report("reading recordings", 1, 1)
-    found = describe(recordings, recipe, problems=problems)
+    unread = as_json and problems and not recordings
+    found = nothing(problems) if unread else describe(recordings, recipe, problems=problems)
     if as_json:
         print(json.dumps(found.to_dict(), indent=1))
     else:
         _print(name, found)
     if any(p.fatal for p in found.problems):
         raise typer.Exit(1)
+
+
+@app.command()
+def look(
+    name: Annotated[str, typer.Argument(help="Data set: a name of `insula data list`.")],
+    subject: Annotated[str, typer.Option("--subject", help="Person whose signals are read.")],
+    root: Annotated[Path | None, typer.Option("--root", help="Folder of the data.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print curves and the verdict on each second too.")] = False,
+) -> None:
+    """Tell each trial of a person: its labels, and what share of each signal is spoiled, and why."""
+    from rich.table import Table
+
+    from insula.data import info, load
+    from insula.data.looking import look as read
+
+    found = read(load(name, root, subjects=[subject], problems=[]), info(name).recipe)
+    if as_json:
+        print(json.dumps(found.to_dict()))
+        return
+    table = Table("session", "trial", "seconds", "labels", *found.modalities)
+    for trial in found.trials:
+        told = {signal.modality: signal.told for signal in trial.signals}
+        labels = ", ".join(f"{k} {v}" for k, v in trial.labels.items()) or trial.role
+        cells = [told.get(m, "not there") for m in found.modalities]
+        table.add_row(trial.session, trial.trial, f"{trial.seconds:.0f}", labels, *cells)
+    show.console().print(table)
 
 
 @app.command()

@@ -144,6 +144,12 @@ def describe(
     )
 
 
+def nothing(problems: Sequence[Problem]) -> Description:
+    """Describe a folder of which no recording could be read; the problems say why."""
+    none = float("nan")
+    return Description((), (), 0, 0, (none, none, none), (), (), (), (), (), tuple(problems))
+
+
 def window_table(recordings: Sequence[Recording], target: str, recipe: Recipe) -> pd.DataFrame:
     """Return the table of windows a recipe would cut for a target, without touching a signal.
 
@@ -275,7 +281,7 @@ def _own_problems(recordings: Sequence[Recording], recipe: Recipe) -> list[Probl
                     f"trial {trial.trial!r} of {trial.subject} lasts {seconds:.1f} s; a window needs "
                     f"{recipe.guard_s:g} s guard and {recipe.window_s:g} s"
                 )
-                found.append(Problem(file, what, fatal=False))
+                found.append(Problem(file, what, fatal=False, trial=trial.key))
     trials = [t for r in recordings for t in r.trials]
     for name in dict.fromkeys(m for t in trials for m in t.signals):
         layouts = Counter(t.signals[name].channels for t in trials if name in t.signals)

@@ -33,23 +33,29 @@ class DataInfo:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something a reader met in ``file``; ``fatal`` means that what the file holds was left out."""
+    """Something a reader met in ``file``; ``fatal`` means that what the file holds was left out.
+
+    ``columns`` are those of the manifest in which it can be answered, ``trial`` (subject, session, trial) it is about.
+    """
 
     file: str
     what: str
     fatal: bool
+    columns: tuple[str, ...] = ()
+    trial: tuple[str, str, str] | None = None
 
 
 class FileError(DataError):
-    """A `DataError` that knows its file."""
+    """A `DataError` that knows its file, and the manifest's columns in which it can be answered."""
 
-    def __init__(self, file: Path | str, what: str) -> None:
+    def __init__(self, file: Path | str, what: str, columns: tuple[str, ...] = ()) -> None:
         super().__init__(f"{file}: {what}")
         self.file = str(file)
         self.what = what
+        self.columns = columns
 
-    def __reduce__(self) -> tuple[type[FileError], tuple[str, str]]:
-        return FileError, (self.file, self.what)
+    def __reduce__(self) -> tuple[type[FileError], tuple[str, str, tuple[str, ...]]]:
+        return FileError, (self.file, self.what, self.columns)
 
 
 @contextmanager
@@ -60,7 +66,7 @@ def collecting(problems: list[Problem] | None) -> Iterator[None]:
     except FileError as error:
         if problems is None:
             raise
-        problems.append(Problem(error.file, error.what, fatal=True))
+        problems.append(Problem(error.file, error.what, fatal=True, columns=error.columns))
 
 
 def note(problems: list[Problem] | None, file: Path | str, what: str) -> None:

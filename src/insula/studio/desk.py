@@ -13,10 +13,12 @@ from insula.errors import InputError, InsulaError, unknown_name
 from insula.studio import commands, found
 from insula.studio import messages as m
 from insula.studio.jobs import Job, Jobs
+from insula.studio.remedies import Sheet
 from insula.studio.results import told_run
 from insula.studio.showing import Showing
 from insula.studio.state import Folder, Live, State, Told, Way, work_of
 from insula.studio.study import RUNS, Study, load_json
+from insula.studio.table import Table
 
 DEMO = "simulate"
 """The reader of simulated people."""
@@ -120,7 +122,12 @@ class Desk:
             case m.Fill(column, value, rows):
                 study.change(f"{column}: {value[:40]}", lambda t: t.filled(column, value, rows))
             case m.Drop(rows):
-                study.change(f"{len(set(rows))} rows dropped", lambda t: t.without(rows))
+                study.change(f"{plural(len(set(rows)), 'row')} dropped", lambda t: t.without(rows))
+            case m.DropTrials(trials):
+                rows = Sheet(study.table()).of_trials(trials)
+                if not rows:
+                    raise InputError("no row lists these trials; expected some. Check the recordings again.")
+                study.change(f"{plural(len(trials), 'trial')} dropped", lambda t: t.without(rows))
             case m.AddColumn(name):
                 study.change(f"column {name} added", lambda t: t.with_column(name))
             case m.Rename(column, name):
@@ -175,15 +182,21 @@ class Desk:
         self.jobs.start("draft", "Looking at your files", command, after, then=lambda: self.take(m.Check()))
 
     def _check(self, study: Study) -> None:
-        mark = study.mark()
+        mark, table = study.mark(), self._listed(study)
 
         def after(job: Job) -> None:
-            study.write(
-                CHECKED, msgspec.json.encode({"mark": mark, "found": found.digest(job.output, str(study.root))})
-            )
+            told = found.digest(job.output, str(study.root), table, study.kept.cutting)
+            study.write(CHECKED, msgspec.json.encode({"mark": mark, "found": told}))
 
         command = commands.check(study.kept.data, self._root(study), study.kept.cutting)
         self.jobs.start("check", "Checking your recordings", command, after, accepts=(0, 1))
+
+    def _listed(self, study: Study) -> Table | None:
+        """The table that is about to be checked, None where there is none or it cannot be read."""
+        try:
+            return study.table() if study.own else None
+        except InsulaError:
+            return None  # the check says what is wrong with it
 
     def _choose(self, study: Study, choice: m.Choose) -> None:
         from insula.protocols.protocols import PROTOCOLS
@@ -211,8 +224,12 @@ class Desk:
         )
 
     def _look(self, study: Study, message: m.Look) -> None:
+        mark = study.mark()
+
         def after(job: Job) -> None:
             study.write("look.json", job.output.encode())
+            study.kept.looked, study.kept.looked_mark = message.subject, mark
+            study.save()
 
         command = commands.look(study.kept.data, self._root(study), message.subject)
         self.jobs.start("look", f"Reading the signals of {message.subject}", command, after)
@@ -265,6 +282,7 @@ class Desk:
             table=None if study is None else self._told(study),
             reasons={} if study is None else study.reasons(),
             check=None if study is None else self._checked(study),
+            looked=None if study is None or study.kept.looked_mark != study.mark() else study.kept.looked,
             cutting=m.Cutting() if study is None else study.kept.cutting,
             choice=None if study is None else study.kept.choice,
             ways=ways(),
@@ -283,7 +301,9 @@ class Desk:
 
     def signals(self) -> bytes:
         """What the last look at a person's signals found, as JSON."""
-        return self._study().read("look.json") or b"null"
+        study = self._study()
+        fresh = study.kept.looked_mark == study.mark()
+        return (study.read("look.json") if fresh else None) or b"null"
 
     def file(self, run: str, name: str) -> Path | None:
         """Return a file of a run."""
@@ -325,11 +345,17 @@ class Desk:
         """The command of each step, as one types it."""
         root = self._root(study)
         out = {"check": commands.check(study.kept.data, root, study.kept.cutting)[:-1]}
+        out["look"] = commands.look(study.kept.data, root, "PERSON")[:-1]
         if study.own:
             out["table"] = commands.init(str(study.root), False)
         if study.kept.choice is not None:
             out["train"] = self._training(study, study.kept.choice)
         return {step: commands.shown(arguments) for step, arguments in out.items()}
+
+
+def plural(n: int, what: str) -> str:
+    """Count something in words."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def ways() -> list[Way]:

@@ -58,6 +58,12 @@ class Drop(msgspec.Struct, tag="drop", forbid_unknown_fields=True):
     rows: Annotated[list[Row], msgspec.Meta(min_length=1, max_length=CELLS)]
 
 
+class DropTrials(msgspec.Struct, tag="drop_trials", forbid_unknown_fields=True):
+    """Take every row of some trials out of the table; a trial is its subject, session (only: none) and name."""
+
+    trials: Annotated[list[tuple[Word, Word, Word]], msgspec.Meta(min_length=1, max_length=CELLS)]
+
+
 class Fill(msgspec.Struct, tag="fill", forbid_unknown_fields=True):
     """Write one text into a column of many rows (None: all of them)."""
 
@@ -155,6 +161,7 @@ Message = (
     | Draft
     | Edit
     | Drop
+    | DropTrials
     | Fill
     | AddColumn
     | Rename

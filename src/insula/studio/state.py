@@ -82,7 +82,7 @@ class Live(msgspec.Struct):
 
 
 class State(msgspec.Struct):
-    """Everything that the page shows, but the table's rows and signals."""
+    """Everything that the page shows, but the table's rows and signals; ``looked`` is whose signals are read."""
 
     version: str
     home: str
@@ -91,6 +91,7 @@ class State(msgspec.Struct):
     table: Told | None
     reasons: dict[str, list[str]]
     check: dict[str, Any] | None
+    looked: str | None
     cutting: Cutting
     choice: Choose | None
     ways: list[Way]

@@ -43,7 +43,8 @@ class Kept(msgspec.Struct):
     choice: Choose | None = None
     steps: list[Step] = msgspec.field(default_factory=list)
     at: int = -1
-    checked: str = ""
+    looked: str = ""
+    looked_mark: str = ""
 
 
 @dataclass

@@ -6,9 +6,10 @@ import csv
 import io
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from insula.data.readers.manifest import OWN_COLUMNS
 from insula.errors import InputError, unknown_name
 from insula.studio.messages import Change
 
@@ -17,10 +18,11 @@ LABEL = re.compile(r"[\w.-]{1,64}")
 
 @dataclass(frozen=True)
 class Table:
-    """Names of columns and rows of equal length."""
+    """Names of columns and rows of equal length; in its file the first row is on ``first_line``."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    first_line: int = field(default=2, compare=False)
 
     def text(self) -> str:
         """Return it as CSV."""
@@ -45,9 +47,10 @@ class Table:
         return replace(self, rows=tuple(map(tuple, rows)))
 
     def filled(self, column: str, value: str, rows: Sequence[int] | None) -> Table:
-        """Return it with one text in a column of some rows, or of all."""
+        """Return it with one text in a column of some rows, or of all; one of the manifest's own is made if need be."""
         at = range(len(self.rows)) if rows is None else rows
-        return self.edited([Change(row, column, value) for row in at])
+        there = column in self.columns or column not in OWN_COLUMNS
+        return (self if there else self.with_column(column)).edited([Change(row, column, value) for row in at])
 
     def without(self, rows: Collection[int]) -> Table:
         """Return it without some rows; one at least must be left."""
@@ -105,9 +108,10 @@ def read_table(path: Path) -> Table:
     from insula.data.formats.sheets import read_sheet
 
     with gate.opening(path.parent):
-        frame = read_sheet(path).frame
-    columns = tuple(str(c) for c in frame.columns)
-    return Table(columns, tuple(tuple(map(str, row)) for row in frame.fillna("").itertuples(index=False, name=None)))
+        sheet = read_sheet(path)
+    columns = tuple(str(c) for c in sheet.frame.columns)
+    cells = sheet.frame.fillna("").itertuples(index=False, name=None)
+    return Table(columns, tuple(tuple(map(str, row)) for row in cells), sheet.first_line)
 
 
 def parsed(text: str) -> Table:

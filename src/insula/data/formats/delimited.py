@@ -63,7 +63,9 @@ def read(request: Request, problems: list[Problem] | None) -> Read:
         stated = rate_above(sheet.above)
         if stated is None:
             raise FileError(
-                path, "no rate and no time column; expected one of them. Fill rate or time in the manifest."
+                path,
+                "no rate and no time column; expected one of them. Fill rate or time in the manifest.",
+                columns=("rate", "time"),
             )
         note(problems, path, f"rate {stated:g} Hz is what the lines above the samples say")
         request = replace(request, rate_hz=stated)
@@ -115,7 +117,11 @@ def _without_header(request: Request, data: bytes, problems: list[Problem] | Non
         frame = pd.DataFrame({n: pd.Series(v).map(repr) for n, v in columns.items() if progression(v) is not None})
         clock, _ = _clock(request, frame, list(frame.columns))
     if request.rate_hz is None and clock is None:
-        raise FileError(path, "no rate and no time column; expected one of them. Fill rate or time in the manifest.")
+        raise FileError(
+            path,
+            "no rate and no time column; expected one of them. Fill rate or time in the manifest.",
+            columns=("rate", "time"),
+        )
     kept = request.channels or [n for n in columns if clock is None or n != clock.name]
     unit = request.unit or UNITS.get(request.modality, "a.u.")
     return _gated(request, {n: columns[n] for n in kept}, clock, [], {}, names.unit(unit), problems)
@@ -212,7 +218,7 @@ def _gated(
     if not kept or (request.channels and len(kept) < len(request.channels)):
         why = "; ".join(map(str, refused)) or "the table has no other"
         what = f"no column of numbers for {modality}" if not kept else "channels asked for that are none"
-        raise FileError(path, f"{what}: {why}. {remedy(modality, refused)}")
+        raise FileError(path, f"{what}: {why}. {remedy(modality, refused)}", columns=("channels", "unit"))
     told = [r for r in refused if clock is None or r.name != clock.name]
     if told:
         note(problems, path, f"no channels of {modality}: {', '.join(map(str, told))}")

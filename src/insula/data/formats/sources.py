@@ -194,6 +194,7 @@ def _fitting(file: MneFile, request: Request) -> tuple[str, ...]:
             request.path,
             f"no channel of type {request.modality}; expected the column channels to name them among "
             f"{', '.join(file.names)}.",
+            columns=("channels",),
         )
     return names
 

@@ -211,7 +211,11 @@ def number_column(path: Path, frame: pd.DataFrame, column: str) -> DoubleArray:
     bad = np.flatnonzero(np.isnan(values) & ~is_empty(cells))
     if bad.size:
         row = int(bad[0])
-        raise FileError(path, f"line {row + 2}: {column} {cells.iloc[row]!r}; expected a number. Correct the cell.")
+        raise FileError(
+            path,
+            f"line {row + 2}: {column} {cells.iloc[row]!r}; expected a number. Correct the cell.",
+            columns=(column,),
+        )
     return values
 
 

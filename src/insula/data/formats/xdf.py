@@ -136,6 +136,7 @@ def _chosen(request: Request, streams: list[Any]) -> Any:
         raise FileError(
             request.path,
             f"{len(fitting)} streams of type {kinds[-1]}; expected one among {told}. Name it in the column stream.",
+            columns=("stream",),
         )
     return fitting[0]
 

@@ -129,6 +129,7 @@ def _read_manifest(path: Path, problems: list[Problem] | None) -> tuple[pd.DataF
         raise FileError(
             path,
             f"columns {', '.join(table.columns)}; expected {', '.join(REQUIRED)}. Add or rename {', '.join(missing)}.",
+            columns=tuple(missing),
         )
     if table.columns.duplicated().any():
         raise FileError(path, f"column {table.columns[table.columns.duplicated()][0]!r} twice; expected each once.")
@@ -140,7 +141,9 @@ def _rows(path: Path, table: pd.DataFrame, first_line: int = 2) -> list[Manifest
     for name in targets:
         if not re.fullmatch(r"[\w.-]+", name):
             raise FileError(
-                path, f"label column {name!r}; expected letters, digits, '_', '.' or '-'. Rename the column."
+                path,
+                f"label column {name!r}; expected letters, digits, '_', '.' or '-'. Rename the column.",
+                columns=(name,),
             )
     labels = read_labels(table, targets)
     number = {c: number_column(path, table, c) for c in NUMBERS if c in table.columns}
@@ -151,14 +154,24 @@ def _rows(path: Path, table: pd.DataFrame, first_line: int = 2) -> list[Manifest
         cell = {c: text[c][i] for c in OWN_COLUMNS}
         for column in REQUIRED:
             if not cell[column] and not (column == "trial" and cell["trials"]):
-                raise FileError(path, f"line {first_line + i}: no {column}; expected one. Fill the cell.")
+                raise FileError(
+                    path, f"line {first_line + i}: no {column}; expected one. Fill the cell.", columns=(column,)
+                )
         if cell["role"] not in ("", "trial", "baseline"):
-            raise FileError(path, f"line {first_line + i}: {unknown_name('role', cell['role'], ('trial', 'baseline'))}")
+            raise FileError(
+                path,
+                f"line {first_line + i}: {unknown_name('role', cell['role'], ('trial', 'baseline'))}",
+                columns=("role",),
+            )
         start, stop, onset, offset = (
             float(number[c][i]) if c in number and not np.isnan(number[c][i]) else None for c in NUMBERS
         )
         if cell["trials"].lower() not in ("", "annotations", "markers", "tags"):
-            raise FileError(path, f"line {first_line + i}: trials {cell['trials']!r}; expected annotations or nothing.")
+            raise FileError(
+                path,
+                f"line {first_line + i}: trials {cell['trials']!r}; expected annotations or nothing.",
+                columns=("trials",),
+            )
         if (cell["start_time"] or cell["trials"]) and (start is not None or stop is not None):
             raise FileError(
                 path,
@@ -167,7 +180,11 @@ def _rows(path: Path, table: pd.DataFrame, first_line: int = 2) -> list[Manifest
             )
         start_s = start or 0.0
         if start_s < 0 or (stop is not None and stop <= start_s):
-            raise FileError(path, f"line {first_line + i}: start {start_s:g}, stop {stop}; expected 0 <= start < stop.")
+            raise FileError(
+                path,
+                f"line {first_line + i}: start {start_s:g}, stop {stop}; expected 0 <= start < stop.",
+                columns=("start", "stop"),
+            )
         rows.append(
             ManifestRow(
                 first_line + i,
@@ -193,7 +210,9 @@ def _rows(path: Path, table: pd.DataFrame, first_line: int = 2) -> list[Manifest
 def _request(path: Path, line: int, cell: Mapping[str, str]) -> Request:
     cell = {**cell, "modality": cell["modality"].lower().replace(" ", "_")}
     if cell["modality"] not in MODALITIES:
-        raise FileError(path, f"line {line}: {unknown_name('modality', cell['modality'], MODALITIES)}")
+        raise FileError(
+            path, f"line {line}: {unknown_name('modality', cell['modality'], MODALITIES)}", columns=("modality",)
+        )
     folder = path.parent.resolve()
     if max(len(os.fsencode(part)) for part in cell["file"].split("/")) > LONGEST_NAME:
         raise FileError(
@@ -206,13 +225,18 @@ def _request(path: Path, line: int, cell: Mapping[str, str]) -> Request:
             path,
             f"line {line}: file {cell['file']!r} lies outside {folder}; expected a path inside the manifest's folder. "
             "Move the file or the manifest.",
+            columns=("file",),
         )
     e4 = cell["rate"].lower() == "e4"
     rate = to_numbers([cell["rate"]])[0] if cell["rate"] and not e4 else None
     if rate is not None and not 0 < rate < np.inf:
-        raise FileError(path, f"line {line}: rate {cell['rate']!r}; expected Hz above 0, or e4. Correct the cell.")
+        raise FileError(
+            path,
+            f"line {line}: rate {cell['rate']!r}; expected Hz above 0, or e4. Correct the cell.",
+            columns=("rate",),
+        )
     if cell["format"] and cell["format"].lower() not in FORMATS:
-        raise FileError(path, f"line {line}: {unknown_name('format', cell['format'], FORMATS)}")
+        raise FileError(path, f"line {line}: {unknown_name('format', cell['format'], FORMATS)}", columns=("format",))
     return Request(
         path.parent / cell["file"],
         cell["modality"],
@@ -264,6 +288,7 @@ def _recording(
             path,
             f"channel {channel!r} of {modality} never changes within a trial and tells {label} of every one of "
             f"{subject} (session {session}); expected a signal. Name the other channels in the column channels.",
+            columns=("channels",),
         )
     used = sorted({str(row.request.path) for row in rows})
     return Recording(
@@ -285,6 +310,7 @@ def _require_once(path: Path, rows: Sequence[ManifestRow]) -> None:
                 path,
                 f"line {row.line}: trial {identity[:3]} has {identity[3]} twice; expected each identity and modality "
                 "once. Give the trials different names.",
+                columns=("trial",),
             )
         seen.add(identity)
 
@@ -303,10 +329,13 @@ def _trial(path: Path, rows: Sequence[ManifestRow], at_s: float, files: OpenFile
                     path,
                     f"line {row.line}: {name} {value!r} but {labels[name]!r} in another row of trial {row.trial}; "
                     "expected one label a trial. Correct one of them.",
+                    columns=(name,),
                 )
         if row.stimulus and first.stimulus and row.stimulus != first.stimulus:
             raise FileError(
-                path, f"line {row.line}: stimulus {row.stimulus!r} but {first.stimulus!r} before; expected one."
+                path,
+                f"line {row.line}: stimulus {row.stimulus!r} but {first.stimulus!r} before; expected one.",
+                columns=("stimulus",),
             )
         signal = files.piece(row.request, row.start_s, row.stop_s)
         shift = at_s - row.start_s

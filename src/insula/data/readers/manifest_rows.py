@@ -78,6 +78,7 @@ def placed(path: Path, row: ManifestRow, files: OpenFiles, problems: list[Proble
                     path,
                     f"line {row.line}: start_time {row.when.start} is {-start_s:.0f} s before {row.request.path.name} "
                     "begins; expected a time within it. Correct it, the zone or the clock_offset.",
+                    columns=("start_time", "zone", "clock_offset"),
                 )
             yield replace(row, start_s=max(0.0, start_s), stop_s=stop_s, clock_s=clock_s)
         elif row.marked:
@@ -98,4 +99,4 @@ def placed(path: Path, row: ManifestRow, files: OpenFiles, problems: list[Proble
     except FileError as error:
         if problems is None:
             raise
-        problems.append(Problem(error.file, error.what, fatal=True))
+        problems.append(Problem(error.file, error.what, fatal=True, columns=error.columns))

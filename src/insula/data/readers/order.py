@@ -20,5 +20,6 @@ def in_order(file: Path, trials: Iterable[Trial], tolerance_s: float) -> tuple[T
                 file,
                 f"trials {before.trial!r} and {after.trial!r} of {before.subject} overlap by {overlap_s:.3f} s; "
                 "expected stretches that share no sample. Correct their times.",
+                columns=("start", "stop", "onset"),
             )
     return ordered

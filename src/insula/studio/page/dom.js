@@ -11,6 +11,12 @@ export function h(tag, props = {}, ...children) {
   made.append(...children.flat(3).filter((c) => c !== null && c !== undefined && c !== false).map((c) => (c instanceof Node ? c : document.createTextNode(String(c)))));
   return made;
 }
+export function svg(tag, props, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [key, value] of Object.entries(props)) made.setAttribute(key, String(value));
+  made.append(...children.flat(2));
+  return made;
+}
 export const $ = (id) => document.getElementById(id);
 
 // Replace what an element holds; the focus stays with the element of the same id, where there is one.
