@@ -54,7 +54,7 @@ def test_counts_minutes_windows_gaps_and_json() -> None:
     ]  # fmt: skip
     plain = json.loads(json.dumps(told.to_dict(), allow_nan=False))
     assert plain["targets"][0]["schedule"]["agreement"] == 1.0
-    assert plain["problems"] == [{"file": "x.csv", "what": "odd", "fatal": False}]
+    assert plain["problems"] == [{"file": "x.csv", "what": "odd", "fatal": False, "columns": [], "trial": None}]
 
 
 def test_time_marked_by_each_flag_is_told_for_what_the_recipe_knows() -> None:
