@@ -12,7 +12,7 @@ from insula.errors import DataError
 from insula.signals.flags import of_trial
 from insula.signals.quality import FLAGS
 from insula.signals.recipe import Recipe
-from insula.types import FloatArray, Label, Recording, Signal, Trial
+from insula.types import BoolArray, DoubleArray, FloatArray, Label, Recording, Signal, Trial
 
 POINTS = 240
 """Pairs of lowest and highest that a curve has."""
@@ -114,7 +114,7 @@ def _signal(trial: Trial, name: str, shares: FloatArray | None) -> Seen:
     signal = trial.signals[name]
     marks = np.zeros((len(FLAGS), 0), np.float32) if shares is None else shares  # (flags, seconds)
     known = np.isfinite(marks).any(axis=1)
-    spoiled = np.nan_to_num(marks) >= SPOILED
+    spoiled: BoolArray = np.nan_to_num(marks) >= SPOILED
     return Seen(
         name,
         signal.unit,
@@ -143,5 +143,5 @@ def curve(signal: Signal, channel: int, trial: Trial) -> Curve:
     return Curve(signal.channels[channel], _rounded(low), _rounded(high))
 
 
-def _rounded(values: FloatArray | Any) -> tuple[float | None, ...]:
+def _rounded(values: DoubleArray) -> tuple[float | None, ...]:
     return tuple(float(f"{v:.4g}") if np.isfinite(v) else None for v in values)

@@ -124,10 +124,10 @@ class Desk:
             case m.Drop(rows):
                 study.change(f"{plural(len(set(rows)), 'row')} dropped", lambda t: t.without(rows))
             case m.DropTrials(trials):
-                rows = Sheet(study.table()).of_trials(trials)
-                if not rows:
+                listed = Sheet(study.table()).of_trials(trials)
+                if not listed:
                     raise InputError("no row lists these trials; expected some. Check the recordings again.")
-                study.change(f"{plural(len(trials), 'trial')} dropped", lambda t: t.without(rows))
+                study.change(f"{plural(len(trials), 'trial')} dropped", lambda t: t.without(listed))
             case m.AddColumn(name):
                 study.change(f"column {name} added", lambda t: t.with_column(name))
             case m.Rename(column, name):

@@ -105,7 +105,7 @@ def _cells(sheet: Sheet, columns: Sequence[str], rows: Sequence[int]) -> list[Re
 def _named(sheet: Sheet, column: str) -> list[Remedy]:
     """Say which column is the one that is missing, or give one another name."""
     if column in sheet.table.columns and column not in OWN_COLUMNS:
-        ask = {"field": "name", "label": "new name", "choices": None}
+        ask: Remedy = {"field": "name", "label": "new name", "choices": None}
         message = {"type": "rename", "column": column}
         dropped = {"label": "Drop the column", "message": {"type": "drop_column", "column": column}, "check": True}
         return [{"label": "Rename the column", "message": message, "check": True, "ask": ask}, dropped]

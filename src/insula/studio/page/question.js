@@ -48,12 +48,18 @@ function choice(group, id, title, text, checked, can, why, act) {
 function way(w, target, chosen, send) {
   const why = target ? target.protocols[w.name] : "";
   const can = Boolean(target) && why === null;
-  return choice("protocol", `way-${w.name}`, w.question || w.name, `Recognised ${w.where}. Needs ${w.needs}.`, can && chosen.protocol === w.name, can, target && !can ? plain(why) : "", () => send({ protocol: w.name }));
+  return choice("protocol", `way-${w.name}`, w.question || w.name, `Recognised ${w.where}. Needs ${w.needs}.`, can && chosen.protocol === w.name, can, target && !can ? plain(why, w.name) : "", () => send({ protocol: w.name }));
 }
-const plain = (why) => why ?? "there is no window long enough";
+// What stands in the way, without the name of the protocol and without what is said beside it anyway.
+function plain(why, name) {
+  if (why === undefined || why === null) return "no trial is long enough for a window";
+  const said = why.split("; expected")[0].replace(`${name} `, "").replace(/^impossible for every person \((.*)\)$/, "$1").replace(/^(with|impossible:?) /, "");
+  const parts = said.split("; ");
+  return parts.length > 3 ? `${parts.slice(0, 3).join("; ")}; and ${parts.length - 3} more` : said;
+}
 function reason(t) {
-  const whys = Object.values(t.protocols).filter(Boolean);
-  return plain(whys[0]);
+  const [name, why] = Object.entries(t.protocols).find(([, one]) => one) ?? [];
+  return plain(why, name);
 }
 function about(t) {
   if (t.continuous) return `A number from ${+t.value_range[0].toFixed(2)} to ${+t.value_range[2].toFixed(2)}, of ${plural(t.people, "person", "people")}.`;
