@@ -12,7 +12,7 @@ from insula.errors import DataError
 from insula.signals.flags import of_trial
 from insula.signals.quality import FLAGS
 from insula.signals.recipe import Recipe
-from insula.types import BoolArray, DoubleArray, FloatArray, Label, Recording, Signal, Trial
+from insula.types import DoubleArray, FloatArray, Label, Recording, Signal, Trial
 
 POINTS = 240
 """Pairs of lowest and highest that a curve has."""
@@ -114,7 +114,7 @@ def _signal(trial: Trial, name: str, shares: FloatArray | None) -> Seen:
     signal = trial.signals[name]
     marks = np.zeros((len(FLAGS), 0), np.float32) if shares is None else shares  # (flags, seconds)
     known = np.isfinite(marks).any(axis=1)
-    spoiled: BoolArray = np.nan_to_num(marks) >= SPOILED
+    spoiled = np.asarray(np.nan_to_num(marks) >= SPOILED)
     return Seen(
         name,
         signal.unit,
