@@ -114,7 +114,7 @@ def _signal(trial: Trial, name: str, shares: FloatArray | None) -> Seen:
     signal = trial.signals[name]
     marks = np.zeros((len(FLAGS), 0), np.float32) if shares is None else shares  # (flags, seconds)
     known = np.isfinite(marks).any(axis=1)
-    spoiled = np.asarray(np.nan_to_num(marks) >= SPOILED)
+    spoiled = marks >= SPOILED  # NaN is not
     return Seen(
         name,
         signal.unit,
