@@ -113,7 +113,7 @@ def _seen(trial: Trial, recipe: Recipe) -> TrialSeen:
 def _signal(trial: Trial, name: str, shares: FloatArray | None) -> Seen:
     signal = trial.signals[name]
     marks = np.zeros((len(FLAGS), 0), np.float32) if shares is None else shares  # (flags, seconds)
-    known = np.isfinite(marks).any(axis=1)
+    known = [bool(np.isfinite(one).any()) for one in marks]
     spoiled = marks >= SPOILED  # NaN is not
     return Seen(
         name,
@@ -121,7 +121,7 @@ def _signal(trial: Trial, name: str, shares: FloatArray | None) -> Seen:
         0.0 if signal.timestamps_s is not None else signal.rate_hz,
         len(signal.channels),
         tuple(curve(signal, i, trial) for i in range(min(CHANNELS, len(signal.channels)))),
-        bool(known.any()),
+        any(known),
         {flag: round(float(spoiled[i].mean()), 4) for i, flag in enumerate(FLAGS) if known[i]},
         tuple(int(s) for s in np.flatnonzero(spoiled.any(axis=0))),
         marks.shape[1],
