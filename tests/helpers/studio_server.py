@@ -68,6 +68,42 @@ class Visit:
             self.page.wait_for_timeout(100)
         raise AssertionError(f"never: {condition}; the page says: {self.page.inner_text('body')[:2000]}")
 
+    def screen(self, title: str) -> None:
+        """Wait for a screen by the beginning of its title."""
+        self.until(f"document.querySelector('h1')?.textContent.startsWith({title!r})")
+
+    def sound(self, name: str = "") -> None:
+        """Require that a screen fits a desk and a phone, light and dark, and that axe-core has nothing against it."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        wrong = []
+        for width, theme in ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")):
+            self.page.set_viewport_size({"width": width, "height": 800})
+            self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            self.page.wait_for_timeout(150)
+            if shots := os.environ.get("INSULA_SHOTS"):
+                self.page.screenshot(path=Path(shots) / f"{name}-{width}-{theme}.png", full_page=True)
+            if self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                wrong.append(f"{width} {theme}: wider than the window")
+            found = Axe().run(self.page).response["violations"]
+            wrong += [f"{width} {theme}: {one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"][:3]]
+        self.page.set_viewport_size({"width": 1280, "height": 800})
+        self.page.emulate_media(color_scheme="light")
+        assert wrong == [], f"{name}: {wrong}"
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other."""
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def tab_to(self, selector: str, most: int = 80) -> None:
+        """Press Tab until an element has the focus."""
+        for _ in range(most):
+            if self.page.evaluate(f"document.activeElement?.matches({selector!r})"):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"Tab never came to {selector}")
+
     def close(self) -> None:
         """Close the window; it must have been quiet."""
         self.context.close()
