@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,14 @@ class Visit:
                 return
             self.page.wait_for_timeout(100)
         raise AssertionError(f"never: {condition}; the page says: {self.page.inner_text('body')[:2000]}")
+
+    def eventually(self, holds: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait until something outside the page holds."""
+        for _ in range(int(seconds * 10)):
+            if holds():
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"never; the page says: {self.page.inner_text('body')[:2000]}")
 
     def screen(self, title: str) -> None:
         """Wait for a screen by the beginning of its title."""

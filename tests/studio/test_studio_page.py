@@ -99,11 +99,10 @@ def the_table_is_corrected(visit: Visit, root: Path) -> None:
     visit.press("ArrowDown", "Enter")
     page.keyboard.insert_text("Anna")
     visit.press("Enter")
-    visit.until("document.querySelector('#cell-1-2').textContent === 'Anna' && !document.querySelector('#undo').disabled")
-    assert column("subject")[1] == "Anna"
+    visit.eventually(lambda: column("subject")[1] == "Anna")
     visit.press("Control+z")
-    visit.until("document.querySelector('#cell-1-2').textContent === 'P01' && !document.querySelector('#redo').disabled")
-    assert column("subject")[1] == "P01"
+    visit.eventually(lambda: column("subject")[1] == "P01")
+    visit.until("document.querySelector('#cell-1-2').textContent === 'P01'")
     page.fill("#new-column", "<i>bad</i>")
     page.click("#add-column")
     visit.until("!document.querySelector('#problem').hidden")
@@ -113,8 +112,7 @@ def the_table_is_corrected(visit: Visit, root: Path) -> None:
     visit.until("document.querySelector('#fill') !== null")
     page.fill("#fill", "lab")
     visit.press("Enter")
-    visit.until("document.querySelector('#grid tbody tr td:last-child').textContent === 'lab'")
-    assert set(column("place")) == {"lab"}
+    visit.eventually(lambda: set(column("place")) == {"lab"})
     visit.sound("column")
     page.click("#drop-column")
     visit.until("![...document.querySelectorAll('#grid .head')].some((h) => h.textContent.startsWith('place'))")
