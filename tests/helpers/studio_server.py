@@ -94,7 +94,9 @@ class Visit:
             if self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 wrong.append(f"{width} {theme}: wider than the window")
             found = Axe().run(self.page).response["violations"]
-            wrong += [f"{width} {theme}: {one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"][:3]]
+            wrong += [
+                f"{width} {theme}: {one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"][:3]
+            ]
         self.page.set_viewport_size({"width": 1280, "height": 800})
         self.page.emulate_media(color_scheme="light")
         assert wrong == [], f"{name}: {wrong}"

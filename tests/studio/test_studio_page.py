@@ -107,6 +107,8 @@ def the_table_is_corrected(visit: Visit, root: Path) -> None:
     page.click("#add-column")
     visit.until("!document.querySelector('#problem').hidden")
     assert "expected letters, digits" in page.inner_text("#problem")
+    assert [error for error in visit.errors if "400 (Bad Request)" not in error] == []
+    visit.errors.clear()
     page.fill("#new-column", "place")
     page.click("#add-column")
     visit.until("document.querySelector('#fill') !== null")
