@@ -29,12 +29,16 @@ def look(data: str, root: str | None, subject: str) -> list[str]:
 
 
 def evaluate(
-    data: str, root: str | None, target: str, protocol: str, cutting: Cutting, thorough: bool, out: str
+    data: str, root: str | None, target: str, protocol: str, cutting: Cutting, depth: str, out: str
 ) -> list[str]:
-    """Train, evaluate, report."""
+    """Train, evaluate, report; a rehearsal trains one epoch, in two folds where their number is free."""
+    from insula.protocols.protocols import PROTOCOLS
+
+    free = PROTOCOLS[protocol].folds == "free"
+    how = {"rehearsal": ["--quick", "--epochs", "1", *(["--folds", "2"] if free else [])], "first": ["--quick"]}
     return [
         "evaluate", "--data", data, *_root(root), "--target", target, "--protocol", protocol, *_cutting(cutting),
-        *([] if thorough else ["--quick"]), "--out", out,
+        *how.get(depth, []), "--out", out,
     ]  # fmt: skip
 
 

@@ -220,7 +220,7 @@ class Desk:
         out = study.root / RUNS / study.free_run(choice.target, choice.protocol)
         kept = study.kept
         return commands.evaluate(
-            kept.data, self._root(study), choice.target, choice.protocol, kept.cutting, choice.thorough, str(out)
+            kept.data, self._root(study), choice.target, choice.protocol, kept.cutting, choice.depth, str(out)
         )
 
     def _look(self, study: Study, message: m.Look) -> None:

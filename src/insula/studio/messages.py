@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -112,11 +112,11 @@ class Cutting(msgspec.Struct, tag="cutting", forbid_unknown_fields=True):
 
 
 class Choose(msgspec.Struct, tag="choose", forbid_unknown_fields=True):
-    """Say what is to be recognised, under which protocol, and whether with every analysis."""
+    """Say what is to be recognised, under which protocol, and how deep: a rehearsal, a first look, or everything."""
 
     target: Word
     protocol: Word
-    thorough: bool = False
+    depth: Literal["rehearsal", "first", "everything"] = "first"
 
 
 class Look(msgspec.Struct, tag="look", forbid_unknown_fields=True):

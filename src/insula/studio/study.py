@@ -81,7 +81,11 @@ class Study:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             raise InputError(f"{root} is open in another studio; expected one at a time. Go to its window.") from None
-        kept = read_json(own / "studio.json", Kept, "the studio's notes") if (own / "studio.json").is_file() else Kept()
+        kept = Kept()
+        with suppress(DataError):  # damaged notes are begun anew; the table and the results are files of their own
+            kept = (
+                read_json(own / "studio.json", Kept, "the studio's notes") if (own / "studio.json").is_file() else kept
+            )
         if data is not None and data != kept.data:
             kept = Kept(data)
         return cls(root, kept, lock)

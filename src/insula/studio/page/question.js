@@ -2,6 +2,11 @@
 import { card, command, h, next, plural } from "./dom.js";
 import { busy } from "./check.js";
 
+const DEPTHS = [
+  ["rehearsal", "A rehearsal", "Shows what will come out, in a minute or two. The network is hardly trained: its figures say little."],
+  ["first", "A first look", "The network beside simple rows and a clock. Minutes."],
+  ["everything", "Everything", "Also its variants and what it looked at. Longer."],
+];
 export const question = {
   id: "question", step: "Question", title: () => "What do you want to know?",
   ready: (state) => Boolean(state.check?.targets?.length),
@@ -15,7 +20,7 @@ export const question = {
       let protocol = change.protocol ?? chosen.protocol;
       if (!t) return;
       if (t.protocols[protocol] !== null) protocol = state.ways.find((w) => t.protocols[w.name] === null)?.name ?? protocol;
-      if (protocol) inform.send({ type: "choose", target: t.target, protocol, thorough: change.thorough ?? chosen.thorough ?? false });
+      if (protocol) inform.send({ type: "choose", target: t.target, protocol, depth: change.depth ?? chosen.depth ?? "first" });
     };
     const ready = target && target.protocols[chosen.protocol] === null;
     const clean = state.ways.filter((w) => !w.leaky), leaky = state.ways.filter((w) => w.leaky);
@@ -30,9 +35,7 @@ export const question = {
         h("details", { open: leaky.some((w) => w.name === chosen.protocol) }, h("summary", {}, "As much published work did it (leaky)"),
           h("p", { class: "soft small" }, "Windows of one trial stand on both sides. The figure is high whatever the signals hold, and is marked leaky everywhere."),
           h("div", { class: "choices" }, leaky.map((w) => way(w, target, chosen, send))))),
-      h("fieldset", { class: "card" }, h("legend", {}, "How thoroughly?"), h("div", { class: "choices two" },
-        choice("thorough", "thorough-no", "A first look", "The network beside simple rows and a clock. Minutes.", !chosen.thorough, true, "", () => send({ thorough: false })),
-        choice("thorough", "thorough-yes", "Everything", "Also its variants and what it looked at. Longer.", Boolean(chosen.thorough), true, "", () => send({ thorough: true })))),
+      h("fieldset", { class: "card" }, h("legend", {}, "How thoroughly?"), h("div", { class: "choices three" }, DEPTHS.map(([depth, title, text]) => choice("depth", `depth-${depth}`, title, text, (chosen.depth ?? "first") === depth, true, "", () => send({ depth }))))),
       cutting(state, inform),
       next("Train", async () => { if (await inform.send({ type: "train" })) inform.go("training"); }, { disabled: !ready || state.work?.standing === "running", note: ready ? "" : "Choose one of each first." }),
       command(state.commands.train),
