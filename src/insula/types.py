@@ -25,7 +25,7 @@ Role = Literal["trial", "baseline"]
 
 MODALITIES = (
     "eeg", "eda", "bvp", "temp", "hr", "ibi", "acc", "ppg", "ecg", "resp", "emg", "emg_envelope", "eog", "eye", "spo2",
-    "face_temp", "eeg_power", "audio", "video",
+    "face_temp", "eeg_power", "audio", "video", "self_report",
 )  # fmt: skip
 """Names a signal may have; a reader maps its files onto these."""
 

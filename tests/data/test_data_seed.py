@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures_data import lines
-from fixtures_lab_eeg import SEED_CAP, write_seed, write_seed_iv, write_seed_session, write_seed_v
+from fixtures_lab_eeg import SEED_CAP, write_seed, write_seed_eyes, write_seed_iv, write_seed_session, write_seed_v
 from scipy.io import savemat
 
 from insula.data import Problem, info, load
@@ -158,3 +158,39 @@ def test_wrong_folders(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "1_20131027.mat", tmp_path / "other.mat")
     with pytest.raises(DataError, match=r"label\.mat: no such file"):
         load("seed", tmp_path)
+
+
+def test_eye_features_lie_beside_the_eeg(tmp_path: Path) -> None:
+    write_seed_iv(tmp_path, people=(1,), seconds=12)
+    write_seed_v(tmp_path, seconds=12, rate_hz=200)
+    of_iv, of_v = write_seed_eyes(tmp_path, 1)
+    for name, count, steps in (("seed_iv", 31, 3), ("seed_v", 33, 3)):
+        recordings = load(name, tmp_path)
+        eye = recordings[1].trials[4].signals["eye"]
+        expected = of_iv["2/eye_5"] if name == "seed_iv" else of_v[15 + 4].T
+        np.testing.assert_array_equal(eye.values, expected.astype(np.float32))
+        assert (eye.rate_hz, len(eye.channels), eye.n_samples) == (0.25, count, steps)
+        windows = cut(recordings[:1], info(name).recipe, "emotion")
+        assert tuple(windows.schema.modalities) == ("eeg", "eye")
+        assert windows.present().all()
+        held = windows.clean[recordings[0].trials[0].key].signals["eye"][0]
+        np.testing.assert_allclose(held, np.repeat(recordings[0].trials[0].signals["eye"].values[0], 4), rtol=1e-6)
+
+
+def test_missing_or_foreign_eye_files_cost_only_the_eyes(tmp_path: Path) -> None:
+    write_seed_iv(tmp_path, people=(1,), seconds=4)
+    write_seed_v(tmp_path, seconds=4, rate_hz=200)
+    write_seed_eyes(tmp_path, 1)
+    (tmp_path / "eye_feature_smooth/1/1_20160511.mat").unlink()
+    savemat(tmp_path / "eye_feature_smooth/2/1_20160512.mat", {"x": np.zeros(3)})
+    np.savez(tmp_path / "Eye_movement_features/1_123.npz", data=b"cos\nsystem\n(S'true'\ntR.")
+    with pytest.raises(DataError, match=r"1_123\.npz: its pickle asks for os\.system"):
+        load("seed_v", tmp_path)
+    with pytest.raises(DataError, match=r"1_20160512\.mat: no array named eye_1"):
+        load("seed_iv", tmp_path)
+    problems: list[Problem] = []
+    for name in ("seed_iv", "seed_v"):
+        assert [r.session for r in load(name, tmp_path, problems=problems)] == ["1", "2", "3"]
+    told = [p.what for p in problems]
+    assert any("read without eyes" in what for what in told)
+    assert sum(p.fatal for p in problems) == 2

@@ -21,12 +21,16 @@ def test_conditions_ratings_and_values(tmp_path: Path) -> None:
         ("1-baseline", 2, 10), ("2-stress", 11, 17), ("3-meditation", 18, 21), ("4-amusement", 21, 26),
         ("5-meditation", 27, 30),
     ]  # fmt: skip
+    affect = {"positive_affect": 1 + 3 + 4 + 1 + 5 + 1 + 3 + 5 + 2 + 3, "negative_affect": 60 - 28}
     assert [dict(t.labels) for t in second.trials] == [
-        {"condition": "baseline", "stress": "no stress", "valence": 7, "arousal": 2, "stai": 4 + 2 + 3 + 1 + 1 + 3},
-        {"condition": "stress", "stress": "stress", "valence": 3, "arousal": 8, "stai": 1 + 4 + 4 + 4 + 4 + 4},
-        {"condition": "meditation", "valence": 6, "arousal": 1, "stai": 4 + 1 + 1 + 4 + 1 + 4},
-        {"condition": "amusement", "stress": "no stress", "valence": 8, "arousal": 4, "stai": 15},
-        {"condition": "meditation", "valence": 5, "arousal": 3, "stai": 15},
+        {**affect, **told}
+        for told in (
+            {"condition": "baseline", "stress": "no stress", "valence": 7, "arousal": 2, "stai": 4 + 2 + 3 + 1 + 1 + 3},
+            {"condition": "stress", "stress": "stress", "valence": 3, "arousal": 8, "stai": 1 + 4 + 4 + 4 + 4 + 4},
+            {"condition": "meditation", "valence": 6, "arousal": 1, "stai": 4 + 1 + 1 + 4 + 1 + 4},
+            {"condition": "amusement", "stress": "no stress", "valence": 8, "arousal": 4, "stai": 15},
+            {"condition": "meditation", "valence": 5, "arousal": 3, "stai": 15},
+        )
     ]
     signals = second.trials[1].signals
     wrist, chest = (written[3]["signal"][place] for place in ("wrist", "chest"))
@@ -86,3 +90,17 @@ def test_a_damaged_file_is_one_error(tmp_path: Path, content: bytes, message: st
 def test_wrong_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds no S2/S2\.pkl"):
         load("wesad", tmp_path)
+
+
+def test_answers_and_clock_as_a_signal_on_request(tmp_path: Path) -> None:
+    write_wesad(tmp_path, people=(2,))
+    assert all("self_report" not in t.signals for r in load("wesad", tmp_path) for t in r.trials)
+    (person,) = load("wesad", tmp_path, self_report=True)
+    said = person.trials[1].signals["self_report"]
+    assert said.channels == ("positive_affect", "negative_affect", "valence", "arousal", "time_min")
+    np.testing.assert_allclose(
+        said.values[:, [0, 5]], [[28, 28], [32, 32], [3, 3], [8, 8], [11 / 60, 16 / 60]], rtol=1e-6
+    )
+    (tmp_path / "S2/S2_quest.csv").unlink()
+    (silent,) = load("wesad", tmp_path, self_report=True, problems=[])
+    assert all("self_report" not in t.signals for t in silent.trials)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,24 @@ def write_seed_iv(root: Path, people: tuple[int, ...] = (1, 2), seconds: int = 3
                 root / "eeg_raw_data" / name, 24, seconds, 10 * session + person, initials="cz"
             )
     return written
+
+
+def write_seed_eyes(root: Path, person: int, steps: int = 3) -> tuple[dict[str, np.ndarray], dict[int, np.ndarray]]:
+    """SEED-IV's eye_feature_smooth and SEED-V's Eye_movement_features of one person, beside the EEG."""
+    from scipy.io import savemat
+
+    rng = np.random.default_rng(9)
+    of_iv: dict[str, np.ndarray] = {}
+    for session in (1, 2, 3):
+        arrays = {f"eye_{i + 1}": rng.normal(size=(31, steps)) for i in range(24)}
+        of_iv |= {f"{session}/{name}": value for name, value in arrays.items()}
+        (root / f"eye_feature_smooth/{session}").mkdir(parents=True)
+        savemat(root / f"eye_feature_smooth/{session}/{person}_2016051{session}.mat", arrays)
+    of_v = {i: rng.normal(size=(steps, 33)) for i in range(45)}
+    (root / "Eye_movement_features").mkdir()
+    packed = {"data": pickle.dumps(of_v), "label": pickle.dumps({i: np.zeros(steps) for i in range(45)})}
+    np.savez(root / f"Eye_movement_features/{person}_123.npz", **packed)
+    return of_iv, of_v
 
 
 def write_cnt(path: Path, values: np.ndarray, names: list[str], rate_hz: int = 1000) -> np.ndarray:

@@ -41,7 +41,7 @@ def write_wesad(root: Path, people: tuple[int, ...] = (2, 3)) -> dict[int, dict[
                 "# ORDER;Base;TSST;Medi 1;Fun;Medi 2;sRead;fRead;",
                 "# START;7.08;39.55;70.19;81.25;93.38;54.42;89.51;",
                 ";;;;;;;;",
-                *["# PANAS;" + ";".join(["1"] * 24)] * 5,
+                *["# PANAS;" + ";".join("123451234512345123451234")] * 5,
                 *["# STAI;1;2;3;4;1;2;;", "# STAI;4;4;4;1;4;1;;", *["# STAI;1;1;1;1;1;1;;"] * 3],
                 *[f"# DIM;{v};{a};;;" for v, a in ((7, 2), (3, 8), (6, 1), (8, 4), (5, 3))],
                 "# SSSQ;1;1;1;1;1;1;",

@@ -8,7 +8,13 @@ import torch
 
 from insula.types import Batch, InputSpec
 
-SHAPES: Mapping[str, tuple[int, float]] = {"eeg": (6, 128.0), "eda": (1, 4.0), "bvp": (1, 64.0), "hr": (1, 1.0)}
+SHAPES: Mapping[str, tuple[int, float]] = {
+    "eeg": (6, 128.0),
+    "eda": (1, 4.0),
+    "bvp": (1, 64.0),
+    "hr": (1, 1.0),
+    "self_report": (4, 1.0),
+}
 COLUMNS: Mapping[str, int] = {"eeg": 5, "eda": 3, "bvp": 4, "hr": 2}
 
 

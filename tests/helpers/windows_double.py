@@ -15,6 +15,7 @@ class WindowsDouble:
 
     def __init__(self, table, features, classes=("a", "b"), eeg=None, traits=None, rows=None):
         self._all = (table, features, eeg, traits)
+        self.mix = None
         self.rows = np.arange(len(table)) if rows is None else np.asarray(rows)
         self.table = table.iloc[self.rows].reset_index(drop=True)
         modalities = {m: ChannelSpec((m,), 4.0, "uS") for m in features}

@@ -34,6 +34,7 @@ from insula.learning.metrics import metrics_for
 from insula.notebook import facts_html
 from insula.protocols.grouping import exchangeable_labellings
 from insula.protocols.schedule import shares_schedule
+from insula.windows.mixing import is_mixed
 from insula.windows.targets import is_ordered
 
 VERSION = 1
@@ -53,7 +54,8 @@ VERSION = 1
 - ``predictions`` {file, sha256, rows}.
 
 ``predictions.parquet`` holds a row a window and system: system, fold, subject, session, trial, stimulus, start_s,
-stop_s, elapsed_s, y_true, y_pred and, for classes, one p_<class> each. Labels are text, continuous values are numbers.
+stop_s, elapsed_s, y_true, y_pred and, for classes, one p_<class> each; of mixed
+targets one t_<class> each, the true share. Labels are text, continuous values are numbers.
 Numbers that are not finite are null in the JSON.
 """
 
@@ -318,7 +320,8 @@ class Result:
             row |= {f"{prefix}{main}": found.mean, f"{prefix}{main}_lo": found.lo, f"{prefix}{main}_hi": found.hi}
             if not prefix:
                 row |= {"people": found.people, "unit": found.unit}
-        others = metrics_for(self.continuous, len(self.classes) > 2 and is_ordered(self.classes))[1:]
+        ordered = len(self.classes) > 2 and is_ordered(self.classes)
+        others = metrics_for(self.continuous, ordered, is_mixed(self.target))[1:]
         row |= {name: float(per_person(windows, name).mean()) for name in others}
         row[f"pooled_{main}"] = pooled(windows, main)
         swapped, nan = self.contrast(one.name), float("nan")

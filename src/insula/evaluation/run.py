@@ -27,8 +27,9 @@ from insula.evaluation.timing import clock_features
 from insula.learning.estimator import Estimator, ModelFactory
 from insula.learning.metrics import metrics_for
 from insula.learning.prior import FEWEST
+from insula.protocols.grouping import permuted_rows
 from insula.protocols.own_median import decided, for_fold, split_windows
-from insula.protocols.protocols import Split, exchangeable_labellings, permute_labels
+from insula.protocols.protocols import Split, exchangeable_labellings
 from insula.windows.table import Windows, label_text
 
 Progress = Callable[[str, float, int], None]
@@ -190,7 +191,7 @@ def run_null(
     rng = np.random.default_rng(experiment.seed + 1)
     shuffles = []
     for _ in range(experiment.protocol.null):
-        shuffles.append(windows.with_y(permute_labels(windows.table, rng)))
+        shuffles.append(windows.from_rows(permuted_rows(windows.table, rng)))
     parts = [_splits(s, experiment) for s in shuffles]
     tasks = [(s, p, i, plan) for s, ps in zip(shuffles, parts, strict=True) for i, p in enumerate(ps)]
     stage, told = "null test", _told(progress, "null test")
@@ -230,6 +231,9 @@ def prediction_table(windows: Windows, part: Split, system: str, answer: Any) ->
     table["y_pred"] = [windows.schema.classes[i] for i in answer.argmax(1)]
     for k, name in enumerate(windows.schema.classes):
         table[f"p_{name}"] = answer[:, k]
+    if windows.mix is not None:
+        for k, name in enumerate(windows.schema.classes):
+            table[f"t_{name}"] = windows.mix[part.test, k].astype(np.float64)
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,14 @@ _ONE = "trials of one person"
 def classes_of(predictions: pd.DataFrame) -> tuple[str, ...]:
     """Class names of a prediction table, from its ``p_<class>`` columns; empty for a continuous target."""
     return tuple(str(c)[2:] for c in predictions.columns if str(c).startswith("p_"))
+
+
+def shares(predictions: pd.DataFrame, of: Literal["t", "p"]) -> DoubleArray:
+    """True (``t``) or predicted (``p``) shares of the emotions (rows, K) of a mixed target."""
+    columns = [f"{of}_{c}" for c in classes_of(predictions)]
+    if any(c not in predictions for c in columns):
+        raise InputError(f"no column {columns[0]} among the predictions; expected a mixed target. Use another score.")
+    return predictions[columns].to_numpy(np.float64)
 
 
 def pooled(predictions: pd.DataFrame, metric: str) -> float:
@@ -90,7 +99,7 @@ def to_trials(predictions: pd.DataFrame) -> pd.DataFrame:
     keys = [c for c in ("system", "subject", "session", "trial") if c in predictions]
     classes = classes_of(predictions)
     grouped = predictions.groupby(keys, sort=False, dropna=False)
-    rules: dict[str, str] = {f"p_{c}": "mean" for c in classes}
+    rules: dict[str, str] = {f"{w}_{c}": "mean" for w in ("p", "t") for c in classes if f"{w}_{c}" in predictions}
     rules |= {c: "first" for c in ("fold", "stimulus") if c in predictions}
     rules |= {c: r for c, r in (("start_s", "min"), ("stop_s", "max"), ("elapsed_s", "max")) if c in predictions}
     rules |= {"y_true": "first"} if classes else {"y_true": "mean", "y_pred": "mean"}
@@ -168,6 +177,8 @@ class _Rows:
         if found.continuous:
             true, predicted = (predictions[c].to_numpy(np.float64) for c in ("y_true", "y_pred"))
             return cls(found, true, predicted)
+        if found.mixed:
+            return cls(found, shares(predictions, "t"), shares(predictions, "p"))
         code = _encode(predictions["y_true"], classes)
         if found.probabilities:
             return cls(found, code, predictions[[f"p_{c}" for c in classes]].to_numpy(np.float64))

@@ -17,8 +17,11 @@ from insula.explain.electrodes import ELECTRODES
 from insula.explain.energy import ENERGY
 from insula.explain.gate import GATE
 from insula.explain.latent import LATENT
+from insula.explain.mixtures import MIXTURES
 from insula.explain.modalities import MODALITIES
 from insula.explain.pairs import PAIRS
+from insula.explain.physics import PHYSICS
+from insula.explain.prototypes import PROTOTYPES
 from insula.explain.quality import QUALITY
 from insula.explain.single import SINGLE
 from insula.explain.spikes import SPIKES
@@ -29,8 +32,8 @@ from insula.windows.table import Windows
 ANALYSES: dict[str, Analysis[Any]] = {
     one.name: one
     for one in (
-        PAIRS, DATA, QUALITY, STRESS, CONNECTIVITY, MODALITIES, ATTENTION, ELECTRODES, TIME_CONSTANTS, CONTROLS, LATENT,
-        SINGLE, CERTAINTY, ENERGY, SPIKES, GATE,
+        PAIRS, MIXTURES, DATA, QUALITY, STRESS, CONNECTIVITY, MODALITIES, ATTENTION, ELECTRODES, TIME_CONSTANTS,
+        CONTROLS, LATENT, PROTOTYPES, PHYSICS, SINGLE, CERTAINTY, ENERGY, SPIKES, GATE,
     )
 }  # fmt: skip
 """Every analysis by name, in the order of the page; add your own under its name."""

@@ -73,28 +73,6 @@ def _anchors() -> list[Published]:
 
 
 _OTHERS: tuple[Published, ...] = (
-    _other(
-        "pinn", "Multi-task PINN", "wesad", "emotion", 94.08, "F1", "random 5-fold", "random_windows",
-        "arXiv 2505.18169",
-    ),
-    _other(
-        "cmslnet", "CMSLNet", "seed_iv", "emotion", 83.15, "accuracy", "people held out", "leave_one_subject_out",
-        "TETCI 2025",
-    ),
-    _other(
-        "cmslnet", "CMSLNet", "seed_v", "emotion", 87.32, "accuracy", "people held out", "leave_one_subject_out",
-        "TETCI 2025",
-    ),
-    _other(
-        "tcfn", "TCFN", "eSEE-d", "arousal, 3 classes", 83.27, "accuracy", "not stated here", None, "Brain Sci. 2025",
-    ),
-    _other(
-        "tcfn", "TCFN", "eSEE-d", "valence, 3 classes", 89.94, "accuracy", "not stated here", None, "Brain Sci. 2025",
-    ),
-    _other(
-        "tcfn", "TCFN", "seed_iv", "emotion", 63.85, "accuracy", "whole sessions held out", "cross_session",
-        "Brain Sci. 2025",
-    ),
     *(
         _other("eav_cnn", f"EAV's own CNN, {part}", "eav", "emotion", value, "accuracy",
               "the first 56 of 80 segments a class train", None, "EAV data set paper")

@@ -40,13 +40,15 @@ class Item:
 class LabelledBatch:
     """A Batch of B stretches of N hops (or B single windows, N = 1) with targets.
 
-    y (B, N), weight (B, N) in the loss, zero where there is no label, row (B, N) row of the asked windows or -1.
+    y (B, N), weight (B, N) in the loss, zero where there is no label, row (B, N) row of the asked windows or -1;
+    ``mix`` (B, N, K) shares of the emotions where the target is a mixture.
     """
 
     batch: Batch
     y: Tensor
     weight: Tensor
     row: Tensor
+    mix: Tensor | None = None
 
 
 def input_spec(windows: Windows) -> InputSpec:
@@ -96,6 +98,10 @@ class Prepared:
         self.weights = np.ones(len(windows), np.float32) if weights is None else weights
         self.y = np.zeros(len(self.windows))
         self.y[self.asked >= 0] = windows.y[self.asked[self.asked >= 0]]
+        self.mix: FloatArray | None = None
+        if windows.mix is not None:
+            self.mix = np.zeros((len(self.windows), windows.mix.shape[1]), np.float32)
+            self.mix[self.asked >= 0] = windows.mix[self.asked[self.asked >= 0]]
         joined = normaliser.features(self.windows)
         self.features = _split_columns(joined, windows.schema)
         centre, spread = traits
@@ -241,7 +247,8 @@ class Prepared:
         y = torch.from_numpy(self.y[rows])
         asked = np.where(labelled, self.asked[rows], -1)
         weight = np.where(labelled, self.weights[asked], np.float32(0))
-        return LabelledBatch(batch, y, torch.from_numpy(weight), torch.from_numpy(asked))
+        mix = None if self.mix is None else torch.from_numpy(self.mix[rows])
+        return LabelledBatch(batch, y, torch.from_numpy(weight), torch.from_numpy(asked), mix)
 
 
 def batches(items: Sequence[Item], size: int, order: NDArray[np.int64]) -> Iterator[list[Item]]:
@@ -269,7 +276,8 @@ def chosen(whole: LabelledBatch, rows: NDArray[np.int64], hops: int) -> Labelled
         cut(b.signals, 2), cut(b.observed, 1), cut(b.elapsed_s, 1), cut(b.features, 1), b.traits[at],
         b.present[at, :hops],
     )  # fmt: skip
-    return LabelledBatch(batch, whole.y[at, :hops], whole.weight[at, :hops], whole.row[at, :hops])
+    mix = None if whole.mix is None else whole.mix[at, :hops]
+    return LabelledBatch(batch, whole.y[at, :hops], whole.weight[at, :hops], whole.row[at, :hops], mix)
 
 
 def without(batch: Batch, modality: str, position: int, rows: Tensor | None = None) -> Batch:
@@ -307,7 +315,8 @@ def to_device(part: LabelledBatch, device: torch.device) -> LabelledBatch:
         traits=b.traits.to(device),
         present=b.present.to(device),
     )
-    return LabelledBatch(moved, part.y.to(device), part.weight.to(device), part.row.to(device))
+    mix = None if part.mix is None else part.mix.to(device)
+    return LabelledBatch(moved, part.y.to(device), part.weight.to(device), part.row.to(device), mix)
 
 
 def _keys(windows: Windows) -> list[TrialKey]:

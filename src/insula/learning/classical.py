@@ -17,6 +17,7 @@ from insula.learning.classical_models import CLOCKS, build_row
 from insula.learning.connectivity import connectivity_columns
 from insula.learning.learner import Learner
 from insula.learning.level import Normaliser, Reader, running_mean, stacked
+from insula.learning.mixed import fit_mixed
 from insula.learning.riemann import TangentReader
 from insula.learning.signal_free import by_stimulus, clock_columns
 from insula.learning.tuning import inner_scores
@@ -305,6 +306,7 @@ class ClassicalEstimator(Learner):
             self.constant = float(np.median(y) if self.info.name == "majority" else np.mean(y))
         else:
             share = np.bincount(y, minlength=len(self.schema.classes)) / len(y)
+            share = share if training.mix is None else training.mix.mean(0, dtype=np.float64)
             one_hot = np.eye(len(share))[share.argmax()]
             self.share = one_hot if self.info.name == "majority" else share
         self.model: Any = None
@@ -314,8 +316,10 @@ class ClassicalEstimator(Learner):
         elif self.info.inputs != "none" and (self.schema.continuous or self.classes.size > 1):
             make = self.info.make or partial(build_row, self.info.name)
             self.model = make(self.options, self.schema.continuous, self.seed, len(y))
+            heavy = weights(training) if self.quality == "weigh" else None
             with one_thread():
-                self.model.fit(x, y, **({"sample_weight": weights(training)} if self.quality == "weigh" else {}))
+                if training.mix is None or not fit_mixed(self.model, x, training.mix, heavy):
+                    self.model.fit(x, y, **({} if heavy is None else {"sample_weight": heavy}))
         self._fitted = True
         return self
 

@@ -83,8 +83,8 @@ def _begin(estimator: Estimator, windows: Windows, parts: _Parts) -> Begun | Non
     """Fit the convex readout of a network that has one and judge how much of the deep path is kept beside it."""
     cfg, classes, device = estimator.config, len(windows.schema.classes), estimator.device
     network = estimator.built(cfg.seed)
-    if not starts_from_readout(network):
-        return None
+    if windows.mix is not None or not starts_from_readout(network):
+        return None  # a convex readout learns classes; shares are learned by the whole network
     rows = readout_rows(network, estimator.feed(windows), device)
     if rows is None:
         return None

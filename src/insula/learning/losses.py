@@ -89,6 +89,8 @@ def labelled_loss(
         return share * torch.as_tensor(own(ModelOutput(logits, output.embedding[keep], extras=output.extras), y))
     if weights is None:
         each = F.smooth_l1_loss(logits[:, 0], y, reduction="none")
+    elif part.mix is not None:
+        each = mixed_loss(logits, part.mix[keep])
     else:
         each = cross_entropy(logits, y, weights, smoothing)
     loss = (weight * each).sum() / usual
@@ -107,6 +109,11 @@ def cross_entropy(logits: Tensor, y: Tensor, weights: Tensor, smoothing: float |
     apart = (places - y.unsqueeze(1)) / ORDINAL_WIDTH  # (n, K)
     target = torch.softmax(-apart.square() / 2, 1)
     return -weights[y] * (target * F.log_softmax(logits, 1)).sum(1)
+
+
+def mixed_loss(logits: Tensor, mix: Tensor) -> Tensor:
+    """Kullback-Leibler divergence (n,) of the true shares (n, K) from what logits say; classes are not weighed."""
+    return F.kl_div(F.log_softmax(logits, 1), mix, reduction="none").sum(1)
 
 
 def class_weights(feed: Feed, classes: int, device: torch.device) -> Tensor | None:

@@ -106,6 +106,55 @@ def _two(probability: DoubleArray) -> IntArray:
     return np.asarray(np.argsort(-probability, axis=1, kind="stable")[:, :2], np.int64)
 
 
+def divergence(true: DoubleArray, said: DoubleArray) -> float:
+    """Kullback-Leibler divergence of the true shares (rows, K) from those said, in nats, mean over rows."""
+    t, p = _positive(true), _positive(said)
+    return float((t * np.log(t / p)).sum(1).mean()) if len(t) else float("nan")
+
+
+def jensen_shannon(true: DoubleArray, said: DoubleArray) -> float:
+    """Jensen-Shannon divergence in nats, 0 to log 2, mean over rows."""
+    t, p = _positive(true), _positive(said)
+    m = (t + p) / 2
+    return float(((t * np.log(t / m) + p * np.log(p / m)).sum(1) / 2).mean()) if len(t) else float("nan")
+
+
+def cosine(true: DoubleArray, said: DoubleArray) -> float:
+    """Cosine of the angle between shares, mean over rows."""
+    length = np.linalg.norm(true, axis=1) * np.linalg.norm(said, axis=1)
+    return float(((true * said).sum(1) / length).mean()) if len(true) else float("nan")
+
+
+def clark(true: DoubleArray, said: DoubleArray) -> float:
+    """Clark distance: root of the sum of ((t - p) / (t + p)) squared, mean over rows."""
+    return float(np.sqrt(np.square(_relative(true, said)).sum(1)).mean()) if len(true) else float("nan")
+
+
+def canberra(true: DoubleArray, said: DoubleArray) -> float:
+    """Canberra distance: sum of |t - p| / (t + p), mean over rows."""
+    return float(np.abs(_relative(true, said)).sum(1).mean()) if len(true) else float("nan")
+
+
+def chebyshev(true: DoubleArray, said: DoubleArray) -> float:
+    """Largest difference of a share, mean over rows."""
+    return float(np.abs(true - said).max(1).mean()) if len(true) else float("nan")
+
+
+def intersection(true: DoubleArray, said: DoubleArray) -> float:
+    """Sum of the smaller of both shares, 1 for equal ones, mean over rows."""
+    return float(np.minimum(true, said).sum(1).mean()) if len(true) else float("nan")
+
+
+def _positive(shares: DoubleArray) -> DoubleArray:
+    return np.clip(shares, 1e-6, None)
+
+
+def _relative(true: DoubleArray, said: DoubleArray) -> DoubleArray:
+    """(t - p) / (t + p), 0 where both are nothing."""
+    total = true + said
+    return np.asarray(np.divide(true - said, total, out=np.zeros_like(total), where=total > 0))
+
+
 def ccc(true: DoubleArray, predicted: DoubleArray) -> float:
     """Concordance correlation coefficient (Lin 1989); NaN where neither side varies and the means agree."""
     if true.size < 2:
@@ -138,7 +187,8 @@ def person_mean(people: NDArray[Any], true: Any, predicted: Any, continuous: boo
 class Metric:
     """A score by name: whether it is for numbers, what it reads (labels or probabilities), whether more is better.
 
-    ``ordered`` ones are for classes that have an order, three of them or more.
+    ``ordered`` ones are for classes that have an order, three of them or more; ``mixed`` ones compare the shares of a
+    mixture of emotions (Geng 2016, "Label distribution learning", doi:10.1109/TKDE.2016.2545658, lists them).
     """
 
     name: str
@@ -148,6 +198,7 @@ class Metric:
     more_is_better: bool
     function: Callable[..., float]
     ordered: bool = False
+    mixed: bool = False
     short: str = ""
 
     @property
@@ -169,6 +220,13 @@ METRICS: Mapping[str, Metric] = {
         Metric(
             "class_distance", "distance in classes", False, False, False, class_distance, ordered=True, short="distance"
         ),
+        Metric("kl", "KL divergence", False, True, False, divergence, mixed=True, short="KL"),
+        Metric("js", "Jensen-Shannon divergence", False, True, False, jensen_shannon, mixed=True, short="JS"),
+        Metric("cosine", "cosine", False, True, True, cosine, mixed=True),
+        Metric("clark", "Clark distance", False, True, False, clark, mixed=True, short="Clark"),
+        Metric("canberra", "Canberra distance", False, True, False, canberra, mixed=True, short="Canberra"),
+        Metric("chebyshev", "Chebyshev distance", False, True, False, chebyshev, mixed=True, short="Chebyshev"),
+        Metric("intersection", "intersection", False, True, True, intersection, mixed=True),
         Metric("ccc", "CCC", True, False, True, ccc),
         Metric("rmse", "RMSE", True, False, False, rmse),
         Metric("pearson", "Pearson's r", True, False, True, pearson, short="Pearson r"),
@@ -176,6 +234,10 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
-def metrics_for(continuous: bool, ordered: bool = False) -> tuple[str, ...]:
-    """Names of the scores for a continuous or a discrete target, the main one first; ``ordered`` adds its own."""
-    return tuple(name for name, m in METRICS.items() if m.continuous == continuous and (ordered or not m.ordered))
+def metrics_for(continuous: bool, ordered: bool = False, mixed: bool = False) -> tuple[str, ...]:
+    """Names of the scores for a continuous or a discrete target, the main one first; the others add their own."""
+    return tuple(
+        name
+        for name, m in METRICS.items()
+        if m.continuous == continuous and (ordered or not m.ordered) and (mixed or not m.mixed)
+    )

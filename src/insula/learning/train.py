@@ -164,4 +164,4 @@ def _drop_modalities(part: LabelledBatch, chance: float, rng: np.random.Generato
     for position, name in enumerate(names):
         if (lost == position).any():
             batch = without(batch, name, position, torch.from_numpy(lost == position))
-    return LabelledBatch(batch, part.y, part.weight, part.row)
+    return LabelledBatch(batch, part.y, part.weight, part.row, part.mix)

@@ -25,6 +25,10 @@ MODELS: dict[str, Any] = {
     "cv_eegnet": "insula.models.cv_eegnet:CVEEGNet",
     "fc_attention": "insula.models.fc_attention:FCAttention",
     "sft_crn": "insula.models.sft_crn:SFTCRN",
+    "pinn_eda": "insula.models.pinn_eda:PINNEDA",
+    "mpcl": "insula.models.mpcl:MPCL",
+    "tcfn": "insula.models.tcfn:TCFN",
+    "cmslnet": "insula.models.cmslnet:CMSLNet",
 }
 """Name -> ``module:Class`` or the class itself; each takes ``(spec: InputSpec, size: str, **options)``."""
 

@@ -8,7 +8,9 @@ from insula.plots.connectivity import HeadGraph, head_graphs
 from insula.plots.cost import CostPoint, GatePoint, energy, gate
 from insula.plots.electrodes import ElectrodeMap, electrode_heads, electrode_matrices
 from insula.plots.inside import Attention, attention, latent, retention, seconds, time_constants
+from insula.plots.mixtures import MixedTrial, mixtures
 from insula.plots.people import PersonScore, Strip, per_person, timeline
+from insula.plots.physics import conductance
 from insula.plots.quality import Strips, quality
 from insula.plots.scores import (
     Interval,
@@ -38,6 +40,7 @@ __all__ = [
     "HeadGraph",
     "Interval",
     "Line",
+    "MixedTrial",
     "PersonScore",
     "ReliabilityBin",
     "SingleWindow",
@@ -49,6 +52,7 @@ __all__ = [
     "Strips",
     "attention",
     "class_inks",
+    "conductance",
     "confusion",
     "css_variables",
     "electrode_heads",
@@ -59,6 +63,7 @@ __all__ = [
     "intervals",
     "keeping",
     "latent",
+    "mixtures",
     "null_histogram",
     "per_person",
     "quality",

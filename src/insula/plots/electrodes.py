@@ -95,7 +95,13 @@ def _linked(ax: Axes, both: NDArray[np.float64], xy: NDArray[np.float64], thicke
 
 
 def electrode_matrices(
-    maps: Sequence[ElectrodeMap], channels: Sequence[str], *, name: str, alt: str, width_px: int = WIDE_PX
+    maps: Sequence[ElectrodeMap],
+    channels: Sequence[str],
+    *,
+    name: str,
+    alt: str,
+    axis: str = "attends to",
+    width_px: int = WIDE_PX,
 ) -> str:
     """Draw each map as a square of shades from the least to the largest share of all maps; row attends to column."""
     narrow = is_narrow(width_px)
@@ -111,7 +117,7 @@ def electrode_matrices(
             ax.set_yticks([i + 0.5 for i in places], [channels[i] for i in places], fontsize=11)
             ax.tick_params(length=0, pad=2)
             ax.set_title(one.title, pad=6)
-            ax.set_xlabel("attends to")
+            ax.set_xlabel(axis)
 
     return draw(width_px, 375 * (len(maps) if narrow else 1), name, alt, paint)
 

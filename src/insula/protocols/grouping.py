@@ -56,24 +56,29 @@ def inner_split(
 
 
 def permute_labels(table: pd.DataFrame, rng: np.random.Generator) -> IntArray | DoubleArray:
-    """Permute labels between whole trials inside each person; returns the new y, unscored rows unchanged.
+    """Permute labels between whole trials inside each person; returns the new y, unscored rows unchanged."""
+    found: IntArray | DoubleArray = table["y"].to_numpy()[permuted_rows(table, rng)]
+    return found
+
+
+def permuted_rows(table: pd.DataFrame, rng: np.random.Generator) -> IntArray:
+    """Row whose label each row receives when labels are permuted between whole trials inside each person.
 
     A target that varies inside a trial moves as a curve, stretched to the length of the trial that receives it.
     """
-    y = table["y"].to_numpy().copy()
     rows = scored_rows(table)
     trial = codes(table, rows, TRIAL)
     order = np.argsort(trial, kind="stable")
     members = np.split(rows[order], np.flatnonzero(np.diff(trial[order])) + 1)  # rows of each trial, in table order
     person = codes(table, np.array([m[0] for m in members], np.int64), ("subject",))
-    old = y.copy()
+    out = np.arange(len(table))
     for one in np.unique(person):
         own = np.flatnonzero(person == one)
         for target, source in zip(own, rng.permutation(own), strict=True):
             n, m = len(members[target]), len(members[source])
             place = ((np.arange(n) + 0.5) * m / n).astype(np.int64)
-            y[members[target]] = old[members[source][place]]
-    return y
+            out[members[target]] = members[source][place]
+    return out
 
 
 def exchangeable_labellings(table: pd.DataFrame) -> int:

@@ -14,7 +14,7 @@ from insula.signals import features as feature_functions
 from insula.signals.cleaner import CleanTrial, clean_trial
 from insula.signals.grid import window_rows
 from insula.signals.recipe import Recipe
-from insula.types import ChannelSpec, Recording, Schema, Trial
+from insula.types import ChannelSpec, DoubleArray, FloatArray, Recording, Schema, Trial
 from insula.windows.store.arrays import StoredTrial, TrialKey
 from insula.windows.table import CleanTrials, Shared, Windows
 from insula.windows.targets import Target, require_target
@@ -57,9 +57,10 @@ def cut(
     trials = [t for r in people for t in r.trials]
     there = {name for t in trials for name in (t.signals if clean is None else clean[t.key].specs)}
     recipe = recipe.only(_modalities(there, recipe, modalities, schema))
-    used, codes, classes, name = _labelled(trials, target, schema)
+    used, codes, classes, name, mix = _labelled(trials, target, schema)
     ready = _cleaned(used, recipe, progress) if clean is None else {t.key: clean[t.key] for t in used}
-    labels = dict(zip([t.key for t in used if t.role == "trial"], codes, strict=True))
+    labelled = [t.key for t in used if t.role == "trial"]
+    labels = dict(zip(labelled, codes, strict=True))
     table, notes = _table(people, ready, labels, recipe, bool(classes) and codes.dtype.kind == "i")
     found = _schema(ready, recipe, name, classes, people if traits else [])
     if schema is not None:
@@ -71,6 +72,7 @@ def cut(
         table,
         notes=tuple(notes),
         provenance=dict(people[0].provenance) if people else {},
+        mix=None if mix is None else _of_windows(table, labelled, mix),
     )
     windows = Windows(shared, np.arange(len(table)), found, recipe)
     seen = windows.present().any(axis=1)
@@ -109,22 +111,29 @@ def _require_scored(windows: Windows, target: str | None) -> None:
 
 def _labelled(
     trials: Sequence[Trial], target: str | Target | None, schema: Schema | None
-) -> tuple[list[Trial], NDArray[np.float64] | NDArray[np.int64], tuple[str, ...], str]:
-    """The trials to cut, a code or value for each that is no baseline, the classes and the target's name."""
+) -> tuple[list[Trial], NDArray[np.float64] | NDArray[np.int64], tuple[str, ...], str, DoubleArray | None]:
+    """The trials to cut, a code or value for each that is no baseline, the classes, the target's name, and shares."""
     if target is None:
         if schema is None:
             raise InputError("neither target nor schema; expected one of them. Name the target.")
         count = sum(t.role == "trial" for t in trials)
-        return list(trials), np.full(count, -1, np.int64), schema.classes, schema.target
+        return list(trials), np.full(count, -1, np.int64), schema.classes, schema.target, None
     goal = target if isinstance(target, Target) else Target.parse(target)
     require_target(goal, {name for t in trials for name in t.labels})
     used = [t for t in trials if t.role == "baseline" or goal.of(t.labels) is not None]
-    told = [goal.of(t.labels) for t in used if t.role == "trial"]
-    codes, classes = goal.encode([label for label in told if label is not None])
+    told = [label for t in used if t.role == "trial" and (label := goal.of(t.labels)) is not None]
+    codes, classes = goal.encode(told)
     if classes and len(set(codes.tolist())) < 2:
         only = _only(classes, codes[0]) if len(codes) else "no trial that has it"
         raise InputError(f"target {goal} has {only}; expected two or more. Choose another target.")
-    return used, codes, classes, str(goal)
+    return used, codes, classes, str(goal), goal.shares(told)
+
+
+def _of_windows(table: pd.DataFrame, keys: Sequence[TrialKey], shares: DoubleArray) -> FloatArray:
+    """Shares of each window's trial (windows, K), NaN for reference windows."""
+    row = {key: k for k, key in enumerate(keys)}
+    at = [row.get(key, -1) for key in zip(table["subject"], table["session"], table["trial"], strict=True)]
+    return np.vstack([shares, np.full((1, shares.shape[1]), np.nan)])[at].astype(np.float32)
 
 
 def _only(classes: Sequence[str], code: float) -> str:

@@ -39,6 +39,7 @@ class Shared:
     present: BoolArray | None = None
     quality: dict[str, FloatArray] | None = None
     notes: tuple[str, ...] = ()
+    mix: FloatArray | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Names the table, in other processes too, for `Windows.once`."""
@@ -74,6 +75,7 @@ class Windows:
         recipe: Recipe,
         y: NDArray[np.float64] | NDArray[np.int64] | None = None,
         terms: Terms | None = None,
+        mix: FloatArray | None = None,
     ) -> None:
         self._shared = shared
         self.rows = rows
@@ -83,6 +85,8 @@ class Windows:
         self.table = shared.table.iloc[rows].reset_index(drop=True)
         if y is not None:
             self.table["y"] = y
+        self.mix = mix if mix is not None or shared.mix is None else shared.mix[rows]
+        """Shares of the emotions in each window (windows, K) where the target is a mixture, else None."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -163,11 +167,12 @@ class Windows:
     def take(self, rows: Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]) -> Windows:
         """Return the windows of these row numbers (or of a mask), sharing signals and features."""
         chosen = np.asarray(rows) if len(rows) else np.empty(0, np.int64)
-        return Windows(self._shared, self.rows[chosen], self.schema, self.recipe, self.y[chosen], self.terms)
+        mix = None if self.mix is None else self.mix[chosen]
+        return Windows(self._shared, self.rows[chosen], self.schema, self.recipe, self.y[chosen], self.terms, mix)
 
     def on(self, terms: Terms) -> Windows:
         """Return the same windows, to be learned from on these terms."""
-        return Windows(self._shared, self.rows, self.schema, self.recipe, self.y, terms)
+        return Windows(self._shared, self.rows, self.schema, self.recipe, self.y, terms, self.mix)
 
     @property
     def scored(self) -> Windows:
@@ -197,6 +202,8 @@ class Windows:
         """SHA-256 of all cleaned signals, masks, traits, the table and the recipe: names what a result stands on."""
         digest = hashlib.sha256(repr((self.recipe.to_dict(), self.schema)).encode())
         digest.update(self._shared.table.to_csv(index=False).encode())
+        if self._shared.mix is not None:
+            digest.update(np.ascontiguousarray(self._shared.mix).data)
         digest.update(repr(sorted((key, sorted(known.items())) for key, known in self._shared.traits.items())).encode())
         for key in sorted(self.clean):
             trial = self.clean[key]
@@ -208,8 +215,14 @@ class Windows:
         return digest.hexdigest()
 
     def with_y(self, y: NDArray[np.float64] | NDArray[np.int64]) -> Windows:
-        """Return a view with other targets, which what is taken from it keeps (used by the null test)."""
-        return Windows(self._shared, self.rows, self.schema, self.recipe, y, self.terms)
+        """Return a view with other targets, which what is taken from it keeps; mixtures become these classes alone."""
+        mix = None if self.mix is None else np.eye(len(self.schema.classes), dtype=np.float32)[y.astype(np.int64)]
+        return Windows(self._shared, self.rows, self.schema, self.recipe, y, self.terms, mix)
+
+    def from_rows(self, source: NDArray[np.int64]) -> Windows:
+        """Return a view whose targets are those of other windows, a row number for each (used by the null test)."""
+        mix = None if self.mix is None else self.mix[source]
+        return Windows(self._shared, self.rows, self.schema, self.recipe, self.y[source], self.terms, mix)
 
     def features(self) -> dict[str, FloatArray]:
         """Hand-made features a modality, (windows, F_m), NaN where a value is not valid."""

@@ -12,12 +12,16 @@ import numpy as np
 
 from insula.errors import InputError, unknown_name
 from insula.types import DoubleArray, IntArray, Label
+from insula.windows.mixing import Mixture
 
 Told = Label | tuple[Label, ...]
-"""What one trial says about a target: its label, or the two ratings of quadrants."""
+"""What one trial says about a target: its label, the two ratings of quadrants, or the shares of a mixture."""
 _OPPOSITE = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
-Kind = Literal["auto", "classes", "continuous", "threshold", "quadrants", "median", "bins"]
-FORMS = "NAME, NAME>=NUMBER, NAME>median, NAME,NAME>=NUMBER, NAME:classes, NAME:continuous or NAME:bins=NUMBER,NUMBER"
+Kind = Literal["auto", "classes", "continuous", "threshold", "quadrants", "median", "bins", "mix"]
+FORMS = (
+    "NAME, NAME>=NUMBER, NAME>median, NAME,NAME>=NUMBER, NAME:classes, NAME:continuous, NAME:bins=NUMBER,NUMBER, "
+    "mix(NAME,NAME) or annotators(NAME)"
+)
 _SYNTAX = re.compile(
     r"^(?P<name>[\w.-]+)(?:,(?P<second>[\w.-]+))?"
     r"(?:(?P<op>>=|>|<=|<)(?:(?P<value>-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)|(?P<median>median))|:(?P<kind>classes|continuous)"
@@ -34,6 +38,8 @@ class Target:
     two classes about each person's own median, which ``own_median`` takes from training trials only (equal to
     the median is not above it); ``"valence:classes"`` takes each number as a class of its own;
     ``"valence:bins=3,5,7"`` makes four ordered classes, a rating on an edge belonging to the upper one.
+    ``"mix(joy,fear)"`` and ``"annotators(emotion)"`` are distributions over classes (`insula.windows.mixing`): a
+    window's class is its strongest emotion (the first of equal ones), and its `shares` are trained and scored too.
     """
 
     name: str
@@ -41,10 +47,14 @@ class Target:
     op: str = ""
     value: float = 0.0
     edges: tuple[float, ...] = ()
+    mixture: Mixture | None = None
 
     @classmethod
     def parse(cls, text: str) -> Target:
         """Read one of `FORMS`."""
+        mixture = Mixture.parse(text.replace(" ", ""))
+        if mixture is not None:
+            return cls(str(mixture), "mix", mixture=mixture)
         match = _SYNTAX.match(text.replace(" ", ""))
         if match is None:
             raise InputError(f"target {text!r}; expected {FORMS}. Quote it in the shell.")
@@ -78,15 +88,19 @@ class Target:
             return f"{self.name}:bins={','.join(map(_number, self.edges))}"
         if self.kind in ("threshold", "quadrants"):
             return f"{self.name}{self.op}{_number(self.value)}"
-        return self.name if self.kind == "auto" else f"{self.name}:{self.kind}"
+        return self.name if self.kind in ("auto", "mix") else f"{self.name}:{self.kind}"
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The labels a trial needs: one, or the two ratings of quadrants."""
+        """The labels a trial needs: one, the two ratings of quadrants, or those of a mixture."""
+        if self.mixture is not None:
+            return self.mixture.names
         return tuple(self.name.split(",")) if self.kind == "quadrants" else (self.name,)
 
     def of(self, labels: Mapping[str, Label]) -> Told | None:
         """Return what a trial's labels say (two ratings for quadrants), None where one is missing; NaN is no rating."""
+        if self.mixture is not None:
+            return self.mixture.of(labels)
         told = tuple(v for name in self.names if (v := labels.get(name)) is not None and v == v)
         if len(told) < len(self.names):
             return None
@@ -98,6 +112,9 @@ class Target:
         A continuous target has values and no classes. One about the person's own median has values and classes: the
         codes depend on who trains (see `insula.protocols.own_median`).
         """
+        if self.mixture is not None:
+            shares, emotions = self.mixture.shares([_parts(told) for told in labels])
+            return shares.argmax(1).astype(np.int64), emotions
         numeric = all(isinstance(v, int | float) for told in labels for v in _parts(told))
         if self.kind in ("threshold", "quadrants", "median", "bins") and not numeric:
             raise InputError(f"target {self} on text labels; expected numbers. Use {self.names[0]!r} alone.")
@@ -116,6 +133,10 @@ class Target:
         classes = tuple(sorted(set(names), key=_class_order))
         codes = {name: i for i, name in enumerate(classes)}
         return np.asarray([codes[n] for n in names], dtype=np.int64), classes
+
+    def shares(self, labels: Sequence[Told]) -> DoubleArray | None:
+        """Shares (trials, K) of what `of` returned for each trial, where the target is a mixture."""
+        return None if self.mixture is None else self.mixture.shares([_parts(told) for told in labels])[0]
 
     def _bins(self) -> tuple[str, ...]:
         """Names of the bins, from low to high."""
@@ -146,6 +167,9 @@ def is_own_median(target: str) -> bool:
 def require_target(target: Target, known: Iterable[str]) -> None:
     """Raise unless some trial carries the target's name (each of its names)."""
     names = set(known)
+    if target.mixture is not None:
+        target.mixture.require(names)
+        return
     for name in target.names:
         if name not in names:
             raise unknown_name("target", name, names)

@@ -7,6 +7,7 @@ before numpy sees them, so that not even a forged array state reaches numpy's C 
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,10 +36,30 @@ def load_pickle(path: Path) -> Any:
     return guarded.read("insula.data.formats.pickles:load", path)
 
 
+def load_packed(path: Path, name: str) -> Any:
+    """Return what the pickle holds that an .npz keeps as the bytes of its array ``name``; a dict becomes pairs."""
+    return guarded.read("insula.data.formats.pickles:packed", path, name)
+
+
 def load(path: Path) -> Any:
     """Read a pickle; runs in the child, which loops and recursion may end."""
+    return _read(path, lambda: path.open("rb"))
+
+
+def packed(path: Path, name: str) -> Any:
+    """Read a pickle inside an .npz; runs in the child."""
+
+    def content() -> IO[bytes]:
+        with np.load(path, allow_pickle=False) as arrays:
+            return io.BytesIO(arrays[name].tobytes())
+
+    found = _read(path, content)
+    return [list(pair) for pair in found.items()] if isinstance(found, dict) else found
+
+
+def _read(path: Path, content: Callable[[], IO[bytes]]) -> Any:
     try:
-        with path.open("rb") as file:
+        with content() as file:
             return _plain(_Unpickler(file, path).load(), {}, 0)
     except FileError:
         raise

@@ -1,8 +1,8 @@
 """Reader of SEED-V (Liu et al. 2022): EEG of 16 people, 15 film clips and five emotions a session, three sessions.
 
 Licence: licence agreement with BCMI laboratory, academic use; not redistributed here.
-Get it: https://bcmi.sjtu.edu.cn/home/seed/seed-v.html (folder ``EEG_raw`` and the text file with the trials' start and
-end seconds; eye movements are not read).
+Get it: https://bcmi.sjtu.edu.cn/home/seed/seed-v.html (folder ``EEG_raw``, the text file with the trials' start and end
+seconds, and, where it is beside EEG_raw, ``Eye_movement_features``; raw eye tracking is not read).
 Units: microvolts, 1000 Hz in the files, 200 Hz as the authors take them and as read here (a person is 0.4 GB; with
 ``rate_hz=None`` 2 GB).
 Source: Liu et al. 2022, IEEE Transactions on Cognitive and Developmental Systems 14:715-729,
@@ -23,18 +23,20 @@ from insula.data.formats.tables import AGAIN, chosen, read_bytes, require_folder
 from insula.data.info import DataInfo, FileError, Problem, collecting, note
 from insula.data.readers.order import in_order
 from insula.data.readers.sjtu import CHANNELS, FILE_CHANNELS
+from insula.data.readers.sjtu_eyes import of_npz, with_eyes
 from insula.errors import DataError
 from insula.signals.recipe import Recipe
 from insula.types import Recording, Trial
 
 INFO = DataInfo(
     name="seed_v",
-    title="SEED-V: EEG of 16 people, 15 film clips and five emotions in each of three sessions",
+    title="SEED-V: EEG and eyes of 16 people, 15 film clips and five emotions in each of three sessions",
     licence="licence agreement with BCMI laboratory, academic use",
-    where="https://bcmi.sjtu.edu.cn/home/seed/seed-v.html (EEG_raw and the trials' times)",
+    where="https://bcmi.sjtu.edu.cn/home/seed/seed-v.html (EEG_raw, the trials' times, Eye_movement_features)",
     targets={"emotion": "disgust, fear, sad, neutral or happy, the label of the clip"},
-    recipe=Recipe(window_s=4.0, hop_s=2.0, guard_s=2.0).only(("eeg",)),
+    recipe=Recipe(window_s=4.0, hop_s=2.0, guard_s=2.0).only(("eeg", "eye")),
     citation="Liu et al. 2022, IEEE TCDS 14:715-729, doi:10.1109/TCDS.2021.3071170",
+    version=2,
 )
 
 EMOTIONS = ("disgust", "fear", "sad", "neutral", "happy")
@@ -62,6 +64,7 @@ def read(
 
     ``times`` is the text file of the data set with lists ``start_second`` and ``end_second`` a session (default: the
     .txt in ``root`` or beside EEG_raw that has them). Every session has 15 clips of its own: stimuli ``1-clip01``....
+    Eye features become the signal ``eye`` (see `insula.data.readers.sjtu_eyes`).
     ``rate_hz``: trials are resampled to it one by one, causally, as soon as they are read, so that one trial at a time
     is in memory at the files' 1000 Hz (None: kept at that rate).
     """
@@ -70,7 +73,9 @@ def read(
     recordings: list[Recording] = []
     with collecting(problems):
         spans = _read_times(_times_file(root, folder) if times is None else Path(times))
+        eyes = folder.parent / "Eye_movement_features"
         for subject in wanted:
+            seen = of_npz(eyes, subject, {k: len(v) for k, v in LABELS.items()}, problems) if eyes.is_dir() else {}
             for session in LABELS:
                 path = files[subject].get(session)
                 if path is None:
@@ -78,6 +83,8 @@ def read(
                     continue
                 with collecting(problems):
                     trials = _trials(path, subject, session, spans[session], rate_hz, problems)
+                    if eyes.is_dir():
+                        trials = with_eyes(trials, seen.get(session, {}), eyes, problems)
                     provenance = {"data": INFO.name, "licence": INFO.licence, "files": str(path)}
                     recordings.append(Recording(subject, session, trials, {}, provenance))
     return recordings

@@ -23,14 +23,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from scipy.signal import lfilter
 
 from insula.data.info import DataInfo, Problem
+from insula.data.readers import simulated_eyes
 from insula.data.readers import synthesis as syn
+from insula.data.self_report import self_report as answers_signal
 from insula.errors import InputError, unknown_name
 from insula.signals.recipe import Recipe
 from insula.types import DoubleArray, IntArray, Label, Recording, Signal, Trial
@@ -167,10 +169,46 @@ def read(
     sessions: int = 1,
     baseline_s: float = 30.0,
     gap_s: float = 6.0,
+    self_report: bool = False,
+    mixed: bool = False,
+    eyes: bool = False,
 ) -> list[Recording]:
-    """Simulate recordings; ``subjects`` picks people out of the same cohort. See `Settings` for the options."""
+    """Simulate recordings; ``subjects`` picks people out of the same cohort. See `Settings` for the options.
+
+    ``self_report`` adds the ratings and the session's clock as a signal (see `insula.data.self_report`);
+    ``mixed`` adds a rating of every emotion, 0 to 9, named after it: the nearer to the trial's own affect, the higher;
+    ``eyes`` adds raw gaze, pupil and the screen's luminance (see `insula.data.readers.simulated_eyes`).
+    """
     settings = Settings(people, trials_per_emotion, trial_s, effect, fingerprint, seed, sessions, baseline_s, gap_s)
-    return list(simulate(settings, subjects).recordings)
+    cohort = simulate(settings, subjects)
+    made = list(cohort.recordings)
+    if mixed:
+        made = [replace(r, trials=tuple(_with_ratings(t, cohort.truth) for t in r.trials)) for r in made]
+    if eyes:
+        made = [replace(r, trials=tuple(_with_eyes(t, cohort.truth) for t in r.trials)) for r in made]
+    return [replace(r, trials=tuple(map(_with_answers, r.trials))) for r in made] if self_report else made
+
+
+def _with_eyes(trial: Trial, truth: Truth) -> Trial:
+    found = truth.trials.get(trial.key)
+    samples = round((trial.stop_s - trial.start_s) * syn.SLOW_HZ)
+    drive = np.zeros(samples) if found is None else found.size * found.engagement * found.affect[1]
+    rng = np.random.default_rng([truth.settings.seed, *trial.subject.encode(), round(trial.start_s * syn.SLOW_HZ)])
+    made = simulated_eyes.eyes(rng, truth.settings.effect * drive, syn.SLOW_HZ, trial.start_s)
+    return replace(trial, signals={**trial.signals, **made})
+
+
+def _with_ratings(trial: Trial, truth: Truth) -> Trial:
+    if trial.key not in truth.trials:
+        return trial
+    apart = np.array([np.square(truth.trials[trial.key].affect - np.array(to)).sum() for to in AFFECT.values()])
+    ratings = np.round(9 * np.exp(-apart / 0.5), 1)  # (7,)
+    return replace(trial, labels={**trial.labels, **dict(zip(EMOTIONS, ratings.tolist(), strict=True))})
+
+
+def _with_answers(trial: Trial) -> Trial:
+    answers = answers_signal(trial.labels, ("valence", "arousal"), trial.start_s, trial.stop_s)
+    return replace(trial, signals={**trial.signals, **answers})
 
 
 def people(root: Path | None = None, *, people: int = 6) -> list[str]:  # noqa: ARG001

@@ -21,6 +21,7 @@ from insula.data.formats.arrays import as_numbers, as_samples
 from insula.data.formats.pickles import load_pickle
 from insula.data.formats.tables import AGAIN, chosen, read_bytes, require_folder, to_numbers
 from insula.data.info import DataInfo, FileError, Problem, collecting, note
+from insula.data.self_report import self_report as answers_signal
 from insula.errors import DataError, unknown_name
 from insula.signals.recipe import Recipe
 from insula.types import Label, Recording, Signal, Trial
@@ -36,9 +37,12 @@ INFO = DataInfo(
         "valence": "self-report after the condition, 1 to 9",
         "arousal": "self-report after the condition, 1 to 9",
         "stai": "six items of the STAI after the condition, sum 6 to 24",
+        "positive_affect": "PANAS after the condition, sum of ten items, 10 to 50",
+        "negative_affect": "PANAS after the condition, sum of ten items, 10 to 50",
     },
     recipe=Recipe(window_s=60.0, hop_s=10.0, guard_s=10.0, opening_s=180.0).only(("eda", "bvp", "temp", "ecg", "resp")),
     citation="Schmidt et al. 2018, ICMI, doi:10.1145/3242969.3242985",
+    version=2,
 )
 
 LABEL_HZ = 700.0
@@ -46,6 +50,13 @@ CONDITIONS = {1: "baseline", 2: "stress", 3: "amusement", 4: "meditation"}
 """Codes of the label that mean something; the others (0, 5, 6, 7) are to be ignored."""
 STRESS = {"baseline": "no stress", "amusement": "no stress", "stress": "stress"}
 SHORTEST_S = 1.0
+AFFECT: Mapping[str, tuple[int, ...]] = {
+    "positive_affect": (1, 3, 4, 6, 10, 11, 13, 15, 17, 18),
+    "negative_affect": (2, 5, 7, 8, 9, 12, 14, 16, 19, 20),
+}
+"""Items of the PANAS in WESAD's own order ("annoyed" stands where the original has "upset"); what follows is extra."""
+REPORTED = ("positive_affect", "negative_affect", "valence", "arousal")
+"""Answers in the signal ``self_report``."""
 QUEST_NAMES = {"Base": "baseline", "TSST": "stress", "Fun": "amusement", "Medi 1": "meditation", "Medi 2": "meditation"}
 
 Device = Literal["both", "chest", "wrist"]
@@ -82,12 +93,14 @@ def read(
     subjects: Collection[str] | None = None,
     problems: list[Problem] | None = None,
     device: Device = "both",
+    self_report: bool = False,
 ) -> list[Recording]:
     """Read people ``S2`` to ``S17``, one session each; session clock 0 is the first sample of the synchronised file.
 
     A trial is a stretch of one condition (the resting baseline is a condition to be recognised here, not a reference).
     ``device``: ``wrist``, ``chest``, or ``both``: the wristband, and of the chest strap what the wrist does not have
-    (ECG, EMG, respiration). Ratings come from Sx_quest.csv.
+    (ECG, EMG, respiration). Ratings come from Sx_quest.csv. ``self_report`` adds the answers and the session's clock as
+    a signal (see `insula.data.self_report`).
     """
     if device not in ("both", "chest", "wrist"):
         raise unknown_name("device", device, ("both", "chest", "wrist"))
@@ -96,7 +109,7 @@ def read(
     for subject in chosen(subjects, folders):
         path = folders[subject] / f"{subject}.pkl"
         with collecting(problems):
-            trials = _trials(subject, path, device, problems)
+            trials = _trials(subject, path, device, problems, REPORTED if self_report else ())
             provenance = {"data": INFO.name, "licence": INFO.licence, "files": str(path), "device": device}
             recordings.append(Recording(subject, "only", trials, {}, provenance))
     return recordings
@@ -115,7 +128,9 @@ def _folders(root: Path) -> dict[str, Path]:
     return folders
 
 
-def _trials(subject: str, path: Path, device: Device, problems: list[Problem] | None) -> tuple[Trial, ...]:
+def _trials(
+    subject: str, path: Path, device: Device, problems: list[Problem] | None, reported: tuple[str, ...]
+) -> tuple[Trial, ...]:
     content = load_pickle(path)
     codes = as_numbers(path, "label", _entry(path, content, "label"))
     signals = _signals(path, _entry(path, content, "signal"), device)
@@ -137,6 +152,8 @@ def _trials(subject: str, path: Path, device: Device, problems: list[Problem] | 
             labels |= told[seen.get(condition, 0)]
         seen[condition] = seen.get(condition, 0) + 1
         kept = {name: piece for name, s in signals.items() if (piece := s.crop(start_s, stop_s)).n_samples}
+        if reported:
+            kept |= answers_signal(labels, reported, start_s, stop_s)
         trials.append(Trial(subject, "only", f"{number}-{condition}", start_s, stop_s, kept, labels, condition))
     if not trials:
         raise FileError(path, f"no stretch labelled 1 to 4 in {codes.size} labels; expected some. {AGAIN}")
@@ -185,7 +202,10 @@ def _read_ratings(path: Path) -> dict[str, list[dict[str, Label]]]:
     if order is None:
         raise FileError(path, f"no line # ORDER; expected the order of the conditions. {AGAIN}")
     conditions = [QUEST_NAMES[name.strip()] for name in order if name.strip() in QUEST_NAMES]
-    answers = {name: [to_numbers(row[1:]) for row in rows if row[0].strip() == f"# {name}"] for name in ("DIM", "STAI")}
+    answers = {
+        name: [to_numbers(row[1:]) for row in rows if row[0].strip() == f"# {name}"]
+        for name in ("DIM", "STAI", "PANAS")
+    }
     for name, lines in answers.items():
         if len(lines) != len(conditions):
             raise FileError(path, f"{len(lines)} lines # {name} for {len(conditions)} conditions; expected one each.")
@@ -199,5 +219,8 @@ def _read_ratings(path: Path) -> dict[str, list[dict[str, Label]]]:
         if len(items) == 6 and ((items >= 1) & (items <= 4)).all():
             calm = np.array([True, False, False, True, False, True])  # at ease, relaxed, pleasant count the other way
             told["stai"] = float(np.where(calm, 5 - items, items).sum())
+        items = answers["PANAS"][i][:20]
+        if len(items) == 20 and ((items >= 1) & (items <= 5)).all():
+            told |= {scale: float(items[[k - 1 for k in numbers]].sum()) for scale, numbers in AFFECT.items()}
         out.setdefault(condition, []).append(told)
     return out

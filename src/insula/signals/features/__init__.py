@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from insula.errors import InputError
-from insula.signals.features import eda, eeg, level, muscle, picture, pulse
+from insula.signals.features import eda, eeg, eye, level, muscle, picture, pulse
 from insula.signals.features.column import MIN_OBSERVED, FeatureColumn, Operations
 from insula.types import BoolArray, ChannelSpec, FloatArray, IntArray
 
@@ -71,6 +71,12 @@ FAMILIES: Mapping[str, Family] = {
     "emg": _MUSCLE,
     "emg_envelope": _MUSCLE,
     "ecg": Family(pulse.ecg_columns, pulse.ecg_compute, pulse.ecg_work, words="beats, rate and variability"),
+    "eye": Family(
+        eye.columns,
+        eye.compute,
+        eye.work,
+        words="fixations, saccades, blinks, pupil by period and without the light, dispersion; level of a slow signal",
+    ),
     "video": Family(picture.columns, picture.compute, picture.work, words="brightness, contrast and motion"),
 }
 """Feature family a modality; every other modality has mean, deviation and slope of each channel."""
