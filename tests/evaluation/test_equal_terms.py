@@ -52,6 +52,7 @@ def people(baseline: str = "abc", names: str = "abc") -> Windows:
         ([0.60, 0.66, 0.62, 0.57, 0.67, 0.59, 0.65, 0.60, 0.64, 0.58] * 2, 500, False, True),
         ([1.0 - 0.01 * k for k in range(40)], 500, False, False),
         ([2.0, 1.8], 500, True, True),
+        ([0.693] * 9, FEW_STEPS - 1, True, False),
     ],
 )
 def test_a_training_has_converged_when_its_loss_has_stopped_falling(

@@ -172,6 +172,8 @@ def test_claims_are_complete_and_name_what_exists():
         claim = one.claim
         assert claim.citation
         assert claim.protocol
+        assert claim.metric in ("accuracy", "balanced accuracy", "F1", "CCC", "RMSE")
+        assert one.text.endswith(f" {claim.metric}"), "no figure stands beside balanced accuracy unnamed"
         if one.built and one.system != "anchor":
             assert any(one.system == n or one.system.startswith(f"{n}_") for n in MODELS)
             if "," not in claim.target and claim.target != "not stated here" and claim.data in READERS:

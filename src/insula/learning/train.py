@@ -39,12 +39,13 @@ class History:
 
         Over its last fifth it fell by less than a twentieth of all, or by no more than two standard errors of its own
         scatter, which the random parts of training (modality dropout, order) give any loss.
-        Fewer than `FEW_STEPS` steps or 5 epochs never count as converged.
+        Fewer than `FEW_STEPS` steps or 5 epochs never count as converged; a held-out loss that no longer falls ends a
+        training as well, but one that it ends before that has not begun to learn.
         """
-        if self.stopped:
-            return True
+        if self.steps < FEW_STEPS or self.stopped:
+            return self.steps >= FEW_STEPS
         part = len(self.train) // 5
-        if self.steps < FEW_STEPS or not part:
+        if not part:
             return False
         before, last = np.array(self.train[-2 * part : -part]), np.array(self.train[-part:])
         fell = float(before.mean() - last.mean())
