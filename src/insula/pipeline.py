@@ -12,7 +12,6 @@ import pandas as pd
 
 from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
-from insula.evaluation.calibration import USUAL, Curve, calibration_curve
 from insula.evaluation.experiment import Experiment, apply_recipe
 from insula.evaluation.finished import Finished, run_key
 from insula.evaluation.kept import FOLDS, save_kept
@@ -23,11 +22,9 @@ from insula.explain import explain
 from insula.files import claimed, drop_kept, kept_beside, person_folder, publishing, replacing, require_folder
 from insula.learning.estimator import Estimator
 from insula.learning.train import one_thread
-from insula.protocols.calibrated import Unit
-from insula.protocols.fold import default_normaliser, terms_of
+from insula.protocols.fold import terms_of
 from insula.protocols.own_median import decided
 from insula.report import write
-from insula.report.calibration import write_curve
 from insula.signals.recipe import Recipe
 from insula.types import Recording
 from insula.windows.cutting import cut
@@ -302,25 +299,6 @@ def person_windows(
     )  # fmt: skip
     windows.note([f"{p.file}: {p.what}" for p in problems])
     return windows
-
-
-def personal_curve(
-    experiment: Experiment,
-    out: str | Path,
-    amounts: Sequence[float],
-    unit: Unit,
-    strategies: Sequence[str] = (),
-    progress: Progress | None = None,
-) -> tuple[Curve, Path]:
-    """Draw a calibration curve of an experiment's network and write it; returns it and the path of its page."""
-    require_folder(Path(out), "calibration.json", "calibration curve")
-    windows = _read_and_cut(experiment, "cpu", progress)
-    normaliser = experiment.model.normaliser or default_normaliser(windows, personal=False)
-    config = model_config(experiment, normaliser, ("subject",))
-    curve = calibration_curve(
-        windows, config, amounts, unit, strategies or USUAL, seed=experiment.seed, progress=progress
-    )
-    return curve, write_curve(curve, out)
 
 
 def _named(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:

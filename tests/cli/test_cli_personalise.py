@@ -11,7 +11,11 @@ from small_cohort import recording, write_manifest
 from typer.testing import CliRunner
 
 from insula.cli import app
+from insula.evaluation.results import Result
+from insula.explain.personal import PERSONAL
+from insula.learning.personal import personal
 from insula.learning.personal.personal import Personal
+from insula.models import MODELS
 from insula.privacy.forget import forget
 
 runner = CliRunner()
@@ -47,33 +51,39 @@ def test_a_personal_model_and_a_suggestion(study: Path, tmp_path: Path) -> None:
     assert told.count("cyd") == 3
 
 
-def test_the_curve_is_a_page_with_controls(study: Path, tmp_path: Path) -> None:
+def test_the_curve_is_a_page_with_controls(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(personal, "OWN_EPOCHS", 5)
+    monkeypatch.setitem(MODELS, "small", "own_maps:Small")
     out = tmp_path / "curve"
     told = run(
-        "personalise", *asked(study, "--network", "tcn", *QUICK), "--trials", "0,1,2", "--strategy", "bayes,head",
+        "evaluate", *asked(study, "--model", "small", *QUICK), "--protocol", "calibrated", "--minutes", "0,0.1,0.3",
+        "--strategy", "bayes,recalibrated", "--set", 'compare.rows=["elapsed_trial"]', "--quick", "--jobs", "1",
         "--out", str(out),
     )  # fmt: skip
-    found = json.loads((out / "calibration.json").read_text())
-    assert found["amounts"] == [0, 1, 2]
-    assert found["people"] == 3
-    assert {p["strategy"] for p in found["points"]} == {
-        "population", "bayes", "head", "wrong_person", "shuffled_labels", "own_full",
+    found = Result.load(out)
+    curve = PERSONAL.read(found)
+    assert curve is not None
+    assert (curve.unit, curve.amounts) == ("minutes", (0, 0.1, 0.3))
+    assert set(curve.scores) == {
+        "population", "bayes", "recalibrated", "chosen", "wrong_person", "shuffled_labels", "own_full",
     }  # fmt: skip
-    assert all(np.isfinite(p["mean"]) for p in found["points"])
-    page = (out / "calibration.html").read_text()
-    assert page.count("<svg") == 2
-    assert "control: adapted to another person" in page
+    assert np.isfinite([v for rows in curve.scores.values() for row in rows.values() for v in row[2:]]).all()
+    page = (out / "report.html").read_text()
+    assert "How much does a new person have to label?" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "population model" in told
-    gone = forget("cyd", [tmp_path])
-    assert [what for _, what in gone.done] == ["calibration curve removed: draw it again"]
-    assert not out.exists()
-    assert not gone.leftovers
+    assert run("audit", str(out))
+    assert run("table", str(out))
+    forget("cyd", [tmp_path])
+    left = PERSONAL.read(Result.load(out))
+    assert left is not None
+    assert left.people == ("ann", "bob")
+    assert "cyd" not in (out / "report.html").read_text()
 
 
 def test_what_is_asked_for_must_be_whole(study: Path) -> None:
     from insula.errors import InputError
 
-    for wrong in ([], ["--model", "x"], ["--model", "x", "--person", "a", "--trials", "0,1"], ["--trials", "a"]):
+    for wrong in (["--trials", "a"], ["--trials", "0.5"], ["--trials", "1", "--minutes", "1"], ["--minutes", "-1"]):
         with pytest.raises(InputError, match="expected"):
-            runner.invoke(app, ["personalise", *asked(study), *wrong], catch_exceptions=False)
+            runner.invoke(app, ["evaluate", *asked(study), "--protocol", "calibrated", *wrong], catch_exceptions=False)

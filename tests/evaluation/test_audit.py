@@ -70,7 +70,7 @@ def test_single_fold_column_means_tested_there(table):
 
 @pytest.mark.parametrize("name", list(PROTOCOLS))
 def test_our_own_protocols(name, table):
-    report = audit(in_folds(table, [(p.train, p.test) for p in split(name, table)]), name)
+    report = audit(in_folds(table, [(p.learned, p.test) for p in split(name, table)]), name)
     assert bool(report.leaks) == PROTOCOLS[name].leaky
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from windows_double import make_table
 
 from insula.errors import InputError, ProtocolError
-from insula.protocols.calibrated import calibrations
+from insula.protocols.protocol import Amounts, Unit
+from insula.protocols.protocols import Split, split
+
+
+def dealt(table: pd.DataFrame, amounts: list[float], unit: Unit) -> list[Split]:
+    return split("calibrated", table, amounts=Amounts(tuple(amounts), unit))
 
 
 @settings(max_examples=30, deadline=None)
@@ -22,14 +28,18 @@ def test_calibration_comes_first_and_no_trial_is_on_both_sides(seed, people, tri
     table = table.sample(frac=1, random_state=shuffle).reset_index(drop=True)
     amounts = [0, 1, largest] if unit == "trials" else [0, 0.3, 0.5 * largest]
     try:
-        found, left_out = calibrations(table, amounts, unit)
+        parts = dealt(table, amounts, unit)
     except ProtocolError:
         return
-    assert len(found) + len(left_out) == people
-    for one in found:
-        mine = table.iloc[one.test]
-        assert set(mine["subject"]) == {one.subject}
-        assert one.subject not in set(table["subject"].iloc[one.train])
+    assert len(parts) + len(parts[0].notes) == people
+    for part in parts:
+        one = part.calibration
+        assert one is not None
+        mine = table.iloc[part.test]
+        assert set(mine["subject"]) == {part.fold}
+        assert part.fold not in set(table["subject"].iloc[part.train])
+        assert part.then is not None
+        assert set(part.then) == set(one.given[max(one.given)])
         keys = ["session", "start_s"]
         last = max(map(tuple, table.iloc[one.before][keys].to_numpy().tolist()))
         assert all(tuple(k) > last for k in mine[keys].to_numpy().tolist())
@@ -46,13 +56,13 @@ def test_calibration_comes_first_and_no_trial_is_on_both_sides(seed, people, tri
                 trials_of = chosen.drop_duplicates(["session", "trial"])["y"].value_counts()
                 assert set(trials_of) == ({int(amount)} if amount else set())
         assert not len(one.given[0.0])
-        assert (table["role"].iloc[np.r_[one.test, one.before]] == "scored").all()
+        assert (table["role"].iloc[np.r_[part.test, one.before]] == "scored").all()
 
 
 def test_minutes_count_labelled_time_of_each_class():
     table = make_table(people=2, trials=8, windows=5, hop_s=10.0, window_s=20.0, seed=1)  # trials of 60 s
-    found, _ = calibrations(table, [0, 0.5, 1, 1.5], "minutes")
-    one = found[0]
+    one = dealt(table, [0, 0.5, 1, 1.5], "minutes")[0].calibration
+    assert one is not None
     for amount, windows in ((0.5, 2), (1.0, 5), (1.5, 5 + 2)):
         counts = table["y"].iloc[one.given[amount]].value_counts()
         assert counts.to_dict() == {0: windows, 1: windows}
@@ -61,11 +71,20 @@ def test_minutes_count_labelled_time_of_each_class():
 def test_people_who_cannot_give_enough_are_named():
     table = make_table(people=3, trials=16)
     table.loc[(table["subject"] == "S1") & (table["trial_index"] > 1), "y"] = 0
-    found, left_out = calibrations(table, [0, 2], "trials")
-    assert [one.subject for one in found] == ["S0", "S2"]
-    assert len(left_out) == 1
-    assert left_out[0].startswith("S1:")
-    assert set(table["subject"].iloc[found[0].train]) == {"S1", "S2"}, "who is not tested still trains"
+    parts = dealt(table, [0, 2], "trials")
+    assert [part.fold for part in parts] == ["S0", "S2"]
+    assert len(parts[0].notes) == 1
+    assert parts[0].notes[0].startswith("S1:")
+    assert set(table["subject"].iloc[parts[0].train]) == {"S1", "S2"}, "who is not tested still trains"
+
+
+def test_the_unit_is_that_of_the_trials_where_nothing_is_asked_for():
+    short = split("calibrated", make_table(people=2, trials=8, windows=2, window_s=10.0))[0].calibration
+    long = split("calibrated", make_table(people=2, trials=8, windows=12))[0].calibration
+    assert short is not None
+    assert long is not None
+    assert (short.unit, sorted(short.given)) == ("trials", [0, 1, 2])
+    assert (long.unit, sorted(long.given)) == ("minutes", [0, 0.5, 1, 2])
 
 
 @pytest.mark.parametrize(
@@ -75,4 +94,4 @@ def test_people_who_cannot_give_enough_are_named():
 )  # fmt: skip
 def test_impossible_amounts_are_refused(amounts, unit, kind):
     with pytest.raises(kind, match="expected"):
-        calibrations(make_table(people=3, trials=6), amounts, unit)
+        dealt(make_table(people=3, trials=6), amounts, unit)

@@ -125,6 +125,17 @@ def names(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def numbers(option: str, text: str | None, kind: type[int] | type[float]) -> list[int] | list[float] | None:
+    """Split a comma-separated option of numbers."""
+    from insula.errors import InputError
+
+    try:
+        return None if text is None else [kind(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        what = "whole numbers" if kind is int else "numbers"
+        raise InputError(f"{option} {text!r}; expected {what} by comma. For instance 0,1,2.") from None
+
+
 def _put(tables: dict[str, Any], path: list[str], value: Any) -> None:
     from insula.errors import InputError
 

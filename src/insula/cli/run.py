@@ -11,7 +11,7 @@ import typer
 
 from insula.cli import options as o
 from insula.cli import show
-from insula.cli.tables import result_table, verdict_lines
+from insula.cli.tables import calibration_lines, result_table, verdict_lines
 
 Out = Annotated[
     Path | None,
@@ -77,6 +77,23 @@ def evaluate(
     traits: Annotated[
         bool | None, typer.Option("--traits/--no-traits", help="People's traits as inputs. Default: on.")
     ] = None,
+    trials: Annotated[
+        str | None,
+        typer.Option(
+            "--trials", help="Under calibrated: labelled trials of each class that adapt to a new person, e.g. 0,1,2,4."
+        ),
+    ] = None,
+    minutes: Annotated[
+        str | None, typer.Option("--minutes", help="The same in labelled minutes of each class, e.g. 0,0.5,1,2,5.")
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            "--strategy",
+            help="Ways of adapting to compare, by comma: normalised, recalibrated, bayes, head, adapters, last, all, "
+            "scratch. Default: the first five.",
+        ),
+    ] = None,
     folds: Annotated[int | None, typer.Option("--folds", help="Folds, where the protocol leaves them free.")] = None,
     null: Annotated[
         int | None,
@@ -141,7 +158,14 @@ def evaluate(
             "prior": None if prior is None else o.value(prior),
         },
         "compare": {"models": models[1:] or None},
-        "protocol": {"name": protocol, "folds": folds, "null": null},
+        "protocol": {
+            "name": protocol,
+            "folds": folds,
+            "null": null,
+            "trials": o.numbers("--trials", trials, int),
+            "minutes": o.numbers("--minutes", minutes, float),
+            "strategies": o.names(strategy),
+        },
         "recipe": {"window_s": window, "hop_s": hop, "guard_s": guard},
         "train": {"epochs": epochs, "quality": quality},
         "": {"seed": seed},
@@ -223,7 +247,7 @@ def train(
 def _finish(done: Any) -> None:
     console = show.console()
     console.print(result_table(done.result, console.width))
-    console.print("\n".join(verdict_lines(done.result)))
+    console.print("\n".join((*verdict_lines(done.result), *calibration_lines(done.result))))
     show.warn(done.result.protocol["notes"])
     console.print(f"report: {done.page}", soft_wrap=True)
 

@@ -95,6 +95,14 @@ def verdict_lines(result: Result) -> list[str]:
     return [f"{s.title}: {result.verdict(s.name).sentence.replace('`', '')}." for s in wanted]
 
 
+def calibration_lines(result: Result) -> list[str]:
+    """How many labels a new person needs, where the protocol asked."""
+    from insula.explain.personal import PERSONAL, controls, lead
+
+    curve = PERSONAL.read(result)
+    return [] if curve is None else [*lead(curve), *controls(curve)]
+
+
 def title(result: Result) -> str:
     """Say in a line what was evaluated."""
     people = result.predictions["subject"].nunique()

@@ -1,96 +1,95 @@
-"""Score against labelled calibration: every strategy of personalising, for every person, beside its controls."""
+"""Score against labelled calibration: every strategy of adapting, for every person, beside its controls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from insula.errors import InputError, unknown_name
-from insula.learning.estimator import Estimator, EstimatorConfig, ModelFactory
+from insula.evaluation.adapting import CHOSEN, OWN, POPULATION, SHUFFLED, WRONG, point
+from insula.evaluation.fits import Fit
+from insula.evaluation.results import System
 from insula.learning.metrics import balanced_accuracy
-from insula.learning.personal.personal import STRATEGIES, Personal, personalise
-from insula.learning.train import one_thread
-from insula.protocols.calibrated import Calibration, Unit, calibrations
-from insula.protocols.fold import default_normaliser
-from insula.protocols.grouping import codes
-from insula.protocols.protocol import TRIAL
-from insula.types import IntArray
-from insula.windows.table import Terms, Windows
+from insula.learning.personal.personal import STRATEGIES
+from insula.protocols.own_median import for_fold
+from insula.protocols.protocol import Unit
+from insula.protocols.protocols import Split
+from insula.windows.table import Windows
 
-OWN = "own_full"
-"""The person's own model of everything before the test set."""
-USUAL = ("normalised", "recalibrated", "bayes", "head", "adapters")
-WRONG, SHUFFLED = "wrong_person", "shuffled_labels"
-Progress = Callable[[str, int, int], None]
+CURVE = "personal"
+"""Name under which a Result keeps its curve."""
+TITLES = {
+    CHOSEN: "strategy chosen on inner people",
+    WRONG: "control: adapted to another person",
+    SHUFFLED: "control: labels shuffled",
+    OWN: "the person's own full model",
+    **{name: one.title for name, one in STRATEGIES.items()},
+}
 
 
 @dataclass(frozen=True)
 class Curve:
     """What a calibration curve holds.
 
-    ``scores`` has a row a person, strategy and amount: subject, strategy, amount, score (balanced accuracy on the
-    person's fixed test set). ``left_out`` names people who could not give the largest amount.
+    ``scores`` are balanced accuracies on a person's fixed test set: of a strategy (or control) and person, one an
+    amount, NaN where there is none. ``chosen`` is the strategy that inner people chose for each person; ``left_out``
+    says who could not give the largest amount.
     """
 
     unit: Unit
     amounts: tuple[float, ...]
     strategies: tuple[str, ...]
-    scores: pd.DataFrame
-    left_out: tuple[str, ...]
-    target: str
-    classes: tuple[str, ...]
+    scores: Mapping[str, Mapping[str, tuple[float, ...]]]
+    chosen: Mapping[str, str]
+    chance: float
+    left_out: tuple[str, ...] = ()
 
     @property
-    def people(self) -> int:
-        return int(self.scores["subject"].nunique())
+    def people(self) -> tuple[str, ...]:
+        return tuple(self.scores.get(POPULATION, {}))
 
     def of(self, strategy: str, amount: float) -> pd.Series:
-        """Score of each person."""
-        table = self.scores
-        rows = table[(table["strategy"] == strategy) & np.isclose(table["amount"], amount)]
-        return rows.set_index("subject")["score"].sort_index()
+        """Score of each person who has one."""
+        place = self.amounts.index(amount)
+        found = {who: row[place] for who, row in self.scores.get(strategy, {}).items()}
+        return pd.Series(found, dtype=np.float64).dropna()
 
     def interval(self, strategy: str, amount: float, against: str | None = None) -> tuple[float, float, float]:
         """Mean over people and its 95 % interval (Student's t), of the score or of its gain over another strategy."""
         values = self.of(strategy, amount)
         if against is not None:
             values = values - self.of(against, amount)
-        return t_interval(values.to_numpy(np.float64))
+        return t_interval(values)
 
-    def needed(self, strategy: str) -> dict[str, float | None]:
-        """Smallest amounts that beat the population model (interval above 0) and reach 90 % of the own full model."""
-        own = float(self.of(OWN, self.amounts[-1]).mean())
-        beats = [a for a in self.amounts if a > 0 and self.interval(strategy, a, "population")[1] > 0]
-        reach = [a for a in self.amounts if a > 0 and self.interval(strategy, a)[0] >= 0.9 * own]
-        return {"beats_population": min(beats, default=None), "reaches_own": min(reach, default=None)}
+    def needed(self, strategy: str) -> tuple[float | None, float | None]:
+        """Amounts from which on it beats the population model (interval above 0) and has 90 % of the own full one."""
+        own = self.of(OWN, self.amounts[-1])
+        beats = [self.interval(strategy, a, POPULATION)[1] > 0 for a in self.amounts]
+        reach = [bool(len(own)) and self.interval(strategy, a)[0] >= 0.9 * float(own.mean()) for a in self.amounts]
+        return self._from(beats), self._from(reach)
 
-    def chosen(self) -> pd.Series:
-        """The strategy that was best over the *other* people, by person: what a default would have been."""
-        last = self.scores[np.isclose(self.scores["amount"], self.amounts[-1])]
-        table = last[last["strategy"].isin(self.strategies)].pivot(index="subject", columns="strategy", values="score")
-        table = table[[s for s in self.strategies if s in table]]
-        return pd.Series({p: table.drop(index=p).mean().idxmax() for p in table.index}, dtype=object)
+    def _from(self, holds: Sequence[bool]) -> float | None:
+        """Smallest amount above 0 from which on something holds."""
+        here = [a for i, a in enumerate(self.amounts) if a > 0 and all(holds[i:])]
+        return min(here, default=None)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        points = [
-            {"strategy": s, "amount": a, "mean": m, "lo": lo, "hi": hi}
-            for s in dict.fromkeys(self.scores["strategy"])
-            for a in sorted(set(self.scores.loc[self.scores["strategy"] == s, "amount"]))
-            for m, lo, hi in [self.interval(str(s), float(a))]
-        ]
-        chosen = self.chosen() if self.people > 1 else pd.Series(dtype=object)
-        return {
-            "protocol": "calibrated", "unit": self.unit, "amounts": list(self.amounts), "target": self.target,
-            "classes": list(self.classes), "people": self.people, "left_out": list(self.left_out), "points": points,
-            "needed": {s: self.needed(s) for s in self.strategies if _labelled(s)},
-            "chosen_on_other_people": {str(k): str(v) for k, v in chosen.items()},
-            "scores": self.scores.to_dict("records"),
-        }  # fmt: skip
+    def said(self, amount: float) -> str:
+        """An amount with its unit."""
+        return f"{amount:g} {self.unit.removesuffix('s') if amount == 1 else self.unit}"
+
+    def rises(self, control: str) -> bool:
+        """Whether a control is shown to be above the population model and above chance, which it must not be."""
+        last = self.amounts[-1]
+        return self.interval(control, last, POPULATION)[1] > 0 and self.interval(control, last)[1] > self.chance
+
+    def without(self, people: Sequence[str]) -> Curve:
+        """The curve of these people only."""
+        kept = set(people)
+        scores = {s: {who: row for who, row in rows.items() if who in kept} for s, rows in self.scores.items()}
+        return replace(self, scores=scores, chosen={w: s for w, s in self.chosen.items() if w in kept})
 
 
 def t_interval(values: Any) -> tuple[float, float, float]:
@@ -105,88 +104,48 @@ def t_interval(values: Any) -> tuple[float, float, float]:
     return float(kept.mean()), float(kept.mean()) - half, float(kept.mean()) + half
 
 
-def calibration_curve(
-    windows: Windows,
-    config: EstimatorConfig,
-    amounts: Sequence[float],
-    unit: Unit = "trials",
-    strategies: Sequence[str] = USUAL,
-    *,
-    factory: ModelFactory | None = None,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> Curve:
-    """Train a population model without each person in turn, adapt it with their first labels, test on later trials.
+def curve_of(windows: Windows, splits: Sequence[Split], fits: Sequence[Fit], strategies: Sequence[str]) -> Curve | None:
+    """Score every point that the fits of one row answered; None where they answered none."""
+    first = splits[0].calibration
+    if first is None or not any(fit.points for fit in fits):
+        return None
+    amounts = tuple(sorted(first.given))
+    drawn = (POPULATION, *(s for s in strategies if s != POPULATION), CHOSEN)
+    scores: dict[str, dict[str, tuple[float, ...]]] = {s: {} for s in (*drawn, WRONG, SHUFFLED, OWN)}
+    chosen = {}
+    for fit in fits:
+        part = splits[fit.split]
+        test = for_fold(windows, part).take(part.test)
+        y, who = test.y.astype(np.int64), part.fold
+        chosen[who] = fit.strategy
 
-    Beside the strategies stand the population model, the own full model, and controls of the last strategy that needs
-    labels: adapted to another person's labels (as many), and to the own labels shuffled between trials.
-    """
-    for name in strategies:
-        if name not in STRATEGIES:
-            raise unknown_name("strategy", name, STRATEGIES)
-    if not any(_labelled(s) and s != "scratch" for s in strategies):
-        raise InputError(f"strategies {', '.join(strategies)}; expected one that adapts by labels. Add bayes.")
-    found, left_out = calibrations(windows.table, amounts, unit)
-    asked = tuple(sorted({float(a) for a in amounts}))
-    normaliser = config.normaliser or default_normaliser(windows, personal=False)
-    rows: list[dict[str, Any]] = []
-    with one_thread():
-        for i, one in enumerate(found):
-            terms = Terms(("subject",), normaliser, f"calibrated {one.subject}")
-            population = Estimator(config, factory).fit(windows.on(terms).take(one.train))
-            other = found[(i + 1) % len(found)] if len(found) > 1 else None
-            rows += _person(population, windows, one, other, asked, strategies, seed)
-            if progress is not None:
-                progress("people", i + 1, len(found))
-    names = ("population", *(s for s in strategies if s != "population"))
-    return Curve(unit, asked, names, pd.DataFrame(rows), tuple(left_out), windows.schema.target, windows.schema.classes)
+        def score(name: str, amount: float, fit: Fit = fit, y: Any = y) -> float:
+            at = 0.0 if name == POPULATION or (amount == 0 and name in drawn) else amount
+            found = fit.points.get(point(POPULATION if at == 0 else name, at))
+            return float("nan") if found is None else balanced_accuracy(y, np.asarray(found).argmax(axis=1))
+
+        for name, rows in scores.items():
+            rows[who] = tuple(score(name, a) for a in amounts)
+    return Curve(first.unit, amounts, drawn, scores, chosen, 1 / len(windows.schema.classes), splits[0].notes)
 
 
-def _person(
-    population: Estimator,
-    windows: Windows,
-    one: Calibration,
-    other: Calibration | None,
-    amounts: Sequence[float],
-    strategies: Sequence[str],
-    seed: int,
-) -> list[dict[str, Any]]:
-    test = windows.take(one.test)
-    out: list[dict[str, Any]] = []
-
-    def add(strategy: str, amount: float, model: Personal) -> None:
-        score = balanced_accuracy(test.y.astype(np.int64), model.predict(test))
-        out.append({"subject": one.subject, "strategy": strategy, "amount": amount, "score": score})
-
-    whole = personalise(population, windows.take(one.given[amounts[-1]]), "population")
-    for amount in amounts:
-        add("population", amount, whole)
-    control = [s for s in strategies if _labelled(s) and s != "scratch"][-1]
-    for amount in (a for a in amounts if a > 0):
-        given = windows.take(one.given[amount])
-        for strategy in (s for s in strategies if s != "population"):
-            add(strategy, amount, personalise(population, given, strategy, seed))
-        if other is not None:
-            add(WRONG, amount, personalise(population, windows.take(other.given[amount]), control, seed))
-        shuffled = given.with_y(_shuffled(given, seed))
-        add(SHUFFLED, amount, personalise(population, shuffled, control, seed))
-    add(OWN, amounts[-1], personalise(population, windows.take(one.before), "scratch", seed))
-    return out
+def systems_of(base: System, curve: Curve) -> list[tuple[System, str]]:
+    """A row of the result for each strategy and control at the largest amount, with the `point` that it answers."""
+    rows = []
+    for name in (*curve.strategies, WRONG, SHUFFLED, OWN):
+        if name == CHOSEN or not len(curve.of(name, curve.amounts[-1])):
+            continue
+        system = replace(
+            base, name=f"{base.name}_{name}", title=f"{base.title}: {TITLES[name]}", kind="ablation", seconds=0.0,
+            role="adapted", notes=(), steps=None, loss=None, converged=None, readout_alone=0,
+        )  # fmt: skip
+        rows.append((system, point(name, 0.0 if name == POPULATION else curve.amounts[-1])))
+    return rows
 
 
-def _shuffled(given: Windows, seed: int) -> IntArray:
-    """Labels moved between whole trials, never left as they are where that can be."""
-    trial = codes(given.table, np.arange(len(given)), TRIAL)
-    first = np.unique(trial, return_index=True)[1]
-    labels = given.y[first].astype(np.int64)
-    rng = np.random.default_rng(seed)
-    moved = labels
-    for _ in range(20):
-        moved = rng.permutation(labels)
-        if (moved == labels).mean() <= 1 / np.unique(labels).size:
-            break
-    return np.asarray(moved[trial], np.int64)
-
-
-def _labelled(strategy: str) -> bool:
-    return strategy in STRATEGIES and STRATEGIES[strategy].labels
+def noted(base: System, curve: Curve) -> System:
+    """The row itself, adapted by the strategy that inner people chose, with who chose what."""
+    counts = pd.Series(list(curve.chosen.values())).value_counts()
+    told = ", ".join(f"{TITLES[str(s)]} ({n})" for s, n in counts.items())
+    amount = curve.said(curve.amounts[-1])
+    return replace(base, notes=(f"adapted with {amount} of each class; inner people chose {told}", *base.notes))

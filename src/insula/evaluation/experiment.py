@@ -13,6 +13,7 @@ from insula.errors import InputError, unknown_name
 from insula.files import read_toml
 from insula.learning.classical_models import USUAL
 from insula.models import DEFAULT
+from insula.protocols.protocol import Amounts
 from insula.protocols.protocols import PROTOCOLS
 from insula.signals.recipe import Recipe, SignalRecipe
 
@@ -59,7 +60,8 @@ class ProtocolPart:
     """Which protocol, how many folds (the protocol's own by default), how many shuffles of the null test.
 
     ``pooled`` trains a leaky protocol on all people at once, as most published work does, instead of a model a person;
-    ``by_person`` makes a model a person under leave_stimulus_out.
+    ``by_person`` makes a model a person under leave_stimulus_out. ``minutes`` (or ``trials``) of each class that a
+    tested person labels first, and the ``strategies`` of adapting compared, belong to protocols that calibrate.
     """
 
     name: str = "within_subject"
@@ -67,6 +69,14 @@ class ProtocolPart:
     null: int = 0
     pooled: bool = False
     by_person: bool = False
+    minutes: tuple[float, ...] = ()
+    trials: tuple[int, ...] = ()
+    strategies: tuple[str, ...] = ()
+
+    @property
+    def amounts(self) -> Amounts | None:
+        """What `insula.protocols.split` is asked for: None leaves it to the protocol."""
+        return Amounts.asked(self.trials, self.minutes)
 
     @property
     def personal(self) -> bool | None:

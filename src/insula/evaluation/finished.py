@@ -25,10 +25,11 @@ from insula.files import read_json, replacing
 from insula.learning.estimator import Estimator
 from insula.learning.saving import load_model
 from insula.learning.train import History
+from insula.types import FloatArray
 
 PEOPLE = "people.json"
 """File of a folder of kept fits that names the people they come from."""
-_FIT, _ANSWER, _MODEL = "fit.json", "answer.npy", "model"
+_FIT, _ANSWER, _POINTS, _MODEL = "fit.json", "answer.npy", "points.npz", "model"
 
 
 class _Told(msgspec.Struct, forbid_unknown_fields=True):
@@ -45,6 +46,7 @@ class _Told(msgspec.Struct, forbid_unknown_fields=True):
     prior: float | None
     model: bool
     kept: bool
+    strategy: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Finished:
         try:
             told = read_json(place / _FIT, _Told, "a finished fit")
             answer = np.load(place / _ANSWER, allow_pickle=False)
+            points = _read_points(place / _POINTS)
             model = load_model(place / _MODEL, self.device, plan.factory) if told.model or told.kept else None
         except (InsulaError, ValueError, OSError, EOFError):
             return None
@@ -77,18 +80,20 @@ class Finished:
         return Fit(
             told.plan, told.split, answer, told.parameters, told.seconds, told.chosen,
             model if told.model and isinstance(model, Estimator) else None, told.notes, tuple(told.histories),
-            told.gate, told.prior, model if told.kept else None,
+            told.gate, told.prior, model if told.kept else None, points, told.strategy,
         )  # fmt: skip
 
     def write(self, stage: str, index: int, fit: Fit) -> None:
         """Keep a fit."""
         told = _Told(
             fit.plan, fit.split, fit.parameters, fit.seconds, fit.chosen, fit.notes, list(fit.histories), fit.gate,
-            fit.prior, fit.model is not None, fit.kept is not None,
+            fit.prior, fit.model is not None, fit.kept is not None, fit.strategy,
         )  # fmt: skip
         model = fit.kept if fit.model is None else fit.model
         with replacing(self._place(stage, index)) as work:
             np.save(work / _ANSWER, fit.predictions, allow_pickle=False)
+            if fit.points:
+                np.savez(work / _POINTS, **fit.points)
             if model is not None:
                 model.save(work / _MODEL)
             (work / _FIT).write_bytes(msgspec.json.encode(told))
@@ -129,6 +134,13 @@ class Finished:
 
     def _place(self, stage: str, index: int) -> Path:
         return self.folder / f"{stage.replace(' ', '-')}-{index:05d}"
+
+
+def _read_points(path: Path) -> dict[str, FloatArray]:
+    if not path.is_file():
+        return {}
+    with np.load(path, allow_pickle=False) as kept:
+        return {name: kept[name] for name in kept.files}
 
 
 def run_key(experiment: Experiment, data_hash: str, device: str) -> str:

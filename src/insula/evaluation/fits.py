@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from insula.evaluation.adapting import Adapted, adapt
 from insula.evaluation.rows import RowPlan
 from insula.evaluation.tuning import choose
 from insula.learning.classical import ClassicalEstimator
@@ -34,7 +35,9 @@ class Fit:
 
     ``histories`` are those of a network's members, ``gate`` is how much of a deep path was kept beside a convex
     readout, ``prior`` how much other people's prior counts, ``notes`` say for whom the normaliser had nothing to go by,
-    ``kept`` is the model of a row whose models are to be kept.
+    ``kept`` is the model of a row whose models are to be kept. Under a protocol that calibrates ``points`` are the
+    answers of the calibration curve by name (see `insula.evaluation.adapting`), ``strategy`` is the one that inner
+    people chose.
     """
 
     plan: str
@@ -49,6 +52,8 @@ class Fit:
     gate: float | None = None
     prior: float | None = None
     kept: Learner | None = None
+    points: Mapping[str, Any] = field(default_factory=dict)
+    strategy: str = ""
 
 
 @one_thread()
@@ -79,17 +84,23 @@ def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int
         model, prior = answers.own, answers.weight
     else:
         model = row.fit(training, progress=told)
-        if plan.network is not None and part.then is not None:
+        if plan.network is not None and part.then is not None and part.calibration is None:
             model = retrained(model, windows.take(part.then), "all", seed, PROTOCOLS[part.name].then_epochs)
         answers = model
-    answer = answers.predict(test) if windows.schema.continuous else answers.predict_proba(test)
+    adapted: Adapted | None = None
+    if part.calibration is not None and isinstance(model, Estimator):
+        adapted = adapt(model, windows, part, plan.strategies, seed, plan.curve)
+        answer: Any = adapted.answer(max(part.calibration.given))
+    else:
+        answer = answers.predict(test) if windows.schema.continuous else answers.predict_proba(test)
     network = model if isinstance(model, Estimator) else None
     begun = None if network is None else network.begun
     return Fit(
         plan.name, index, np.asarray(answer), None if network is None else network.parameters,
         time.perf_counter() - started, chosen, network if plan.kind == "model" else None, model.notes,
         () if network is None else tuple(network.histories), None if begun is None else begun.gate, prior,
-        model if plan.keep else None,
+        model if plan.keep else None, adapted.answers if adapted is not None and plan.strategies and plan.curve else {},
+        "" if adapted is None else adapted.chosen,
     )  # fmt: skip
 
 

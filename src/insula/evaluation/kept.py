@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from insula.errors import DataError, InputError
+from insula.evaluation.folds import folds_of
 from insula.evaluation.results import Result
 from insula.files import read_json
 from insula.learning.learner import Learner
 from insula.learning.saving import load_model
-from insula.protocols.own_median import split_windows
 from insula.protocols.protocols import Split
 from insula.windows.table import Windows
 
@@ -116,8 +116,7 @@ def load_kept(result: Result, experiment: Experiment, windows: Windows, folder: 
             f"the data of {folder} are not those it was made from; expected the same recordings, people and recipe. "
             "Evaluate again with --keep-folds."
         )
-    asked = experiment.protocol
-    splits = tuple(split_windows(windows, asked.name, folds=asked.folds, seed=experiment.seed, personal=asked.personal))
+    splits = tuple(folds_of(windows, experiment))
     found = []
     order = {s.name: i for i, s in enumerate(result.systems)}
     for one in sorted((p for p in place.iterdir() if p.is_dir()), key=lambda p: order.get(p.name, len(order))):

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from insula.errors import InputError, ProtocolError, unknown_name
+from insula.evaluation.adapting import USUAL, require_strategies
 from insula.evaluation.experiment import Experiment, Tune, checked
 from insula.evaluation.results import WITH_PRIOR
 from insula.evaluation.tuning import with_candidate
@@ -32,6 +33,8 @@ class RowPlan:
     """One row of the evaluation: how to build it and how it is marked; ``role`` is that of the variant it is.
 
     ``keep``: its fold models are wanted after the evaluation. ``prior`` is the weight of other people's prior.
+    ``strategies`` of adapting it to a person are compared where the protocol calibrates; with a ``curve`` for every
+    amount, beside their controls.
     """
 
     name: str
@@ -49,6 +52,8 @@ class RowPlan:
     role: str = ""
     keep: bool = False
     prior: Weight = 0.0
+    strategies: tuple[str, ...] = ()
+    curve: bool = True
 
     def with_prior(self, weight: Weight) -> RowPlan:
         """Return the same row times what it learned from other people."""
@@ -60,6 +65,7 @@ def require_names(experiment: Experiment, device: str = "cpu") -> None:
     """Raise for an unknown protocol, model, row, device or key of training, before anything takes time."""
     if experiment.protocol.name not in PROTOCOLS:
         raise unknown_name("protocol", experiment.protocol.name, PROTOCOLS)
+    require_strategies(experiment.protocol.strategies, PROTOCOLS[experiment.protocol.name].calibrates)
     for row in experiment.compare.rows:
         if row not in CLASSICAL:
             raise unknown_name("row", row, CLASSICAL)
@@ -140,6 +146,7 @@ def make_plans(
     if not force:
         require_scope(scope, experiment.protocol.name, windows)
     title = facts.title_of(model.options) if factory is None else name
+    drawn = experiment.protocol.strategies or USUAL if first.calibration is not None else ()
     main = RowPlan(name, title, "model", scope, normaliser, config, tune=tune, factory=factory)
     plans = [main]
     if model.prior:
@@ -152,7 +159,7 @@ def make_plans(
     if factory is None:
         plans += _variants(main, facts, config, experiment)
     plans += [_other(one, main, config, windows) for one in dict.fromkeys(experiment.compare.models) if one != name]
-    return _judged(plans + others, experiment)
+    return _judged([replace(main, strategies=drawn), *plans[1:], *others], experiment)
 
 
 def _other(name: str, main: RowPlan, config: EstimatorConfig, windows: Windows) -> RowPlan:

@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from insula.errors import ProtocolError
 from insula.evaluation import declared
+from insula.evaluation.adapting import POPULATION
+from insula.evaluation.calibration import CURVE, Curve, curve_of, noted, systems_of
 from insula.evaluation.experiment import Experiment
 from insula.evaluation.finished import Finished
 from insula.evaluation.fits import Fit
+from insula.evaluation.folds import folds_of
 from insula.evaluation.kept import KeptRow, keeps, kept_rows
 from insula.evaluation.nulls import null_test
 from insula.evaluation.results import Result, System
@@ -28,20 +32,26 @@ from insula.learning.estimator import Estimator, ModelFactory
 from insula.learning.metrics import metrics_for
 from insula.learning.prior import FEWEST
 from insula.protocols.grouping import permuted_rows
-from insula.protocols.own_median import decided, for_fold, split_windows
+from insula.protocols.own_median import decided, for_fold
 from insula.protocols.protocols import Split, exchangeable_labellings
 from insula.windows.table import Windows, label_text
 
+_DRAWS = 100
+"""Most orders of labels drawn for one shuffle."""
 Progress = Callable[[str, float, int], None]
 """Called with (what, done, total); what goes on counts by its share."""
 
 
 @dataclass(frozen=True)
 class FoldModel:
-    """The model of one fold, kept for the analyses of what it does on windows it has not seen."""
+    """The model of one fold, kept for the analyses of what it does on windows it has not seen.
+
+    ``system`` is the row of the result that it answers for: under a protocol that calibrates the population's.
+    """
 
     split: Split
     model: Estimator
+    system: str
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ def evaluate(
     """
     started = time.perf_counter()
     require_names(experiment, device)
-    splits = _splits(windows, experiment)
+    splits = folds_of(windows, experiment)
     plans = make_plans(windows, experiment, splits[0], device, factory, force)
     if keep:
         plans = [replace(plan, keep=plan is plans[0] or keeps(plan)) for plan in plans]
@@ -101,6 +111,9 @@ def evaluate(
     if experiment.protocol.null:
         nulls[plans[0].name] = run_null(windows, plans[0], experiment, predictions, jobs, progress, finished)
     systems = tuple(_system(plan, [f for f in folds if f.plan == plan.name], splits[0].leaky) for plan in plans)
+    curve = curve_of(windows, splits, [f for f in folds if f.plan == plans[0].name], plans[0].strategies)
+    if curve is not None:
+        systems, predictions = _with_points(windows, splits, curve, systems, folds, predictions)
     best = _declare(windows, plans, splits, experiment, systems, predictions, jobs, progress, finished)
     against, systems, predictions = best.name, best.systems, best.predictions
     result = Result(
@@ -125,8 +138,10 @@ def evaluate(
         systems=systems,
         predictions=predictions,
         nulls=nulls,
+        analyses={} if curve is None else {CURVE: curve},
     )
-    models = [FoldModel(splits[f.split], f.model) for f in folds if f.plan == plans[0].name and f.model is not None]
+    of = plans[0].name if curve is None else f"{plans[0].name}_{POPULATION}"
+    models = [FoldModel(splits[f.split], f.model, of) for f in folds if f.plan == plans[0].name and f.model is not None]
     kept = kept_rows(plans, splits, {(f.plan, f.split): f.kept for f in folds}, best.chosen) if keep else ()
     return Evaluation(result, tuple(models), kept)
 
@@ -189,10 +204,12 @@ def run_null(
     metric = metrics_for(schema.continuous)[0]
     own = predictions[predictions["system"] == plan.name]
     rng = np.random.default_rng(experiment.seed + 1)
-    shuffles = []
+    plan = replace(plan, curve=False)
+    shuffles, parts = [], []
     for _ in range(experiment.protocol.null):
-        shuffles.append(windows.from_rows(permuted_rows(windows.table, rng)))
-    parts = [_splits(s, experiment) for s in shuffles]
+        shuffled, dealt = _shuffled(windows, experiment, rng)
+        shuffles.append(shuffled)
+        parts.append(dealt)
     tasks = [(s, p, i, plan) for s, ps in zip(shuffles, parts, strict=True) for i, p in enumerate(ps)]
     stage, told = "null test", _told(progress, "null test")
     answers = run_tasks(tasks, experiment.seed, jobs, told, finished=finished, stage=stage, models=False)
@@ -211,9 +228,37 @@ def run_null(
     return {**asdict(found), "scores": scores, "text": found.text}
 
 
-def _splits(windows: Windows, experiment: Experiment) -> list[Split]:
-    asked = experiment.protocol
-    return split_windows(windows, asked.name, folds=asked.folds, seed=experiment.seed, personal=asked.personal)
+def _shuffled(windows: Windows, experiment: Experiment, rng: np.random.Generator) -> tuple[Windows, list[Split]]:
+    """Labels in another order, drawn again where the protocol cannot deal them."""
+    for draw in range(_DRAWS):
+        found = windows.from_rows(permuted_rows(windows.table, rng))
+        try:
+            return found, folds_of(found, experiment)
+        except ProtocolError:
+            if draw == _DRAWS - 1:
+                raise
+    raise AssertionError
+
+
+def _with_points(
+    windows: Windows,
+    splits: Sequence[Split],
+    curve: Curve,
+    systems: tuple[System, ...],
+    folds: Sequence[Fit],
+    predictions: pd.DataFrame,
+) -> tuple[tuple[System, ...], pd.DataFrame]:
+    """Give every strategy and control of the first row a row of its own, at the largest amount."""
+    first, rows = noted(systems[0], curve), systems_of(systems[0], curve)
+    tables = [predictions]
+    for fit in folds:
+        if fit.points:
+            tables += [
+                prediction_table(windows, splits[fit.split], one.name, fit.points[at])
+                for one, at in rows
+                if at in fit.points
+            ]
+    return (first, *(one for one, _ in rows), *systems[1:]), pd.concat(tables, ignore_index=True)
 
 
 def prediction_table(windows: Windows, part: Split, system: str, answer: Any) -> pd.DataFrame:

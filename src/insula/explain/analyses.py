@@ -20,6 +20,7 @@ from insula.explain.latent import LATENT
 from insula.explain.mixtures import MIXTURES
 from insula.explain.modalities import MODALITIES
 from insula.explain.pairs import PAIRS
+from insula.explain.personal import PERSONAL
 from insula.explain.physics import PHYSICS
 from insula.explain.prototypes import PROTOTYPES
 from insula.explain.quality import QUALITY
@@ -32,8 +33,8 @@ from insula.windows.table import Windows
 ANALYSES: dict[str, Analysis[Any]] = {
     one.name: one
     for one in (
-        PAIRS, MIXTURES, DATA, QUALITY, STRESS, CONNECTIVITY, MODALITIES, ATTENTION, ELECTRODES, TIME_CONSTANTS,
-        CONTROLS, LATENT, PROTOTYPES, PHYSICS, SINGLE, CERTAINTY, ENERGY, SPIKES, GATE,
+        PAIRS, PERSONAL, MIXTURES, DATA, QUALITY, STRESS, CONNECTIVITY, MODALITIES, ATTENTION, ELECTRODES,
+        TIME_CONSTANTS, CONTROLS, LATENT, PROTOTYPES, PHYSICS, SINGLE, CERTAINTY, ENERGY, SPIKES, GATE,
     )
 }  # fmt: skip
 """Every analysis by name, in the order of the page; add your own under its name."""

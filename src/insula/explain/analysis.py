@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from insula.explain.picture import Picture
 
 T = TypeVar("T")
-Part = Literal["inside", "energy", "data", "signals"]
-"""Section of the page: inside the model, what a decision costs, the data, how good the signals are."""
+Part = Literal["personal", "inside", "energy", "data", "signals"]
+"""Section of the page: a new person's labels, inside the model, what a decision costs, the data, the signals."""
 Fitted = Sequence[tuple[Estimator, Windows]]
 """A model of each fold with the windows held out from it."""
 
@@ -39,8 +39,8 @@ class Evaluated:
 
     @property
     def main(self) -> str:
-        """Name of the result's first system."""
-        return self.result.systems[0].name
+        """Name of the system that the fold models are: the result's first one, unless they were adapted for it."""
+        return self.models[0].system if self.models else self.result.systems[0].name
 
     @cached_property
     def fitted(self) -> Fitted:

@@ -4,6 +4,7 @@ Every function takes plain numbers and a width in CSS pixels, and returns one SV
 variables (`css_variables`) and whose letters are text.
 """
 
+from insula.plots.calibration import CurveLine, calibration
 from insula.plots.connectivity import HeadGraph, head_graphs
 from insula.plots.cost import CostPoint, GatePoint, energy, gate
 from insula.plots.electrodes import ElectrodeMap, electrode_heads, electrode_matrices
@@ -34,6 +35,7 @@ __all__ = [
     "WIDE_PX",
     "Attention",
     "CostPoint",
+    "CurveLine",
     "ElectrodeMap",
     "Format",
     "GatePoint",
@@ -51,6 +53,7 @@ __all__ = [
     "Strip",
     "Strips",
     "attention",
+    "calibration",
     "class_inks",
     "conductance",
     "confusion",

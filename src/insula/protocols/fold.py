@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from insula.protocols.own_median import for_fold, split_windows
-from insula.protocols.protocol import TRIAL
+from insula.protocols.protocol import TRIAL, Amounts
 from insula.protocols.protocols import PROTOCOLS, Split
 from insula.windows.before import rows_before
 from insula.windows.table import Terms, Windows
@@ -56,6 +57,11 @@ class Fold:
         return self._decided.take(self.part.train)
 
     @property
+    def given(self) -> Windows:
+        """Labelled windows of the tested person that adapt a model, none where the protocol gives none."""
+        return self._decided.take(self.part.then if self.part.then is not None else self.part.train[:0])
+
+    @property
     def test(self) -> Windows:
         return self._decided.take(self.part.test)
 
@@ -80,12 +86,21 @@ class Fold:
         return rows + [("note", note) for note in self.notes[:5]]
 
 
-def split(name: str, windows: Windows, *, folds: int | None = None, seed: int = 0) -> list[Fold]:
+def split(
+    name: str,
+    windows: Windows,
+    *,
+    folds: int | None = None,
+    seed: int = 0,
+    trials: Sequence[int] = (),
+    minutes: Sequence[float] = (),
+) -> list[Fold]:
     """Split windows by a named protocol; classes about people's own medians are decided fold by fold.
 
+    ``trials`` (or ``minutes``) of each class are labelled by the tested person first, where the protocol has that.
     Raises ProtocolError where the data do not allow the protocol.
     """
-    parts = split_windows(windows, name, folds=folds, seed=seed)
+    parts = split_windows(windows, name, folds=folds, seed=seed, amounts=Amounts.asked(trials, minutes))
     normaliser = default_normaliser(windows, PROTOCOLS[name].personal)
     return [Fold(windows, part, normaliser) for part in parts]
 

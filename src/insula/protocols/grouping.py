@@ -109,6 +109,20 @@ def is_continuous(y: IntArray | DoubleArray) -> bool:
     return bool(np.issubdtype(y.dtype, np.floating))
 
 
+def balanced_folds(labels: IntArray, count: int) -> IntArray:
+    """Deal trials in time order to folds, to and fro inside each class: balanced over classes and over time.
+
+    Folds of single trials leave each time fewer of the tested class to train on, which puts a model that knows nothing
+    far below chance.
+    """
+    order = np.r_[np.arange(count), np.arange(count)[::-1]]
+    fold = np.empty(len(labels), np.int64)
+    for k, c in enumerate(np.unique(labels)):
+        mine = np.flatnonzero(labels == c)
+        fold[mine] = np.resize(order if k % 2 == 0 else order[::-1], mine.size)
+    return fold
+
+
 def codes(table: pd.DataFrame, rows: IntArray, columns: Sequence[str]) -> IntArray:
     """Number the units that the columns identify among the given rows, 0.. in order of appearance."""
     part = table.iloc[rows]

@@ -15,6 +15,7 @@ import pandas as pd
 
 from insula.errors import ProtocolError
 from insula.protocols.grouping import is_continuous
+from insula.protocols.protocol import Amounts
 from insula.protocols.protocols import PROTOCOLS, TRIAL, Split, scored_rows, split
 from insula.types import BoolArray, IntArray
 
@@ -74,14 +75,20 @@ def for_fold(windows: Windows, part: Split) -> Windows:
 
 
 def split_windows(
-    windows: Windows, name: str, *, folds: int | None = None, seed: int = 0, personal: bool | None = None
+    windows: Windows,
+    name: str,
+    *,
+    folds: int | None = None,
+    seed: int = 0,
+    personal: bool | None = None,
+    amounts: Amounts | None = None,
 ) -> list[Split]:
     """Split windows as `split` does; folds whose training labels are all one class are left out.
 
     Raises ProtocolError where a protocol tests people without training trials, or no fold has two classes.
     """
     if not undecided(windows):
-        return split(name, windows.table, folds=folds, seed=seed, personal=personal)
+        return split(name, windows.table, folds=folds, seed=seed, personal=personal, amounts=amounts)
     target = windows.schema.target
     if name in PROTOCOLS and not PROTOCOLS[name].trains_on_tested:
         raise ProtocolError(
@@ -90,7 +97,7 @@ def split_windows(
         )
     kept: list[Split] = []
     notes = [HOW]
-    for part in split(name, windows.table, folds=folds, seed=seed, personal=personal):
+    for part in split(name, windows.table, folds=folds, seed=seed, personal=personal, amounts=amounts):
         training = for_fold(windows, part).take(part.train)
         above = training.table.groupby("subject")["y"].max()
         flat = [str(person) for person, highest in above.items() if highest < 1]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from insula.errors import InputError
 from insula.types import IntArray
 
 TRIAL = ("subject", "session", "trial")
@@ -16,12 +17,55 @@ TRIAL = ("subject", "session", "trial")
 ANY_SCOPE = ("trial", "session")
 
 
+Unit = Literal["trials", "minutes"]
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How much of each class is labelled by a new person: trials, or minutes, in ascending order."""
+
+    values: tuple[float, ...]
+    unit: Unit = "trials"
+
+    def __post_init__(self) -> None:
+        wanted = tuple(sorted(set(map(float, self.values))))
+        if not wanted or wanted[0] < 0 or wanted[-1] <= 0:
+            raise InputError(f"amounts {list(self.values)}; expected 0 or more, one above 0. Use 0,1,2.")
+        if self.unit == "trials" and any(a != int(a) for a in wanted):
+            raise InputError(f"trials {list(self.values)}; expected whole numbers. Use minutes for parts of trials.")
+        object.__setattr__(self, "values", wanted)
+
+    @classmethod
+    def asked(cls, trials: Sequence[float], minutes: Sequence[float]) -> Amounts | None:
+        """Amounts of which at most one kind is given; None where neither is."""
+        if trials and minutes:
+            raise InputError("trials and minutes; expected one of them. Leave one out.")
+        return cls(tuple(trials), "trials") if trials else cls(tuple(minutes), "minutes") if minutes else None
+
+    @property
+    def largest(self) -> float:
+        return self.values[-1]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a tested person labelled: ``given[amount]`` rows adapt a model, the larger amount holds the smaller.
+
+    ``before`` are all rows of the person before the test, more than those of the largest amount where one class came
+    more often.
+    """
+
+    given: Mapping[float, IntArray]
+    before: IntArray
+    unit: Unit
+
+
 @dataclass(frozen=True)
 class Design:
     """What a protocol deals: the scored ``rows`` of a Windows table, and how.
 
-    ``folds`` is None where the caller leaves their number to the protocol; ``personal`` says whether each person has
-    an own model.
+    ``folds`` and ``amounts`` are None where the caller leaves them to the protocol; ``personal`` says whether each
+    person has an own model.
     """
 
     table: pd.DataFrame
@@ -29,13 +73,15 @@ class Design:
     folds: int | None
     rng: np.random.Generator
     personal: bool
+    amounts: Amounts | None = None
 
 
 @dataclass(frozen=True)
 class Part:
     """One fold as a protocol deals it: rows that train and that are tested, the columns of the unit kept whole.
 
-    ``then`` are rows on which a network trained on ``train`` is trained further (a classical row learns from both).
+    ``then`` are rows on which a network trained on ``train`` is trained further (a classical row learns from both), or
+    with a ``calibration`` the rows of its largest amount, which adapt the network to the tested person.
     """
 
     fold: str
@@ -44,6 +90,7 @@ class Part:
     group: tuple[str, ...]
     subject: str | None = None
     then: IntArray | None = None
+    calibration: Calibration | None = None
 
 
 Parts = tuple[list[Part], list[str]]
@@ -70,6 +117,7 @@ class Protocol:
     folds : whether their number is ``free`` or fixed by the ``people`` or ``sessions``.
     then_epochs : epochs of the further training on a fold's ``then`` rows.
     question : what it answers, as one would ask it.
+    calibrates : whether tested people label some of their own first, in amounts that can be asked for.
     """
 
     name: str
@@ -87,6 +135,7 @@ class Protocol:
     folds: Literal["free", "people", "sessions"] = "free"
     then_epochs: int = 0
     question: str = ""
+    calibrates: bool = False
 
     @property
     def trains_on_tested(self) -> bool:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from insula.errors import InputError, ProtocolError, unknown_name
 from insula.protocols import (
+    calibrated,
     cross_session,
     leave_one_subject_out,
     leave_stimulus_out,
@@ -27,7 +28,7 @@ from insula.protocols.grouping import (
     permute_labels,
     scored_rows,
 )
-from insula.protocols.protocol import TRIAL, Design, Protocol
+from insula.protocols.protocol import TRIAL, Amounts, Calibration, Design, Protocol
 from insula.types import IntArray
 
 __all__ = ["PROTOCOLS", "TRIAL", "Protocol", "Split", "allowed", "exchangeable_labellings", "inner_split",
@@ -41,6 +42,7 @@ PROTOCOLS: dict[str, Protocol] = {
         leave_one_subject_out,
         leave_subjects_out,
         leave_stimulus_out,
+        calibrated,
         random_windows,
         within_trial,
         tuned_on_test_trials,
@@ -55,7 +57,8 @@ class Split:
 
     ``group`` names the columns whose values identify the unit kept whole, inner validation groups by the same ones
     (empty: single windows). ``subject`` is the person of a personal protocol. ``notes`` lists what was left out of the
-    whole protocol, the same for each of its folds. ``then`` are rows for further training (see `Part`).
+    whole protocol, the same for each of its folds. ``then`` are rows for further training, ``calibration`` is what the
+    tested person labelled (see `Part`).
     """
 
     name: str
@@ -67,6 +70,7 @@ class Split:
     subject: str | None = None
     notes: tuple[str, ...] = ()
     then: IntArray | None = None
+    calibration: Calibration | None = None
 
     @property
     def learned(self) -> IntArray:
@@ -87,6 +91,7 @@ class Split:
         subject: str | None = None,
         notes: tuple[str, ...] = (),
         then: IntArray | None = None,
+        calibration: Calibration | None = None,
     ) -> Split:
         """Check that the sides are apart, then build the split; ProtocolError names what stands on both."""
         what = f"{name} fold {fold!r}"
@@ -104,26 +109,42 @@ class Split:
             raise ProtocolError(f"{what} with windows on both sides; expected none. Split again.")
         if not leaky:
             forbidden = dict.fromkeys((TRIAL, *((group,) if group else ()), PROTOCOLS[name].forbids))
-            for columns in (c for c in forbidden if c):
-                shared = on_both_sides(table, train, test, columns)
-                if shared:
-                    raise ProtocolError(
-                        f"{what} with {'/'.join(columns)} {shared[0]} on both sides; expected {len(shared)} fewer. "
-                        "Keep each one whole."
-                    )
-            if overlapping(table, train, test).size:
-                raise ProtocolError(f"{what} with overlapping time on both sides; expected none. Hold out more.")
-        return cls(name, fold, train, test, group, leaky, subject, notes, further)
+            _require_apart(table, what, train, test, tuple(c for c in forbidden if c))
+            if calibration is not None:
+                _require_apart(table, what, calibration.before, test, (TRIAL,))
+        return cls(name, fold, train, test, group, leaky, subject, notes, further, calibration)
+
+
+def _require_apart(
+    table: pd.DataFrame, what: str, learned: IntArray, test: IntArray, units: tuple[tuple[str, ...], ...]
+) -> None:
+    """Raise ProtocolError where a unit, or a stretch of time, stands among the learned and the tested rows."""
+    for columns in units:
+        shared = on_both_sides(table, learned, test, columns)
+        if shared:
+            raise ProtocolError(
+                f"{what} with {'/'.join(columns)} {shared[0]} on both sides; expected {len(shared)} fewer. "
+                "Keep each one whole."
+            )
+    if overlapping(table, learned, test).size:
+        raise ProtocolError(f"{what} with overlapping time on both sides; expected none. Hold out more.")
 
 
 def split(
-    name: str, table: pd.DataFrame, *, folds: int | None = None, seed: int = 0, personal: bool | None = None
+    name: str,
+    table: pd.DataFrame,
+    *,
+    folds: int | None = None,
+    seed: int = 0,
+    personal: bool | None = None,
+    amounts: Amounts | None = None,
 ) -> list[Split]:
     """Split the scored rows of a Windows table by a named protocol.
 
     ``folds`` (default at most 5) is refused where the design fixes it. ``personal`` lets the leaky protocols train on
     all people at once (False) instead of one model a person, and leave_stimulus_out make one model a person (True);
-    None is the protocol's own way. Raises ProtocolError where
+    None is the protocol's own way. ``amounts`` are those that tested people label (None: the protocol's own), refused
+    where they label nothing. Raises ProtocolError where
     the data do not allow the protocol; people who cannot be split are in the notes of each Split.
     """
     if name not in PROTOCOLS:
@@ -135,15 +156,19 @@ def split(
         raise InputError(f"folds {folds}; expected 2 or more. Use 2.")
     if personal is not None and personal != protocol.personal and not (protocol.leaky or protocol.either):
         raise InputError(f"personal={personal} for {name}; expected {protocol.personal}. Leave personal out.")
+    if amounts is not None and not protocol.calibrates:
+        able = ", ".join(p.name for p in PROTOCOLS.values() if p.calibrates)
+        raise InputError(
+            f"{amounts.unit} for {name}, whose tested people label nothing; expected none. Use protocol {able}."
+        )
     rows = scored_rows(table)
     if not rows.size:
         raise ProtocolError(
             f"{name} without scored windows; expected labelled trials. Check the labels and the recipe."
         )
     _require_two_classes(name, table, rows)
-    design = Design(
-        table, rows, folds, np.random.default_rng(seed), protocol.personal if personal is None else personal
-    )
+    own = protocol.personal if personal is None else personal
+    design = Design(table, rows, folds, np.random.default_rng(seed), own, amounts)
     parts, notes = protocol.deal(design)
     if not parts:
         reasons = "; ".join(notes[:3]) + ("; ..." if len(notes) > 3 else "")
@@ -162,6 +187,7 @@ def split(
             subject=p.subject,
             notes=tuple(notes),
             then=p.then,
+            calibration=p.calibration,
         )
         for p in parts
     ]

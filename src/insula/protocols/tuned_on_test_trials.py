@@ -34,6 +34,7 @@ def deal(d: Design) -> Parts:
 
 PROTOCOL = Protocol(
     name=NAME,
+    question="Does a trial sound like its own first ten seconds, whose label it was given?",
     where="in trials whose first ten seconds it was given with their label",
     how="one person at a time was held out, the others trained on, and the network then trained 400 epochs further on "
     "the first 10 s of each tested trial with its label (leaky: the label to be found is given)",

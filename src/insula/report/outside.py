@@ -85,10 +85,10 @@ ABLATIONS: Mapping[str, tuple[str, str]] = {
 
 
 def _ablation(facts: Facts) -> Picture | None:
-    # Networks trained with other time constants have a picture of their own.
+    # Networks trained with other time constants, and those adapted to a person, have pictures of their own.
     wanted = [
         r for r in facts.rows
-        if r.kind == "ablation" and math.isfinite(r.score) and r.role != "control"
+        if r.kind == "ablation" and math.isfinite(r.score) and r.role not in ("control", "adapted")
     ]  # fmt: skip
     if not wanted:
         return None

@@ -3,58 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from own_maps import CONFIG, TRIALS, Small, cohort
 
 import insula
 from insula.errors import InputError
-from insula.evaluation.calibration import OWN, SHUFFLED, WRONG, Curve, calibration_curve
 from insula.learning.feed import Feed
 from insula.learning.personal.personal import STRATEGIES, Personal, personalise
 from insula.learning.personal.recalibration import Recalibration
 from insula.learning.personal.suggest import suggest
 from insula.learning.personal.tuning_weights import head_parameters, retrained
-from insula.types import Batch, InputSpec, ModelOutput
 from insula.windows.table import Windows
-
-TRIALS, WINDOWS = 12, 3
-CONFIG = insula.EstimatorConfig(
-    normaliser="population", train=insula.TrainConfig(epochs=60, learning_rate=0.02, average=0.0, modality_dropout=0.0)
-)
-
-
-class Small(nn.Module):
-    """A network on hand-made features with one hidden layer."""
-
-    def __init__(self, spec: InputSpec) -> None:
-        super().__init__()
-        self.body = nn.Linear(sum(spec.features.values()), 8)
-        self.out = nn.Linear(8, spec.outputs)
-
-    def forward(self, batch: Batch, state: Any = None) -> ModelOutput:  # noqa: ARG002
-        h = torch.tanh(self.body(torch.nan_to_num(torch.cat(list(batch.features.values()), -1))))
-        return ModelOutput(self.out(h), h)
-
-
-def cohort(people: int = 8, own: bool = True, seed: int = 0) -> Windows:
-    """Two levels; which stands for which label is each person's own matter, or the same for everybody."""
-    rng = np.random.default_rng(seed)
-    x, y, who, trial = [], [], [], []
-    for p in range(people):
-        sign = -1 if own and p % 2 else 1
-        for t, label in enumerate(rng.permutation(np.arange(TRIALS) % 2)):
-            for _ in range(WINDOWS):
-                x.append(sign * (2 * label - 1) + rng.normal(size=(1, 16)) + 0.4 * rng.normal())
-                y.append("ab"[label])
-                who.append(f"p{p}")
-                trial.append(f"t{t:02d}")
-    return Windows.from_arrays(
-        np.array(x), y, who, rate_hz=4.0, channels=["L"], modality="hr", unit="1/min", trials=trial
-    )
 
 
 @pytest.fixture(scope="module")
@@ -151,32 +113,6 @@ def test_recalibration_finds_temperature_and_bias_and_few_labels_change_little()
     many = Recalibration.fit(3 * true[:40], np.repeat(y[:1], 40))
     assert abs(one.bias).max() < 0.5 * abs(many.bias).max(), "forty windows of one trial are one label"
     np.testing.assert_allclose(found.predict_proba(true).sum(1), 1)
-
-
-def curve(of: Windows) -> Curve:
-    return calibration_curve(of, CONFIG, [0, 1, 2], "trials", ("normalised", "bayes", "head"), factory=Small)
-
-
-def test_own_maps_make_personal_models_win_and_controls_do_not(data: Windows) -> None:
-    found = curve(data)
-    assert found.people == 8
-    assert found.interval("head", 2, "population")[1] > 0
-    assert found.needed("head")["beats_population"] in (1.0, 2.0)
-    assert found.interval(WRONG, 2, "population")[1] <= 0
-    assert found.interval(SHUFFLED, 2)[0] < found.interval("head", 2)[0] - 0.15
-    assert found.interval(OWN, 2)[0] > 0.8
-    assert set(found.chosen()) <= {"bayes", "head"}
-    told = found.to_dict()
-    assert told["needed"]["head"]["beats_population"] == found.needed("head")["beats_population"]
-
-
-def test_identical_people_gain_nothing() -> None:
-    found = curve(cohort(own=False))
-    assert found.interval("population", 0)[0] > 0.85
-    for strategy in ("bayes", "head"):
-        mean, lo, _ = found.interval(strategy, 2, "population")
-        assert lo <= 0
-        assert mean < 0.03
 
 
 def test_suggestions_rank_trials_that_are_not_labelled(population: insula.Estimator, data: Windows) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from insula import models as networks
 from insula.errors import InputError
 from insula.evaluation.experiment import experiment_from
+from insula.evaluation.folds import folds_of
 from insula.evaluation.results import Result
 from insula.evaluation.rows import RowPlan, make_plans
 from insula.evaluation.run import FoldModel
@@ -28,7 +29,6 @@ from insula.learning.feed import Feed
 from insula.models import MODELS
 from insula.models.card import ModelCard, card_of
 from insula.models.cascade import Cascade
-from insula.protocols.own_median import split_windows
 from insula.protocols.protocols import Split
 from insula.signals import features
 from insula.types import Batch, InputSpec, ModelOutput
@@ -60,14 +60,7 @@ def energy_of_systems(
     if "experiment" not in result.config:
         return [], [], ""
     experiment = experiment_from(result.config["experiment"])
-    protocol = experiment.protocol
-    first = (
-        models[0].split
-        if models
-        else split_windows(
-            windows, protocol.name, folds=protocol.folds, seed=experiment.seed, personal=protocol.personal
-        )[0]
-    )
+    first = models[0].split if models else folds_of(windows, experiment)[0]
     factory = models[0].model.factory if models else None
     here = {s.name for s in result.systems}
     plans = [

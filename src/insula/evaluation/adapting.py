@@ -1,0 +1,189 @@
+"""A fold of a protocol that calibrates: its population model made the tested person's own, in every way asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from insula.errors import InputError, ProtocolError, unknown_name
+from insula.learning.estimator import Estimator
+from insula.learning.metrics import balanced_accuracy
+from insula.learning.personal.personal import DEFAULT, STRATEGIES, personalise
+from insula.protocols.grouping import balanced_folds, codes, trial_labels
+from insula.protocols.protocol import TRIAL, Amounts, Design, Part
+from insula.protocols.protocols import PROTOCOLS, Split
+from insula.types import DoubleArray, IntArray
+from insula.windows.table import Windows
+
+POPULATION = "population"
+CHOSEN = "chosen"
+"""The strategy that was the best on inner people of the fold."""
+OWN = "own_full"
+"""The person's own model of everything of theirs that is not tested."""
+WRONG, SHUFFLED = "wrong_person", "shuffled_labels"
+USUAL = ("normalised", "recalibrated", "bayes", "head", "adapters")
+INNER_PEOPLE = 4
+"""Training people on whom a fold's strategy is chosen, at most."""
+OWN_FOLDS = 4
+
+
+def point(strategy: str, amount: float) -> str:
+    """Name of one answer: how, and with how many labels of each class."""
+    return f"{strategy}@{amount:g}"
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """Probabilities of the test windows by `point`, and the strategy that inner people chose."""
+
+    answers: Mapping[str, DoubleArray]
+    chosen: str
+
+    def answer(self, amount: float) -> DoubleArray:
+        """What the chosen strategy answers with an amount."""
+        return self.answers[point(CHOSEN, amount)]
+
+
+def require_strategies(names: Sequence[str], calibrates: bool) -> None:
+    """Raise InputError for strategies that are not there, or that nothing is asked of."""
+    for name in names:
+        if name not in STRATEGIES:
+            raise unknown_name("strategy", name, STRATEGIES)
+    if names and not calibrates:
+        able = ", ".join(p.name for p in PROTOCOLS.values() if p.calibrates)
+        raise InputError(f"strategies {', '.join(names)} without calibration; expected protocol {able}. Name it.")
+
+
+def adapt(
+    population: Estimator, windows: Windows, part: Split, strategies: Sequence[str], seed: int, curve: bool = True
+) -> Adapted:
+    """Adapt a fold's population model with what the tested person labelled.
+
+    Without ``strategies`` by the usual one alone. With a ``curve`` every strategy and every amount is answered, beside
+    the controls: another person's labels, the own ones shuffled between trials, and the person's own full model.
+    """
+    assert part.calibration is not None
+    given, test = part.calibration.given, windows.take(part.test)
+    largest, wanted = max(given), tuple(s for s in strategies if s != POPULATION)
+    inner = inner_people(windows, part)
+    chosen = choose(population, windows, part, inner, (POPULATION, *wanted), seed) if wanted else DEFAULT
+    found: dict[str, DoubleArray] = {}
+    amounts = [a for a in given if a > 0] if curve and wanted else [largest]
+    bare = population.predict_proba(test)
+
+    def answer(how: str, labelled: Windows, strategy: str, amount: float) -> None:
+        found[point(how, amount)] = _answer(population, bare, labelled, test, strategy, seed)
+
+    for amount in amounts:
+        own = windows.take(given[amount])
+        if curve:
+            for strategy in wanted:
+                answer(strategy, own, strategy, amount)
+        if point(chosen, amount) in found:
+            found[point(CHOSEN, amount)] = found[point(chosen, amount)]
+        else:
+            answer(CHOSEN, own, chosen, amount)
+    if curve and wanted:
+        control = chosen if STRATEGIES[chosen].labels else DEFAULT
+        others = _another(windows, part, inner)
+        for amount in amounts:
+            own = windows.take(given[amount])
+            answer(SHUFFLED, own.with_y(_shuffled(own, seed)), control, amount)
+            if others is not None:
+                answer(WRONG, windows.take(others[amount]), control, amount)
+        found[point(POPULATION, 0.0)] = bare
+        found[point(OWN, largest)] = _own(population, windows, part, seed)
+    return Adapted(found, chosen)
+
+
+def _answer(
+    population: Estimator, bare: DoubleArray, own: Windows, test: Windows, strategy: str, seed: int
+) -> DoubleArray:
+    """Probabilities after adapting; those of the population where the labels are of fewer than two classes."""
+    if strategy == POPULATION or (STRATEGIES[strategy].labels and np.unique(own.y).size < 2):
+        return bare
+    return personalise(population, own, strategy, seed).predict_proba(test)
+
+
+def inner_people(windows: Windows, part: Split) -> list[Part]:
+    """Deal the training people of a fold as the fold itself is dealt; none where that is impossible."""
+    assert part.calibration is not None
+    amounts = Amounts(tuple(part.calibration.given), part.calibration.unit)
+    rng = np.random.default_rng(0)
+    try:
+        return PROTOCOLS[part.name].deal(Design(windows.table, part.train, None, rng, False, amounts))[0]
+    except ProtocolError:
+        return []
+
+
+def choose(
+    population: Estimator, windows: Windows, part: Split, inner: Sequence[Part], strategies: Sequence[str], seed: int
+) -> str:
+    """Name the strategy that is the best on a few training people, adapted from a model of the other ones.
+
+    The usual one where there are too few people for that; of equal ones the first, which is the cheapest.
+    """
+    subject = windows.table["subject"].astype(str).to_numpy(object)
+    people = len(set(subject[part.train]))
+    few = min(INNER_PEOPLE, len(inner), people - 2)
+    if few < 1 or len(strategies) < 2:
+        return DEFAULT if few < 1 else strategies[0]
+    picked = [inner[i] for i in sorted(np.random.default_rng(seed + 11).permutation(len(inner))[:few])]
+    rows = part.train[~np.isin(subject[part.train], [p.fold for p in picked])]
+    try:
+        other = Estimator(population.config, population.factory).fit(windows.take(rows))
+    except InputError:  # one class among those who are left
+        return DEFAULT
+    score = np.zeros(len(strategies))
+    for one in picked:
+        assert one.then is not None
+        own, test = windows.take(one.then), windows.take(one.test)
+        bare = other.predict_proba(test)
+        for k, name in enumerate(strategies):
+            guess = _answer(other, bare, own, test, name, seed).argmax(axis=1)
+            score[k] += balanced_accuracy(test.y.astype(np.int64), guess)
+    return strategies[int(np.argmax(score.round(9)))]
+
+
+def _another(windows: Windows, part: Split, inner: Sequence[Part]) -> Mapping[float, IntArray] | None:
+    """What a training person labelled, by amount: the next one in order of names."""
+    mine = str(windows.table["subject"].iloc[part.test[0]])
+    able = sorted((p for p in inner if p.calibration is not None), key=lambda p: p.fold)
+    later = [p for p in able if p.fold > mine] or able
+    return later[0].calibration.given if later and later[0].calibration is not None else None
+
+
+def _shuffled(given: Windows, seed: int) -> IntArray:
+    """Labels moved between whole trials, never left as they are where that can be."""
+    if not len(given):
+        return given.y.astype(np.int64)
+    trial = codes(given.table, np.arange(len(given)), TRIAL)
+    first = np.unique(trial, return_index=True)[1]
+    labels = given.y[first].astype(np.int64)
+    rng = np.random.default_rng(seed)
+    moved = labels
+    for _ in range(20):
+        moved = rng.permutation(labels)
+        if (moved == labels).mean() <= 1 / np.unique(labels).size:
+            break
+    return np.asarray(moved[trial], np.int64)
+
+
+def _own(population: Estimator, windows: Windows, part: Split, seed: int) -> DoubleArray:
+    """Cross-validate the person's own model over the tested trials: trained on all others, folds balanced over classes
+    and time; where a class has one tested trial only, trained on what stands before the test."""
+    assert part.calibration is not None
+    before, test = part.calibration.before, part.test
+    trial = codes(windows.table, test, TRIAL)
+    labels = trial_labels(windows.table, test)["label"].to_numpy(np.int64)
+    count = int(min(OWN_FOLDS, np.unique(labels, return_counts=True)[1].min()))
+    fold = balanced_folds(labels, count)[trial] if count > 1 else np.zeros(len(test), np.int64)
+    out: Any = np.zeros((len(test), len(windows.schema.classes)))
+    fit: Callable[..., Any] = STRATEGIES["scratch"].adapt
+    for k in np.unique(fold):
+        rows = np.sort(np.concatenate([before, test[fold != k]])) if count > 1 else before
+        out[fold == k] = fit(population, windows.take(rows), seed).predict_proba(windows.take(test[fold == k]))
+    return np.asarray(out, np.float64)
