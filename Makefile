@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
-.PHONY: hashes demo docs check lint test bench results ledger format install chromium ray clean
+.PHONY: audit hashes demo docs check lint test bench results ledger format install chromium ray clean
 
 install: $(VENV)/.installed
 demo: $(VENV)/.installed
@@ -77,6 +77,12 @@ hashes: $(VENV)/.installed
 		' --hash=sha256:' + p['download_info']['archive_info']['hashes']['sha256'] \
 		for p in json.load(open('build/report.json'))['install'] if 'archive_info' in p['download_info']), sep='\n')" \
 		> requirements-hashed.txt
+
+# For a release: known holes of the pinned packages; needs the open network.
+audit:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/pip install -q pip-audit
+	build/audit/bin/pip-audit --no-deps --disable-pip --strict -r constraints.txt
 
 format: $(VENV)/.tested
 	$(BIN)/ruff format src tests benchmarks examples docs/conf.py docs/_ext

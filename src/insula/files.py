@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 import uuid
 import zlib
 from collections.abc import Collection, Iterator
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LARGEST_TOML = 1 << 20
+WINDOWS_NAMES = frozenset(
+    ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))]
+)
+"""Names that Windows keeps for itself, with any ending; no folder of ours has one, so that it can be copied there."""
 LONGEST_NAME = 200
 """Bytes of a folder's name: 255 on common file systems, less what marks a folder that is not yet in its place."""
 
@@ -31,6 +36,11 @@ def require_folder(folder: Path, marker: str, what: str) -> None:
         raise InputError(
             f"{str(folder)[:200]!r}; expected a folder's name of 1 to {LONGEST_NAME} bytes that can be printed. "
             "Give another --out."
+        )
+    if not portable(folder.name):
+        raise InputError(
+            f"the folder's name {folder.name!r}; expected one that Windows can have too: none of its devices' (CON, "
+            'NUL, COM1, ...), no : * ? " < > | and no dot or space at the end. Give another --out.'
         )
     for part in (folder, *folder.parents):
         if part.is_dir():
@@ -45,6 +55,13 @@ def require_folder(folder: Path, marker: str, what: str) -> None:
         )
 
 
+def portable(name: str) -> bool:
+    """Tell whether a name can be that of a file or folder on any system."""
+    return (
+        not re.search(r'[:*?"<>|\\\x00-\x1f]|[. ]$', name) and name.split(".")[0].strip().lower() not in WINDOWS_NAMES
+    )
+
+
 @contextmanager
 def publishing(folder: Path, marker: str, what: str, owns: Collection[str]) -> Iterator[Path]:
     """Give a new folder that becomes ``folder``, whole, once the block is done; nothing is seen of it before.
@@ -53,6 +70,7 @@ def publishing(folder: Path, marker: str, what: str, owns: Collection[str]) -> I
     an earlier ``what`` the files ``owns`` go, and what else lies there is kept. What a killed run left is removed.
     """
     require_folder(folder, marker, what)
+    folder = _itself(folder)
     with claimed(folder):
         _recover(folder)
         with replacing(folder, owns) as work:
@@ -92,6 +110,7 @@ def replacing(folder: Path, owns: Collection[str] | None = None) -> Iterator[Pat
 
     Of the folder that was there, everything goes, or with ``owns`` the entries of these names.
     """
+    folder = _itself(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     mark = uuid.uuid4().hex
     work, old = (folder.with_name(f".{folder.name}-{mark}.{which}") for which in ("partial", "old"))
@@ -111,6 +130,24 @@ def replacing(folder: Path, owns: Collection[str] | None = None) -> Iterator[Pat
     finally:
         shutil.rmtree(work, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def put(path: Path, text: str) -> None:
+    """Write a text file that is never seen half-written."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n", errors="replace") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _itself(folder: Path) -> Path:
+    """Return the folder that a link names, so that it is replaced and not the link."""
+    return Path(os.path.realpath(folder)) if folder.is_symlink() else folder
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -149,7 +186,8 @@ def _keep_others(old: Path, folder: Path, owns: Collection[str]) -> None:
 
 def person_folder(person: str) -> str:
     """Turn a person's name into that of a folder of its own, the same for the same name."""
-    tame = re.sub(r"[^\w.-]|^\.", "_", person) or "_"
+    tame = re.sub(r"[^\w.-]|^\.|\.$", "_", person) or "_"
+    tame = tame if portable(tame) else f"_{tame}"
     return tame if tame == person else f"{tame}-{zlib.crc32(person.encode()):08x}"
 
 

@@ -14,6 +14,7 @@ from fixtures_data import START, lines, write_e4, write_eeg
 
 from insula.data import load
 from insula.data.draft.drafting import Draft, draft
+from insula.data.draft.timing import Clocks, compared
 from insula.errors import DataError
 
 
@@ -152,6 +153,33 @@ def test_psychopy_logs_are_put_on_the_recordings_clock(tmp_path: Path, hours: in
     assert [t.labels["film"] for t in first.trials] == ["dog", "rain", "dog", "rain"]
     assert [t.labels["valence_slider_response"] for t in first.trials] == [7, 2, 8, 1]
     assert any(said in line for line in made.reasons), made.reasons
+
+
+def test_clocks_that_drift_are_found_by_the_events_both_timed_and_put_right(tmp_path: Path) -> None:
+    begin, rate, shown = 40.0, 1.001, [50.0, 200.0, 350.0, 500.0]
+    write_e4(tmp_path / "anna", seconds=700)
+    lines(tmp_path / "anna/tags.csv", [f"{START + begin + rate * t:.2f}" for t in shown])
+    frame = {"participant": "anna", "movie.started": shown, "film": ["dog", "rain"] * 2, "psychopyVersion": "2024.1"}
+    pd.DataFrame(frame).to_csv(tmp_path / "anna_films.csv", index=False)
+    made = drafted(tmp_path)
+    (said,) = {line.partition(": ")[2] for line in made.unknown if "drift" in line}
+    assert said == (
+        "the clocks drift: from the first to the last of 4 events the recording runs 0.45 s away from the log "
+        "(1000 parts in a million); corrected by its markers"
+    )
+    eda = {t.trial: t.start_s for t in load("manifest", tmp_path)[0].trials}
+    assert list(eda.values()) == pytest.approx([begin + rate * t for t in shown], abs=0.02)
+    assert not any("nothing says when the log began" in line for line in made.unknown)
+
+
+def test_clocks_are_compared_by_the_same_events_only() -> None:
+    first = [0.0, 60.0, 130.0, 190.0]
+    assert compared(first, [1e9 + t for t in first]) == Clocks(1.0, 1e9, 4, 0.0)
+    assert compared(first, [5.0, 65.0, 131.0, 195.0]) is None, "scattered: other events"
+    assert compared(first, first[:3]) is None
+    assert compared(first[:2], first[:2]) is None, "two events fit any line"
+    slow = compared(first, [0.9 * t for t in first])
+    assert slow is None, "no clock is a tenth off"
 
 
 def test_clocks_that_no_zone_explains_are_said_and_nothing_is_guessed(tmp_path: Path) -> None:

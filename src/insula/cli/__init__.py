@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -112,12 +113,22 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
     except OSError as error:
-        say(f"insula: {error}; expected a file or folder that can be used. Correct the path.")
+        say(f"insula: {_of_disk(error)}")
         raise SystemExit(2) from None
     except KeyboardInterrupt as stop:
         print(file=sys.stderr)
         say(f"insula: interrupted. {' '.join(getattr(stop, '__notes__', [KEPT]))}")
         raise SystemExit(130) from None
+
+
+def _of_disk(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        where = f" for {error.filename}" if error.filename else ""
+        return (
+            f"no room left{where} ({error.strerror}); expected free space on the disk. What was there is as it was: "
+            "free some space and give the same command again."
+        )
+    return f"{error}; expected a file or folder that can be used. Correct the path."
 
 
 def _run() -> None:

@@ -80,8 +80,10 @@ def _require_free(folder: Path, overwrite: bool) -> None:
 
 
 def _write(folder: Path, texts: dict[str, str]) -> None:
+    from insula.files import put
+
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        put(folder / name, text)
 
 
 def _reasons(made: Draft) -> str:

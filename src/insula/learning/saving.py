@@ -62,15 +62,16 @@ def load_network(folder: str | Path, device: str = "cpu", factory: ModelFactory 
 
 def save_network(estimator: Estimator, folder: str | Path, provenance: Mapping[str, Any] | None = None) -> Path:
     """Write a trained network; see `insula.Estimator.save`."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     def files(work: Path) -> dict[str, Any]:
         hashes = []
         for i, network in enumerate(estimator._fitted()):
             tensors = {k: v.detach().cpu().clone().contiguous() for k, v in network.state_dict().items()}
             file = work / f"weights-{i}.safetensors"
-            save_file(tensors, file)
-            hashes.append(hashlib.sha256(file.read_bytes()).hexdigest())
+            content = save(tensors)
+            file.write_bytes(content)
+            hashes.append(hashlib.sha256(content).hexdigest())
         return {**_network(estimator), "weights_sha256": hashes}
 
     estimator._fitted()

@@ -194,7 +194,7 @@ def confusion(
                     j, i, f"{100 * share:.0f}", ha="center", va="center", fontsize=11 if crowded else 13,
                     fontweight="bold" if i == j else "normal", color=letters,
                 )  # fmt: skip
-        labels = [shorten(c, 11) for c in classes]
+        labels = [shorten(c, 14 if k <= 3 else 11) for c in classes]
         turned = (k > 3 and narrow) or max(map(len, labels)) > 8
         ax.set_xticks(range(k), labels, rotation=45 if turned else 0, ha="right" if turned else "center")
         ax.set_yticks(range(k), labels)

@@ -13,8 +13,9 @@ from insula.evaluation.results import Result
 from insula.explain import picture
 from insula.explain.facts import Facts, gather
 from insula.explain.picture import Picture
+from insula.files import put
 from insula.report import paper
-from insula.report.page import put, templates
+from insula.report.page import templates
 from insula.report.sources import public, study
 
 

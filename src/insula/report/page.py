@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -22,6 +21,7 @@ from insula.evaluation.results import Result
 from insula.explain import ANALYSES, Shown, wording
 from insula.explain.data import DATA, DataSummary
 from insula.explain.facts import OTHER_SCORES, Facts, gather
+from insula.files import put
 from insula.learning.metrics import METRICS
 from insula.plots import Format, css_variables, keeping
 from insula.report import outside, prose, sources, words
@@ -52,19 +52,6 @@ def write(result: Result, path: str | os.PathLike[str]) -> Path:
     put(target.with_suffix(".json"), numbers)
     put(target, page)
     return target
-
-
-def put(path: Path, text: str) -> None:
-    """Write a text file that is never seen half-written."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n", errors="replace") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def templates() -> Environment:

@@ -18,7 +18,7 @@ from insula.data.draft.logs import tidy
 from insula.data.draft.look import Look, look_at
 from insula.data.draft.places import Place, places
 from insula.data.draft.rows import COLUMNS, Piece, Row, free
-from insula.data.draft.timing import aligned
+from insula.data.draft.timing import aligned, compared
 from insula.data.formats import gate
 from insula.errors import DataError
 
@@ -148,6 +148,7 @@ def _rows_of(
         used.add(log[0])
         return aligned(base, single, log[0], log[1], reasons, unknown)
     if any(look.marks for _, look, _ in members):
+        unknown += _drifting(single)
         return _by_marks(base, single, reasons, left_out)
     runs = [(name, look, piece) for name, look, piece, _ in single if look.runs]
     if runs:
@@ -198,6 +199,19 @@ def _same_person(
 
 def _row(base: Row, name: str, piece: Piece, trial: str) -> Row:
     return {"file": name, **base, "trial": trial, **piece.cells()}
+
+
+def _drifting(single: Sequence[tuple[str, Look, Piece, str]]) -> list[str]:
+    """Say which files of a session, with the same markers on clocks of their own, drift from the first of them."""
+    marked = {name: [m.start_s for m in look.marks] for name, look, *_ in single if look.marks}
+    first, *others = marked
+    said = []
+    for other in others:
+        clocks = compared(marked[first], marked[other])
+        drift = "" if clocks is None else clocks.told(first, other)
+        if drift:
+            said.append(f"{drift}; each trial is cut by its file's own markers")
+    return said
 
 
 def _by_marks(

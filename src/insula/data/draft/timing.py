@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
+
+import numpy as np
 
 from insula.data.draft.logs import Event, EventLog
 from insula.data.draft.look import Look
@@ -13,7 +16,45 @@ from insula.data.draft.rows import Piece, free
 HOURS = [h / 2 for h in range(-24, 29)]
 SLACK_S = 5.0
 """Events may lie this much outside a file before its clock is doubted."""
+MOST_DRIFT = 0.01
+"""Two clocks that differ by more than this share in speed did not time the same events."""
+SCATTER_S = 0.2
+"""The same events lie at most so far from a straight line between two clocks."""
+TOLD_DRIFT_S = 0.05
+"""Drift over a recording from which on it is told."""
 Member = tuple[str, Look, Piece, str]
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """How one clock tells another's seconds: ``rate`` of its own seconds and ``offset_s``, by ``events`` both timed."""
+
+    rate: float
+    offset_s: float
+    events: int
+    drift_s: float
+
+    def told(self, first: str, second: str) -> str:
+        """Say the drift in words, nothing where there is none worth it."""
+        if abs(self.drift_s) < TOLD_DRIFT_S:
+            return ""
+        ahead, behind = (second, first) if self.drift_s > 0 else (first, second)
+        return (
+            f"the clocks drift: from the first to the last of {self.events} events {ahead} runs "
+            f"{abs(self.drift_s):.2f} s away from {behind} ({abs(self.rate - 1) * 1e6:.0f} parts in a million)"
+        )
+
+
+def compared(first_s: Sequence[float], second_s: Sequence[float]) -> Clocks | None:
+    """Compare two clocks by the same events on both (n seconds each); None where they are not the same events."""
+    a, b = np.asarray(first_s, dtype=float), np.asarray(second_s, dtype=float)
+    if len(a) != len(b) or len(a) < 3 or np.ptp(a) <= 0:
+        return None
+    rate = float(np.polyfit(a - a[0], b - b[0], 1)[0])
+    offset = float(np.mean(b - rate * a))
+    if abs(rate - 1) > MOST_DRIFT or np.abs(b - rate * a - offset).max() > SCATTER_S:
+        return None
+    return Clocks(rate, offset, len(a), (rate - 1) * float(np.ptp(a)))
 
 
 def aligned(
@@ -32,14 +73,18 @@ def aligned(
     rows: list[dict[str, str]] = []
     for name, recording, piece, _ in members:
         length = recording.length_s or 0.0
-        shift, said = _shift(log, events, recording, length)
+        clocks = _clocks(events, recording, members)
+        shift, said = _shift(log, events, recording, length) if clocks is None else (clocks.offset_s, _by_marks(clocks))
+        rate = 1.0 if clocks is None else clocks.rate
+        if clocks is not None and clocks.told("the log", "the recording"):
+            unknown.append(f"{name}: {clocks.told('the log', 'the recording')}; corrected by its markers")
         if shift is None:
             unknown.append(f"{name}: {said}")
             continue
         (unknown if said.startswith("?") else reasons).append(f"{name}: {said.removeprefix('?').strip()}")
         left = 0
         for i, event in enumerate(events):
-            start, stop = event.start_s + shift, event.start_s + shift + (event.length_s or 0.0)
+            start, stop = (rate * at + shift for at in (event.start_s, event.start_s + (event.length_s or 0.0)))
             if start < -1e-3 or start >= length:
                 left += 1
                 continue
@@ -51,6 +96,23 @@ def aligned(
                 f"{name}: {left} of {len(events)} events of {log_name} lie outside the recording and were left out"
             )
     return rows
+
+
+def _clocks(events: Sequence[Event], recording: Look, members: Sequence[Member]) -> Clocks | None:
+    """Compare the log's clock with a file's, by the file's markers or by those of another file on the same clock."""
+    starts = [e.start_s for e in events]
+    own = compared(starts, [m.start_s for m in recording.marks])
+    if own is not None or recording.begin_s is None or recording.of_day:
+        return own
+    for _, other, *_ in members:
+        found = compared(starts, [m.start_s for m in other.marks])
+        if found is not None and other.begin_s is not None and not other.of_day:
+            return replace(found, offset_s=found.offset_s + other.begin_s - recording.begin_s)
+    return None
+
+
+def _by_marks(clocks: Clocks) -> str:
+    return f"the log's {clocks.events} events are the recording's own markers"
 
 
 def _lasting(events: Sequence[Event]) -> list[Event]:

@@ -19,6 +19,8 @@ from insula.data.info import FileError
 
 EXCEL_SUFFIXES = (".xlsx", ".xlsm")
 _HEAD_LINES = 60
+MOST_COLUMNS = 4096
+"""A table with more columns is no table of recordings."""
 """Lines that tell how a table is written."""
 _COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
@@ -69,6 +71,8 @@ def parse_sheet(path: Path, data: bytes) -> Sheet:
     separator = separator or _separator(body)
     cells = [_split(line, separator) for line in body]
     usual = Counter(len(row) for row in cells[-max(1, len(cells) // 2) :]).most_common(1)[0][0]
+    if usual > MOST_COLUMNS:
+        raise FileError(path, f"{usual:,} columns; expected at most {MOST_COLUMNS:,}. Split the table.")
     top = _header(cells, usual)
     above = [*lines[:start], *body[: top or 0]]
     if top is None:
@@ -155,7 +159,10 @@ def _mostly_numbers(body: list[str]) -> bool:
 def _split(line: str, separator: str) -> list[str]:
     """Split a line; one separator too many at its end (Polar, OpenSignals) is no cell."""
     text = line.strip() if separator == " " else line
-    row = next(csv.reader([text], delimiter=separator, skipinitialspace=separator == " "), [])
+    try:
+        row = next(csv.reader([text], delimiter=separator, skipinitialspace=separator == " "), [])
+    except csv.Error:  # a cell longer than csv takes: not the separator of a table
+        return [text]
     if separator == " ":
         return [cell for cell in row if cell]
     return row[:-1] if len(row) > 1 and not row[-1].strip() and separator in "\t;" else row
@@ -209,9 +216,11 @@ def _frame(path: Path, lines: list[str], separator: str, names: list[str], skipp
 def _unique(names: list[str]) -> list[str]:
     """Tell equal names apart (Other, Other.1), and number columns without one."""
     unique: list[str] = []
+    taken: Counter[str] = Counter()
     for name in names:
-        taken = sum(other == name or other.rsplit(".", 1)[0] == name for other in unique)
-        unique.append(f"{name}.{taken}" if taken and name else name or f"Unnamed: {len(unique)}")
+        made = f"{name}.{taken[name]}" if taken[name] and name else name or f"Unnamed: {len(unique)}"
+        taken.update({made, made.rsplit(".", 1)[0]})
+        unique.append(made)
     return unique
 
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
 from insula.errors import InputError
+from insula.signals.compiling import compiled
 
 SHARDS = 16
 """Shards of a large batch; fixed, so that sums do not depend on the number of threads."""
@@ -22,10 +22,7 @@ SHARDS = 16
 
 def kernel(function: Callable[..., None]) -> Callable[..., None]:
     """Compile a kernel on its first call, once a machine where Numba finds a folder for its cache."""
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # read-only installation and no home folder
-        return njit(nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    return compiled(function, error_model="numpy")
 
 
 def shard_rows(batch: int, together: int, most: int = SHARDS) -> tuple[int, int]:

@@ -6,13 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from insula.signals.compiling import compiled
 
 STEPS = 200
 """Most steps of the power iteration; it stops when nothing changes by more than 1e-9."""
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def pairs(spectra: Any, seen: Any, alive: Any, least: int) -> Any:
     """Measure pairs: spectra (n, C, bins, S) complex64, seen (n, S), alive (n, C) -> (n, 6, C, C) float32."""
     count, channels, bins, segments = spectra.shape
@@ -73,7 +74,7 @@ def pairs(spectra: Any, seen: Any, alive: Any, least: int) -> Any:
     return out
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def describe(weights: Any) -> Any:
     """Strength, clustering and centrality (N, 3, C) and efficiency (N,) of graphs (N, C, C); NaN for one with NaN."""
     count, size, _ = weights.shape
