@@ -75,45 +75,54 @@ def labelled_loss(
     usual: float,
 ) -> Tensor:  # fmt: skip
     """Sum over the labelled windows, each with its own weight times that of its class, divided by ``usual``."""
-    keep = part.weight > 0
-    logits, weight = output.logits[keep], part.weight[keep]
-    y = part.y[keep].to(logits.dtype if weights is None else torch.int64)
-    even = bool((weight == 1).all())
-    share = float(weight.sum()) / usual
     own = getattr(model, "loss", None)
-    if own is not None:
-        if not even:
-            raise InputError(
-                "quality weigh for a model with a loss of its own; expected keep or drop. Use --quality drop."
-            )
-        return share * torch.as_tensor(own(ModelOutput(logits, output.embedding[keep], extras=output.extras), y))
+    if own is None:
+        penalty = output.extras.get("penalty")
+        return windows_loss(output.logits, penalty, part.y, part.weight, weights, smoothing, usual, part.mix)
+    keep = part.weight > 0
+    weight = part.weight[keep]
+    if not bool((weight == 1).all()):
+        raise InputError("quality weigh for a model with a loss of its own; expected keep or drop. Use --quality drop.")
+    y = part.y[keep].to(output.logits.dtype if weights is None else torch.int64)
+    said = ModelOutput(output.logits[keep], output.embedding[keep], extras=output.extras)
+    return float(weight.sum()) / usual * torch.as_tensor(own(said, y))
+
+
+def windows_loss(
+    logits: Tensor, penalty: Tensor | None, y: Tensor, weight: Tensor, weights: Tensor | None, smoothing: float | str,
+    usual: float | Tensor, mix: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """Loss of logits (B, N, K) and a model's penalty, (B, N) or one number; of networks in a stack as of one alone."""
     if weights is None:
-        each = F.smooth_l1_loss(logits[:, 0], y, reduction="none")
-    elif part.mix is not None:
-        each = mixed_loss(logits, part.mix[keep])
+        each = F.smooth_l1_loss(logits[..., 0], y.to(logits.dtype), reduction="none")
+    elif mix is not None:
+        each = mixed_loss(logits, mix)
     else:
-        each = cross_entropy(logits, y, weights, smoothing)
-    loss = (weight * each).sum() / usual
-    penalty = output.extras.get("penalty")
-    if isinstance(penalty, Tensor):
-        windows = penalty.shape == keep.shape
-        loss = loss + ((weight * penalty[keep]).sum() / usual if windows else share * penalty.mean())
+        each = cross_entropy(logits, y.to(torch.int64), weights, smoothing)
+    if penalty is not None and penalty.shape == weight.shape:
+        each = each + penalty
+    loss = torch.where(weight > 0, weight * each, torch.zeros_like(each)).sum() / usual
+    if penalty is not None and penalty.shape != weight.shape:
+        loss = loss + weight.sum() / usual * penalty.mean()
     return loss
 
 
 def cross_entropy(logits: Tensor, y: Tensor, weights: Tensor, smoothing: float | str) -> Tensor:
-    """Loss of each window (n,) of logits (n, K) and codes (n,), with the weight of its class."""
+    """Loss of each window (...,) of logits (..., K) and codes (...,), with the weight of its class."""
+    classes = logits.shape[-1]
+    places = torch.arange(classes, device=logits.device)
+    log_p = F.log_softmax(logits, -1)
     if isinstance(smoothing, float | int):
-        return F.cross_entropy(logits, y, weights, label_smoothing=smoothing, reduction="none")
-    places = torch.arange(logits.shape[1], device=logits.device)
-    apart = (places - y.unsqueeze(1)) / ORDINAL_WIDTH  # (n, K)
-    target = torch.softmax(-apart.square() / 2, 1)
-    return -weights[y] * (target * F.log_softmax(logits, 1)).sum(1)
+        target = (1 - smoothing) * (places == y.unsqueeze(-1)) + smoothing / classes
+        return -(weights * target * log_p).sum(-1)
+    apart = (places - y.unsqueeze(-1)) / ORDINAL_WIDTH
+    target = torch.softmax(-apart.square() / 2, -1)
+    return -weights[y] * (target * log_p).sum(-1)
 
 
 def mixed_loss(logits: Tensor, mix: Tensor) -> Tensor:
-    """Kullback-Leibler divergence (n,) of the true shares (n, K) from what logits say; classes are not weighed."""
-    return F.kl_div(F.log_softmax(logits, 1), mix, reduction="none").sum(1)
+    """Kullback-Leibler divergence of the true shares (..., K) from what logits say; classes are not weighed."""
+    return F.kl_div(F.log_softmax(logits, -1), mix, reduction="none").sum(-1)
 
 
 def class_weights(feed: Feed, classes: int, device: torch.device) -> Tensor | None:

@@ -103,7 +103,7 @@ def fit(
         model.train()
         losses = []
         for part in training.each(size, rng):
-            part = _drop_modalities(to_device(part, device), config.modality_dropout, rng)
+            part = drop_modalities(to_device(part, device), config.modality_dropout, rng)
             done = history.steps / steps
             loss = training_loss(model, part, weights, config.label_smoothing, training.scope, usual, terms, done)
             optimiser.zero_grad(set_to_none=True)
@@ -120,11 +120,7 @@ def fit(
             before = max(0, epoch - first)
             pairs.follow(before / (before + 1))
         history.train.append(float(np.mean(losses)))
-        if not np.isfinite(history.train[-1]):
-            raise InputError(
-                f"loss {history.train[-1]} in epoch {epoch + 1}; expected a finite one. Lower learning_rate "
-                f"{config.learning_rate:g}, or look for values out of range with `insula data check`."
-            )
+        require_finite(history, config)
         if validation is not None and len(validation):
             held_out = _validate(average, validation, weights, config, device)
             history.validation.append(held_out)
@@ -144,6 +140,15 @@ def fit(
     return history
 
 
+def require_finite(history: History, config: TrainConfig) -> None:
+    """Raise InputError where the loss of the last epoch is none."""
+    if not np.isfinite(history.train[-1]):
+        raise InputError(
+            f"loss {history.train[-1]} in epoch {len(history.train)}; expected a finite one. Lower learning_rate "
+            f"{config.learning_rate:g}, or look for values out of range with `insula data check`."
+        )
+
+
 def _validate(model: nn.Module, feed: Feed, weights: Tensor | None, config: TrainConfig, device: torch.device) -> float:
     """Weighted mean loss of a held-out set."""
     model.eval()
@@ -156,7 +161,8 @@ def _validate(model: nn.Module, feed: Feed, weights: Tensor | None, config: Trai
     return total
 
 
-def _drop_modalities(part: LabelledBatch, chance: float, rng: np.random.Generator) -> LabelledBatch:
+def drop_modalities(part: LabelledBatch, chance: float, rng: np.random.Generator) -> LabelledBatch:
+    """Take from each stretch of a batch, with a chance, one of its modalities."""
     names = list(part.batch.signals)
     if not chance or len(names) < 2:
         return part

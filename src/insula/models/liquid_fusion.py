@@ -28,6 +28,7 @@ from insula.models.card import Claim, ModelCard, Variant
 from insula.models.cells.bank import LiquidBank
 from insula.models.cells.cores import build_core
 from insula.models.cells.liquid import NeuralLTC
+from insula.models.kernels.stacking import learns
 from insula.types import Batch, InputSpec, ModelOutput
 
 FAST = ("eeg", "emg", "audio")
@@ -281,8 +282,7 @@ class LiquidFusion(nn.Module):
         logits = self.classify(self.dropout(latent))
         if hasattr(self, "shortcut") and values is not None:
             read = self._read(values, branches.get("context"))
-            learning = self.shortcut.weight.requires_grad
-            logits = self.gate * logits + self.shortcut(self.dropout(read) if learning else read)
+            logits = self.gate * logits + self.shortcut(self.dropout(read) if learns(self.shortcut.weight) else read)
         target = F.layer_norm(joint.detach(), joint.shape[-1:])
         gap = (self.decode(latent) - target).square().mean(-1)  # (B, N)
         extras = {"reconstruction": gap, "penalty": self.reconstruction * gap}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import torch
@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 
 from insula.learning.estimator import Estimator
 from insula.learning.feed import Feed, run
-from insula.learning.train import fit
+from insula.learning.together import Training, fit_together
 from insula.learning.train_config import TrainConfig
 from insula.windows.table import Windows
 
@@ -44,21 +44,40 @@ def retrained(model: Estimator, windows: Windows, part: str, seed: int = 0, epoc
 
     ``epochs`` 0: as many as `STEPS` need. Scales, recipe and everything else stay those of the population.
     """
-    out = copy.copy(model)
-    out.networks, out.histories = [], []
-    feed = Feed(model.prepare(windows), model.scope)
-    config = _short(model.config.train, feed)
+    return retrained_each(model, [windows], part, seed, epochs)[0]
+
+
+def retrained_each(
+    model: Estimator, cohort: Sequence[Windows], part: str, seed: int = 0, epochs: int = 0
+) -> list[Estimator]:
+    """What `retrained` returns for each of several people (or amounts of labels), trained as one program.
+
+    See `insula.learning.together`; the weights are those of the separate trainings to about 1e-4.
+    """
+    feeds = [Feed(model.prepare(windows), model.scope) for windows in cohort]
+    configs = [_short(model.config.train, feed) for feed in feeds]
     if epochs:
-        config = replace(config, epochs=epochs)
+        configs = [replace(config, epochs=epochs) for config in configs]
+    found = []
+    for _ in cohort:
+        out = copy.copy(model)
+        out.networks, out.histories = [], []
+        found.append(out)
     for member, network in enumerate(model._fitted()):
-        torch.manual_seed(seed + member)
-        own = copy.deepcopy(network)
-        with _learning(own, part, feed):
-            out.histories.append(
-                fit(own, feed, None, config, classes=len(model.schema.classes), seed=seed, device=model.device)
-            )
-        out.networks.append(own.eval())
-    return out
+        for config in dict.fromkeys(configs):
+            people = [i for i, own in enumerate(configs) if own == config]
+            with ExitStack() as learning:
+                trainings = []
+                for i in people:
+                    torch.manual_seed(seed + member)
+                    own = copy.deepcopy(network)
+                    learning.enter_context(_learning(own, part, feeds[i]))
+                    trainings.append(Training(own, feeds[i], seed, torch.get_rng_state()))
+                histories = fit_together(trainings, config, len(model.schema.classes), model.device)
+            for i, training, history in zip(people, trainings, histories, strict=True):
+                found[i].networks.append(training.network.eval())
+                found[i].histories.append(history)
+    return found
 
 
 def _short(before: TrainConfig, feed: Feed) -> TrainConfig:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from insula.models.kernels import use_compiled
+from insula.models.kernels.stacking import over_models
 
 Solver = Literal["fused", "exponential"]
 
@@ -73,7 +74,13 @@ def integrate(
     solver: Solver,
 ) -> Tensor:
     """Do what `reference` does, on compiled kernels where they serve."""
-    tensors = (inputs, elapsed_s, input_weight, bias, recurrent, rate_hz, gain_hz, reversal, state)
+    weights = (input_weight, bias, recurrent, rate_hz, gain_hz, reversal)
+    found = over_models(
+        lambda u, dt_s, x, *own: integrate(u, dt_s, *own, x, sub_steps, solver), (inputs, elapsed_s, state), weights
+    )
+    if found is not None:
+        return found
+    tensors = (inputs, elapsed_s, *weights, state)
     if inputs.numel() and use_compiled(*tensors):
         from insula.models.kernels.neural_numba import Integrate
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from insula.models.kernels import use_compiled
+from insula.models.kernels.stacking import over_models
 
 SPAN = 16
 """Steps that the reference sums at once; longer sequences go span by span."""
@@ -35,6 +36,9 @@ def reference(log_keep: Tensor, fresh: Tensor, state: Tensor) -> Tensor:
 
 def scan(log_keep: Tensor, fresh: Tensor, state: Tensor) -> Tensor:
     """Do what `reference` does, on the compiled kernel where it serves."""
+    found = over_models(scan, (log_keep, fresh, state), ())
+    if found is not None:
+        return found
     if fresh.numel() and use_compiled(log_keep, fresh, state):
         from insula.models.kernels.scan_numba import Scan
 
