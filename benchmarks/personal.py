@@ -2,10 +2,9 @@
 
     python benchmarks/personal.py [--people N] [--json FILE]
 
-A flagship (small) reads the wristband of simulated people, 60 s windows every 10 s as published wristband studies cut
-them are left to the recipe of the set; each of N people (24) adapts it with a few labelled trials. Both sides make the
-same models (the largest difference of a weight is printed). Each of two cores takes half of the people, so what counts
-is the processor time of one half on one thread, sides in turn; a busy machine slows both.
+A flagship (small) reads the wristband of simulated people; each of N people (24) adapts it with a few labelled trials.
+Both sides make the same models: the largest difference of a weight is printed. Each of two cores takes half of the
+people, so what counts is the processor time of one half on one thread, sides in turn; a busy machine slows both.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ def compared(model: Estimator, half: list[Windows], part: str) -> dict[str, Any]
         pairs.append((alone_s, stack_s))
         for one, other in zip(alone, stack, strict=True):
             values = zip(one.networks[0].parameters(), other.networks[0].parameters(), strict=True)
-            gap = max(gap, *(float((a - b).abs().max()) for a, b in values))
+            gap = max(gap, *(float((a - b).detach().abs().max()) for a, b in values))
     alone_s, stack_s = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
     ratio = statistics.median(a / b for a, b in pairs)
     print(

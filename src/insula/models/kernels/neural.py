@@ -75,9 +75,12 @@ def integrate(
 ) -> Tensor:
     """Do what `reference` does, on compiled kernels where they serve."""
     weights = (input_weight, bias, recurrent, rate_hz, gain_hz, reversal)
-    found = over_models(
-        lambda u, dt_s, x, *own: integrate(u, dt_s, *own, x, sub_steps, solver), (inputs, elapsed_s, state), weights
-    )
+
+    def again(u: Tensor, dt_s: Tensor, x: Tensor, *own: Tensor) -> Tensor:
+        w, b, r, rate, gain, rest = own
+        return integrate(u, dt_s, w, b, r, rate, gain, rest, x, sub_steps, solver)
+
+    found = over_models(again, (inputs, elapsed_s, state), weights)
     if found is not None:
         return found
     tensors = (inputs, elapsed_s, *weights, state)
