@@ -124,7 +124,7 @@ class _Parts:
     """Tells how far several trainings, one after another, are in all."""
 
     def __init__(self, progress: Progress | None, count: int) -> None:
-        self.progress, self.count, self.begun, self.steps = progress, count, 0, 0
+        self.progress, self.count, self.begun, self.steps, self.done = progress, count, 0, 0, 0
 
     def next(self) -> Progress | None:
         """Return what the next training calls with (done, total)."""
@@ -133,11 +133,11 @@ class _Parts:
         return None if self.progress is None else partial(self._told, before)
 
     def _told(self, before: int, done: int, total: int) -> None:
-        self.steps = self.count * total
+        self.steps, self.done = self.count * total, before * total + done
         if self.progress is not None:
-            self.progress(before * total + done, self.steps)
+            self.progress(self.done, self.steps)
 
     def end(self) -> None:
         """Say that all is done, however many trainings it took."""
-        if self.progress is not None and self.steps:
+        if self.progress is not None and self.done < self.steps:
             self.progress(self.steps, self.steps)
