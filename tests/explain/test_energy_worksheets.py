@@ -19,9 +19,13 @@ from insula.models.cells.conductance import ConductanceLTC
 from insula.models.cells.cores import ExponentialAverage
 from insula.models.cells.liquid import NeuralLTC
 from insula.models.cells.wiring import Wiring
+from insula.models.cmslnet import LowRankFusion
 from insula.models.cv_eegnet import SpectralConv
 from insula.models.dgcnn import ChebyshevConv
+from insula.models.mpcl import Memory
+from insula.models.pinn_eda import Tangent
 from insula.models.rbtransformer import BandEntropy, ElectrodeAttention
+from insula.models.tcfn import Routing
 from insula.models.tcn import CausalConv
 
 
@@ -54,6 +58,37 @@ def test_a_complex_product_is_four_real_ones() -> None:
     # 2 filters x 6 bins x kernel 3 x 1 map = 36 complex products
     macs, _, _ = counted(SpectralConv(1, 2, 3), torch.randn(1, 1, 6, dtype=torch.complex64))
     assert macs == 4 * 36
+
+
+def test_routing_between_capsules() -> None:
+    # 2 capsules of width 3 to 2 of width 4: votes 2 x 2 x 3 x 4 = 48 products, times presence 16; three rounds, each:
+    # shares times presence 4, shares times votes 16, squash of 2 x 4 values: squares 8, v x length 8 = 36; two rounds
+    # of agreement: votes times capsules 16; at the end votes' lengths (2 x 2) times shares 4 and their squares 16
+    layer = Routing(2, 3, 2, 4)
+    macs, _, others = counted(layer, torch.randn(1, 2, 3), torch.ones(1, 2))
+    assert macs == 48 + 16 + 3 * 36 + 2 * 16 + 4 + 16
+    # softmax of 4 twice others (8) a round; squash: a root of 2, a division of 8 a round; 4 roots of lengths
+    assert others == 3 * (8 + 2 + 8) + 4
+
+
+def test_low_rank_fusion_of_two_vectors() -> None:
+    # width 3, rank 2: two maps 3 x 6 = 36; their product 6; attention 6 x 2 = 12; weights times terms 6
+    macs, _, _ = counted(LowRankFusion(3, 2), torch.randn(1, 3), torch.randn(1, 3))
+    assert macs == 36 + 6 + 12 + 6
+
+
+def test_memory_retrieval() -> None:
+    # 2 tokens of width 3, 4 slots: query 2 x 9; likeness 2 x 4 x 3, its scale 8; values 2 x 4 x 3
+    macs, _, others = counted(Memory(3, 4), torch.randn(1, 2, 3))
+    assert macs == 18 + 24 + 8 + 24
+    assert others == 2 * 8, "softmax; the scale's exponential is a weight of its own and done once"
+
+
+def test_a_derivative_along_the_way() -> None:
+    # 2 inputs, width 3: values 6 + 9 products, derivatives as many; 1 - h^2: a square each, times the derivative, twice
+    macs, _, others = counted(Tangent(2, 3), torch.randn(1, 2), torch.randn(1, 2))
+    assert macs == 2 * (6 + 9) + 2 * (3 + 3)
+    assert others == 6
 
 
 PLAIN: list[tuple[str, nn.Module, tuple[int, ...], tuple[int, int, int]]] = [

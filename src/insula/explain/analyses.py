@@ -7,6 +7,7 @@ from typing import Any
 
 from insula.evaluation.results import Result
 from insula.evaluation.run import FoldModel
+from insula.explain.agreement import AGREEMENT
 from insula.explain.analysis import Analysis, Evaluated
 from insula.explain.attention import ATTENTION
 from insula.explain.certainty import CERTAINTY
@@ -35,6 +36,8 @@ ANALYSES: dict[str, Analysis[Any]] = {
     for one in (
         PAIRS, PERSONAL, MIXTURES, DATA, QUALITY, STRESS, CONNECTIVITY, MODALITIES, ATTENTION, ELECTRODES,
         TIME_CONSTANTS, CONTROLS, LATENT, PROTOTYPES, PHYSICS, SINGLE, CERTAINTY, ENERGY, SPIKES, GATE,
+        PAIRS, MIXTURES, DATA, QUALITY, STRESS, CONNECTIVITY, MODALITIES, ATTENTION, ELECTRODES, TIME_CONSTANTS,
+        CONTROLS, LATENT, PROTOTYPES, PHYSICS, AGREEMENT, SINGLE, CERTAINTY, ENERGY, SPIKES, GATE,
     )
 }  # fmt: skip
 """Every analysis by name, in the order of the page; add your own under its name."""

@@ -35,7 +35,7 @@ class MixStyle(nn.Module):
             return values
         mean = values.mean(1, keepdim=True)
         spread = (values.var(1, keepdim=True, unbiased=False) + 1e-6).sqrt()
-        other = torch.randperm(len(values), device=values.device)
+        other = torch.arange(len(values), device=values.device).roll(int(torch.randint(1, len(values), ())))
         share = torch.rand(len(values), 1, 1, device=values.device) * 0.5 + 0.5
         share = torch.where(torch.rand_like(share) < self.chance, share, torch.ones_like(share))
         style = share * spread + (1 - share) * spread[other].detach(), share * mean + (1 - share) * mean[other].detach()

@@ -4,6 +4,7 @@ Every function takes plain numbers and a width in CSS pixels, and returns one SV
 variables (`css_variables`) and whose letters are text.
 """
 
+from insula.plots.agreement import agreement
 from insula.plots.calibration import CurveLine, calibration
 from insula.plots.connectivity import HeadGraph, head_graphs
 from insula.plots.cost import CostPoint, GatePoint, energy, gate
@@ -52,6 +53,7 @@ __all__ = [
     "StressPanel",
     "Strip",
     "Strips",
+    "agreement",
     "attention",
     "calibration",
     "class_inks",
