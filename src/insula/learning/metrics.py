@@ -79,8 +79,9 @@ def top_two(true: IntArray, probability: DoubleArray) -> float:
 def sequential_top_two(true: IntArray, probability: DoubleArray) -> float:
     """Share of windows whose class is one of the two most probable ones and these two are neighbours in order.
 
-    Seq2HR, the sequential top-2 hit rate of HiSTN (arXiv 2408.15255; its definition read in the released code): an
-    answer that is near the truth and does not contradict itself. NaN without rows.
+    Seq2HR, the sequential top-2 hit rate of HiSTN (arXiv 2408.15255): an answer that is near the truth and does not
+    contradict itself. No formula is published under that name; the released code counts these windows and, apart, those
+    whose first answer is right: this is our choice of the two. NaN without rows.
     """
     if not true.size:
         return float("nan")

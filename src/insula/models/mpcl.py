@@ -72,7 +72,6 @@ class MPCL(nn.Module):
         },
         experiment="mpcl.toml",
         window_cost_s=2e-4,
-        not_exportable="it reads hand-made features alone, which the exported step does not compute",
     )
 
     def __init__(

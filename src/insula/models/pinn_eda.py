@@ -93,7 +93,6 @@ class PINNEDA(nn.Module):
         ),
         experiment="pinn_eda.toml",
         window_cost_s=5e-4,
-        not_exportable="it says conductance over the whole window from answers, and has no step to run live",
     )  # fmt: skip
 
     def __init__(

@@ -79,7 +79,6 @@ class TCFN(nn.Module):
         ),
         experiment="tcfn.toml",
         window_cost_s=5e-4,
-        not_exportable="it joins hand-made features of the whole window, which the exported step does not compute",
     )  # fmt: skip
 
     def __init__(self, spec: InputSpec, size: str = "small", *, routing: bool = True, dropout: float = 0.2) -> None:
