@@ -89,6 +89,12 @@ def _examples() -> Iterator[tuple[str, Callable[..., str], tuple, dict]]:
     )
     falls = [plots.Slope("Liquid", 0.98, 0.9, 0.5, 0.5), plots.Slope("Forest", float("nan"), 0.8, 0.5, 0.5)]
     yield "slopes", plots.slopes, (falls,), {}
+    shares = rng.dirichlet(np.ones(4), 6)
+    mixed = [plots.MixedTrial(f"film {i}", shares[i], shares[5 - i]) for i in range(6)]
+    yield "mixtures", plots.mixtures, (mixed, EMOTIONS[:4]), {}
+    minutes = np.concatenate([np.arange(9.0) / 6, 5 + np.arange(9.0) / 6])
+    yield "conductance", plots.conductance, (minutes, rng.normal(size=18), np.where(minutes > 5, 0.5, np.nan)), {}
+    yield "agreement", plots.agreement, (np.full(20, 0.05), rng.dirichlet(np.ones(20))), {}
     labels = [EMOTIONS[i % 7] for i in range(40)]
     yield "latent", plots.latent, (rng.normal(size=(40, 2)), labels, [f"S{i % 9}" for i in range(40)], EMOTIONS), {}
 
