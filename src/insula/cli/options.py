@@ -32,6 +32,14 @@ Normaliser = Annotated[
         help="pre_trial, opening, population, person_trials, running or whole_session. Default: by protocol.",
     ),
 ]
+Align = Annotated[
+    str | None,
+    typer.Option(
+        "--align",
+        help="Bring people's EEG together by the rows of the normaliser (opening, person_trials, whole_session): "
+        "euclidean or riemannian. Default: none.",
+    ),
+]
 Window = Annotated[float | None, typer.Option("--window", help="Window in seconds. Default: the data set's recipe.")]
 Hop = Annotated[float | None, typer.Option("--hop", help="Seconds from window to window. Default: the recipe.")]
 Guard = Annotated[

@@ -72,6 +72,7 @@ def evaluate(
     size: Annotated[str | None, typer.Option("--size", help="small or medium. Default: small.")] = None,
     scope: Annotated[str | None, typer.Option("--scope", help="window, trial or session. Default: trial.")] = None,
     normaliser: o.Normaliser = None,
+    align: o.Align = None,
     modalities: o.Modalities = None,
     subjects: o.Subjects = None,
     traits: Annotated[
@@ -156,6 +157,7 @@ def evaluate(
             "scope": scope,
             "normaliser": normaliser,
             "prior": None if prior is None else o.value(prior),
+            "align": align,
         },
         "compare": {"models": models[1:] or None},
         "protocol": {
@@ -198,6 +200,7 @@ def train(
     model: Annotated[str | None, typer.Option("--model", help="Network. Default: liquid.")] = None,
     size: Annotated[str | None, typer.Option("--size", help="small or medium. Default: small.")] = None,
     normaliser: o.Normaliser = None,
+    align: o.Align = None,
     modalities: o.Modalities = None,
     subjects: o.Subjects = None,
     window: o.Window = None,
@@ -222,7 +225,7 @@ def train(
             "modalities": o.names(modalities),
             "subjects": o.names(subjects),
         },
-        "model": {"name": model, "size": size, "normaliser": normaliser},
+        "model": {"name": model, "size": size, "normaliser": normaliser, "align": align},
         "recipe": {"window_s": window, "hop_s": hop},
         "train": {"epochs": epochs, "quality": quality},
         "": {"seed": seed},

@@ -11,6 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from insula.errors import InputError, unknown_name
 from insula.files import read_toml
+from insula.learning.align import Align
 from insula.learning.classical_models import USUAL
 from insula.models import DEFAULT
 from insula.protocols.protocol import Amounts
@@ -43,13 +44,14 @@ class ModelPart:
 
     ``prior`` multiplies a person's own model by what other people taught: a weight (0: not at all), or ``inner`` for
     one that is chosen on inner people (see `insula.learning.prior`). Every row that learns then stands in the table
-    with it and without.
+    with it and without. ``align`` brings people's EEG together (`insula.learning.align`).
     """
 
     name: str = DEFAULT
     size: str = "small"
     scope: str = "trial"
     normaliser: str | None = None
+    align: Align = "none"
     members: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
     prior: float | Literal["inner"] = 0.0

@@ -94,6 +94,7 @@ def model_config(
         scope=model.scope,
         normaliser=normaliser,
         group=group,
+        align=model.align,
         train=_train_config(experiment),
         options=model.options,
         members=model.members,
@@ -145,8 +146,8 @@ def make_plans(
         scope = "session"
     if not force:
         require_scope(scope, experiment.protocol.name, windows)
-    title = facts.title_of(model.options) if factory is None else name
     drawn = experiment.protocol.strategies or USUAL if first.calibration is not None else ()
+    title = f"{facts.title_of(model.options) if factory is None else name}{transfer_words(config)}"
     main = RowPlan(name, title, "model", scope, normaliser, config, tune=tune, factory=factory)
     plans = [main]
     if model.prior:
@@ -162,6 +163,15 @@ def make_plans(
     return _judged([replace(main, strategies=drawn), *plans[1:], *others], experiment)
 
 
+def transfer_words(config: EstimatorConfig) -> str:
+    """What of a configuration brings people together, for the title of its row."""
+    train = config.train
+    words = [f"EEG aligned ({config.align})"] if config.align != "none" else []
+    losses = (("adversarial", train.adversarial), ("CORAL", train.coral), ("MMD", train.mmd))
+    words += [f"{name} over people" for name, weight in losses if weight]
+    return "".join(f", {one}" for one in words)
+
+
 def _other(name: str, main: RowPlan, config: EstimatorConfig, windows: Windows) -> RowPlan:
     """Row of another network, built and trained like the main one without its options."""
     facts = card(name)
@@ -173,8 +183,9 @@ def _other(name: str, main: RowPlan, config: EstimatorConfig, windows: Windows) 
         )
     scope = config.scope if facts.step else "window"
     network = replace(config, model=name, options={})
+    title = f"{facts.title}{transfer_words(config)}"
     return replace(
-        main, name=name, title=facts.title, scope="session" if main.normaliser == "running" else scope,
+        main, name=name, title=title, scope="session" if main.normaliser == "running" else scope,
         network=network, tune=None, factory=None,
     )  # fmt: skip
 
@@ -190,8 +201,9 @@ def _variants(main: RowPlan, facts: ModelCard, config: EstimatorConfig, experime
         if variant == own:
             continue
         other = replace(config, options={**options, **one.options})
+        title = f"{one.title}{transfer_words(config)}"
         rows.append(
-            replace(main, name=f"{main.name}_{variant}", title=one.title, kind="ablation", network=other, role=one.role)
+            replace(main, name=f"{main.name}_{variant}", title=title, kind="ablation", network=other, role=one.role)
         )
     return rows
 

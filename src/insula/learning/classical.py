@@ -190,6 +190,17 @@ CLASSICAL: dict[str, ClassicalInfo] = {
             {"C": 0.1},
         ),
         ClassicalInfo(
+            "recentred_tangent_space",
+            "Tangent space, people re-centred",
+            "classical",
+            "covariance",
+            True,
+            False,
+            "EEG covariance turned so that each person's mean is the identity, tangent space, logistic regression "
+            "(Zanini et al. 2018); by the rows of the normaliser",
+            {"C": 0.1, "recentre": 1},
+        ),
+        ClassicalInfo(
             "augmented_covariance",
             "Augmented covariance",
             "classical",
@@ -402,7 +413,8 @@ class ClassicalEstimator(Learner):
         if self.info.sees:
             read: Reader = stacked
             if self.info.inputs == "covariance":
-                read = TangentReader(delays=int(self.options.get("delays", 1))).fit(windows)
+                align = "riemannian" if self.options.get("recentre") else "none"
+                read = TangentReader(int(self.options.get("delays", 1)), align, self.kind).fit(windows)
             elif self.info.inputs == "connectivity":
                 read = connectivity_columns
             self.normaliser = Normaliser(self.kind, read).fit(windows)

@@ -19,10 +19,15 @@ BESIDE = ("logistic_regression", "ridge")
 """Rows that an energy sheet is put beside, where they serve the target."""
 
 
+_LOGISTIC = (
+    "logistic_regression", "tangent_space", "recentred_tangent_space", "augmented_covariance", "connectivity_features",
+)  # fmt: skip
+
+
 def build_row(name: str, options: Mapping[str, float], continuous: bool, seed: int, rows: int) -> Any:
     """Make the scikit-learn model of a row for standardised columns without gaps."""
     leaf = int(min(options.get("leaf", 20), max(1, rows // 20)))
-    if name in ("logistic_regression", "tangent_space", "augmented_covariance", "connectivity_features"):
+    if name in _LOGISTIC:
         from sklearn.linear_model import LogisticRegression
 
         return LogisticRegression(C=options["C"], class_weight="balanced", max_iter=5000, random_state=seed)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from insula.errors import InputError, ProtocolError, unknown_name
+from insula.learning.align import Align, require_align
 from insula.learning.batches import Prepared, input_spec
 from insula.learning.feed import Feed
 from insula.learning.fitting import networks_of
@@ -47,7 +48,8 @@ class EstimatorConfig:
     ``scope`` says where state is reset: at each ``window``, each ``trial`` (default) or each ``session`` (marked
     wherever it appears). ``normaliser`` is a kind of ``Normaliser``, ``group`` names the columns whose values stay on
     one side of the inner validation split; None takes them from the fold that the windows come from (else whole people,
-    see `insula.protocols.fold.terms_of`).
+    see `insula.protocols.fold.terms_of`). ``align`` brings people's EEG together by the rows that the normaliser may
+    read (`insula.learning.align`).
     """
 
     model: str = DEFAULT
@@ -55,6 +57,7 @@ class EstimatorConfig:
     scope: str = "trial"
     normaliser: str | None = None
     group: tuple[str, ...] | None = None
+    align: Align = "none"
     train: TrainConfig = field(default_factory=TrainConfig)
     options: Mapping[str, Any] | None = None
     members: int = 1
@@ -64,6 +67,7 @@ class EstimatorConfig:
     def __post_init__(self) -> None:
         if self.scope not in SCOPES:
             raise InputError(f"scope {self.scope!r}; expected one of {', '.join(SCOPES)}.")
+        require_align(self.align)
         if self.members < 1:
             raise InputError(f"members {self.members}; expected 1 or more.")
         _require_device(self.device)
@@ -161,7 +165,7 @@ class Estimator(Learner):
         self.spec = input_spec(windows)
         kind = self.terms.normaliser
         self.normaliser = Normaliser(kind).fit(windows)
-        self.scaler = SignalScaler(kind).fit(windows)
+        self.scaler = SignalScaler(kind, self.config.align).fit(windows)
         traits = windows.traits()
         self.trait_scale = _centre_spread(traits)
         self.target_scale = (0.0, 1.0)

@@ -8,9 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from insula.errors import ProtocolError
+from insula.learning.domains import domain_terms
+from insula.learning.feed import Feed, run
+from insula.learning.losses import Term
 from insula.learning.readout import Readout, fit_readout, loss
 from insula.learning.start import Begun, judged, logits_of, readout_rows, start, starts_from_readout
 from insula.learning.train import History, fit
@@ -67,16 +71,29 @@ def _trained(
     progress: Progress | None = None,
 ) -> History:
     training = windows.take(chosen)
+    feed = estimator.feed(training)
     return fit(
         network,
-        estimator.feed(training),
+        feed,
         estimator.feed(windows.take(held_out)) if len(held_out) else None,
         estimator.config.train,
         classes=len(windows.schema.classes),
         seed=seed,
         device=estimator.device,
         progress=progress,
+        terms=_terms(estimator, network, training, feed, seed),
     )
+
+
+def _terms(estimator: Estimator, network: nn.Module, training: Windows, feed: Feed, seed: int) -> list[Term]:
+    """Further losses that the configuration asks for."""
+    train = estimator.config.train
+    if not (train.adversarial or train.coral or train.mmd):
+        return []
+    network.eval()
+    with torch.no_grad():
+        width = run(network, next(iter(feed.each(1))), feed.scope).embedding.shape[-1]
+    return [term.to(estimator.device) for term in domain_terms(training, width, train, seed)]
 
 
 def _begin(estimator: Estimator, windows: Windows, parts: _Parts) -> Begun | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from insula.learning.align import MODALITY, UNIT_UV, covariances, people_turns, require_rows, session_turn, turn
 from insula.learning.level import opening_rows
 from insula.signals.cleaner import CleanTrial
 from insula.types import BoolArray, FloatArray
@@ -15,8 +16,14 @@ from insula.windows.before import rows_before
 from insula.windows.store.arrays import StoredTrial, TrialKey
 from insula.windows.table import Windows, by_trial
 
-Level = tuple[FloatArray, FloatArray]
-"""Mean and variance of each channel (C,)."""
+
+class Level(NamedTuple):
+    """Mean and variance of each channel (C,), and with alignment the matrix (C, C) that turns centred samples."""
+
+    mean: FloatArray
+    variance: FloatArray
+    turn: FloatArray | None = None
+
 
 KEEP_BYTES = 512 << 20
 """Scaled signals of up to this size stay in memory."""
@@ -34,14 +41,17 @@ class SignalScaler:
     ``kind`` is that of the feature normaliser: ``population`` uses the training windows for everybody;
     ``opening`` and ``running`` take centre and part of the scale from the session's reference windows,
     ``pre_trial`` from the baseline seconds right before the trial, ``person_trials`` from the person's training
-    windows, ``whole_session`` (transductive) from all its windows.
+    windows, ``whole_session`` (transductive) from all its windows. With ``align`` the same rows
+    turn the EEG's covariance into the identity instead of scaling its channels (see `insula.learning.align`).
     """
 
     kind: str = "opening"
+    align: str = "none"
     centre: dict[str, FloatArray] = field(default_factory=dict)
     spread: dict[str, FloatArray] = field(default_factory=dict)
     within: dict[str, FloatArray] = field(default_factory=dict)
     people: dict[str, dict[str, Level]] = field(default_factory=dict)
+    common: FloatArray | None = None
 
     def fit(self, windows: Windows) -> SignalScaler:
         """Learn from training windows."""
@@ -50,13 +60,16 @@ class SignalScaler:
             found = [m[name] for m in per_session if name in m]
             if not found:
                 continue
-            means = np.stack([mean for mean, _ in found])
-            variances = np.stack([variance for _, variance in found])
+            means = np.stack([level.mean for level in found])
+            variances = np.stack([level.variance for level in found])
             self.within[name] = np.sqrt(np.mean(variances, 0) + 1e-12).astype(np.float32)
             self.centre[name] = means.mean(0).astype(np.float32)
             self.spread[name] = np.sqrt(means.var(0) + variances.mean(0) + 1e-12).astype(np.float32)
+        if self.align != "none":
+            require_rows(self.kind)
+            self.common = _single(turn(covariances(windows), self.align))
         if self.kind == "person_trials":
-            self.people = {key[0]: _moments(windows, rows) for key, rows in _groups(windows, ["subject"])}
+            self.people = self._of_people(windows)
         return self
 
     def apply(self, windows: Windows, keys: Iterable[TrialKey]) -> ScaledSignals:
@@ -78,6 +91,12 @@ class SignalScaler:
     def scaled(self, name: str, values: FloatArray, observed: BoolArray, own: Mapping[str, Level]) -> FloatArray:
         """Scale samples (C, T) of one modality; ``own`` is the person's level where there is one."""
         centre, scale = self.centre[name], self.spread[name]
+        if self.common is not None and name == MODALITY:
+            level = own.get(name)
+            found = self.common if level is None or level.turn is None else level.turn
+            out = found @ ((values - (centre if level is None else level.mean)[:, None]) / np.float32(UNIT_UV))
+            out[:, ~observed] = 0.0
+            return np.clip(out, -_CLIP, _CLIP).astype(np.float32)
         if name in own:
             centre = own[name][0]
             scale = np.sqrt(_PERSONAL * own[name][1] + (1 - _PERSONAL) * self.within[name] ** 2)
@@ -92,28 +111,45 @@ class SignalScaler:
         if self.kind == "person_trials":
             return self.people.get(session[0], {})
         kind = "session" if self.kind == "whole_session" else "opening"
-        return windows.once((f"moments of a {kind}", session), lambda: _session_moments(windows, session, kind))
+        found = windows.once((f"moments of a {kind}", session), lambda: _session_moments(windows, session, kind))
+        if self.align == "none" or MODALITY not in found:
+            return found
+        own = _single(session_turn(windows, session, self.kind, self.align))
+        return {**found, MODALITY: found[MODALITY]._replace(turn=own)}
+
+    def _of_people(self, windows: Windows) -> dict[str, dict[str, Level]]:
+        """The own level of these windows' people, from all of the windows."""
+        found = {key[0]: _moments(windows, rows) for key, rows in _groups(windows, ["subject"])}
+        turns = people_turns(windows, self.align) if self.align != "none" else {}
+        for person, own in turns.items():
+            if MODALITY in found.get(person, {}):
+                found[person][MODALITY] = found[person][MODALITY]._replace(turn=_single(own))
+        return found
 
     def of_person(self, windows: Windows) -> SignalScaler:
         """Return the same population's scaler with the own level of these windows' people, labelled or not."""
-        own = {key[0]: _moments(windows, rows) for key, rows in _groups(windows, ["subject"])}
-        return replace(self, kind="person_trials", people={**self.people, **own})
+        return replace(self, kind="person_trials", people={**self.people, **self._of_people(windows)})
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists for JSON."""
-        people = {p: {m: [a.tolist(), b.tolist()] for m, (a, b) in ms.items()} for p, ms in self.people.items()}
+        people = {
+            p: {m: [part.tolist() for part in level if part is not None] for m, level in levels.items()}
+            for p, levels in self.people.items()
+        }
         stats = {n: {m: v.tolist() for m, v in getattr(self, n).items()} for n in ("centre", "spread", "within")}
-        return {"kind": self.kind, **stats, "people": people}
+        aligned = {} if self.common is None else {"align": self.align, "common": self.common.tolist()}
+        return {"kind": self.kind, **stats, "people": people, **aligned}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> SignalScaler:
         """Read what `to_dict` wrote."""
-        scaler = cls(data["kind"])
+        scaler = cls(data["kind"], data.get("align", "none"))
+        scaler.common = np.asarray(data["common"], np.float32) if "common" in data else None
         for name in ("centre", "spread", "within"):
             setattr(scaler, name, {m: np.asarray(v, np.float32) for m, v in data[name].items()})
         scaler.people = {
-            p: {m: (np.asarray(a, np.float32), np.asarray(b, np.float32)) for m, (a, b) in ms.items()}
-            for p, ms in data["people"].items()
+            p: {m: Level(*(np.asarray(part, np.float32) for part in parts)) for m, parts in levels.items()}
+            for p, levels in data["people"].items()
         }
         return scaler
 
@@ -219,5 +255,9 @@ def _moments(windows: Windows, rows: Any) -> dict[str, Level]:
         variance = np.maximum(sum(p[2] for p in parts) / n - mean**2, 0)
         if name in _PICTURES:
             variance = np.full_like(variance, variance.mean())
-        out[name] = (mean.astype(np.float32), variance.astype(np.float32))
+        out[name] = Level(mean.astype(np.float32), variance.astype(np.float32))
     return out
+
+
+def _single(matrix: Any) -> FloatArray | None:
+    return None if matrix is None else np.asarray(matrix, np.float32)

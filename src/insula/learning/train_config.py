@@ -27,7 +27,8 @@ class TrainConfig:
     `insula.signals.flags` marks are kept, dropped (``weighing.good_rows``; a modality is bad when a flag marks more
     than ``quality_share`` of the window) or weighed by what is good of them. ``label_smoothing`` spreads that share
     of a label over all classes; ``"ordinal"`` spreads it over neighbours, as a Gaussian of ``ORDINAL_WIDTH`` classes
-    (as HiSTN, arXiv 2408.15255), where classes have an order.
+    (as HiSTN, arXiv 2408.15255), where classes have an order. ``adversarial``, ``coral`` and ``mmd`` are weights of
+    losses by which the embedding tells less of the person (`insula.learning.domains`; 0: off).
     """
 
     epochs: int = 15
@@ -44,6 +45,9 @@ class TrainConfig:
     validation_fraction: float = 0.2
     validation_groups: int = 30
     residual: Residual = "inner"
+    adversarial: float = 0.0
+    coral: float = 0.0
+    mmd: float = 0.0
     quality: Quality = "keep"
     quality_share: float = 0.5
 
@@ -58,6 +62,9 @@ class TrainConfig:
                 continue
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)}; expected 0 (off) or more and below 1.")
+        for name in ("adversarial", "coral", "mmd"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"{name} {getattr(self, name)}; expected 0 (off) or more.")
         if self.patience < 1 or not self.weight_decay >= 0 or not self.gradient_clip > 0:
             raise InputError(
                 f"patience {self.patience}, weight_decay {self.weight_decay}, gradient_clip {self.gradient_clip}; "

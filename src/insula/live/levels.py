@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from insula.learning.scale import Level
 from insula.types import BoolArray, DoubleArray, FloatArray
 
 
@@ -70,10 +71,12 @@ class Own:
         self.samples[name].add(values[:, observed].T)
 
     @property
-    def signal_levels(self) -> dict[str, tuple[FloatArray, FloatArray]]:
+    def signal_levels(self) -> dict[str, Level]:
         """Mean and variance (C,) of the modalities that have been observed, as the scaler takes them."""
         found = {name: running.level for name, running in self.samples.items() if running.count.any()}
-        return {n: (mean.astype(np.float32), variance.astype(np.float32)) for n, (mean, variance, _) in found.items()}
+        return {
+            n: Level(mean.astype(np.float32), variance.astype(np.float32)) for n, (mean, variance, _) in found.items()
+        }
 
     def to_dict(self) -> dict[str, Any]:
         return {"features": self.features.to_dict(), "samples": {n: r.to_dict() for n, r in self.samples.items()}}

@@ -77,6 +77,11 @@ class Predictor:
                 f"normaliser {kind!r} for a live model; expected one of {', '.join(KINDS)}. Train it with one of them: "
                 "--normaliser opening."
             )
+        if estimator.scaler.align != "none" and estimator.scaler.kind != "person_trials":
+            raise InputError(
+                f"align {estimator.scaler.align!r} by normaliser {kind!r} for a live model; expected none, or a "
+                "model of the person's own trials. Train it without --align."
+            )
         self.estimator = estimator
         self.schema, self.recipe = estimator.schema, estimator.recipe
         self.networks = list(estimator.networks)
