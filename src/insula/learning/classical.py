@@ -361,7 +361,7 @@ class ClassicalEstimator(Learner):
     def notes(self) -> tuple[str, ...]:
         """Where the training people stood in for a person's own level."""
         found = getattr(self, "normaliser", None)
-        return () if found is None else found.notes
+        return () if found is None else (*found.notes, *getattr(found.read, "notes", ()))
 
     def _told(self) -> dict[str, Any]:
         usual = ClassicalEstimator(self.info.name).get_params()

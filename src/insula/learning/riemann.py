@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from insula.errors import InputError
-from insula.learning.align import covariances, people_turns, require_align, require_rows, session_turn, turn
+from insula.learning.align import WHOLE, covariances, people_turns, require_align, session_turn, turn
 from insula.types import DoubleArray
 
 if TYPE_CHECKING:
@@ -24,15 +24,17 @@ class TangentReader:
     Chosen here: shrinkage after Chen et al. (OAS), so that short windows and the average reference leave full rank, the
     log-Euclidean mean as reference, and delays of consecutive samples (the paper searches order and lag).
     With ``align`` each person's matrices are first turned so that their mean is the identity, by the rows that ``kind``
-    (of a normaliser) allows (see `insula.learning.align`); training people stand in where there are none.
+    (of a normaliser) allows (see `insula.learning.align`); training people stand in where there are none, and ``notes``
+    say so where the kind knows none.
     """
 
     def __init__(self, delays: int = 1, align: str = "none", kind: str = "opening") -> None:
         if delays < 1:
             raise InputError(f"delays {delays}; expected 1 (no delay) or more. Use 4.")
         require_align(align)
-        if align != "none":
-            require_rows(kind)
+        self.notes: tuple[str, ...] = ()
+        if align != "none" and kind not in WHOLE:
+            self.notes = (f"no windows of each person to re-centre by under {kind}: all turned alike",)
         self.delays, self.align, self.kind = delays, align, kind
         self.common: DoubleArray | None = None
         self.people: dict[str, DoubleArray] = {}
@@ -90,7 +92,9 @@ class TangentReader:
             return out
         keys = list(zip(windows.table["subject"], windows.table["session"], strict=True))
         for key in dict.fromkeys(keys):
-            if self.kind == "person_trials":
+            if self.kind not in WHOLE:
+                own = None
+            elif self.kind == "person_trials":
                 own = self.people.get(str(key[0]))
             else:
                 own = session_turn(windows, key, self.kind, self.align, self.delays)
