@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from insula.errors import InputError, unknown_name
-from insula.learning.level import opening_rows
 from insula.types import DoubleArray, IntArray
 
 if TYPE_CHECKING:
@@ -79,6 +78,8 @@ def turn(matrices: DoubleArray, how: str) -> DoubleArray | None:
 
 def session_rows(windows: Windows, session: tuple[str, str], kind: str) -> tuple[Windows, IntArray]:
     """Rows of a session that a kind of normaliser may read, and the windows they are rows of."""
+    from insula.learning.level import opening_rows  # this module is read for its names before anything is computed
+
     everything = windows.everything()
     table = everything.table
     mask = ((table["subject"] == session[0]) & (table["session"] == session[1])).to_numpy()
