@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pandas as pd
 
 from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
+from insula.evaluation.elders import final_teacher, learned_from
 from insula.evaluation.experiment import Experiment, apply_recipe
 from insula.evaluation.finished import Finished, run_key
 from insula.evaluation.kept import FOLDS, save_kept
@@ -209,7 +210,7 @@ def save_models(
     ``folder`` belongs to an earlier result, if it is there, and is replaced. A person with one class has no model.
     Models are in ``finished`` as soon as they are trained.
     """
-    config = done.models[0].model.config
+    config = replace(done.models[0].model.config, teacher=final_teacher(experiment))
     scored = windows.take((windows.table["role"] == "scored").to_numpy())
     data_hash = str(done.result.provenance["data_hash"])
     if not experiment.protocol.models_a_person:
@@ -257,7 +258,7 @@ def _fit(experiment: Experiment, scored: Windows, device: str, progress: Progres
 
 def _story(experiment: Experiment, trained: Windows, data_hash: str) -> dict[str, Any]:
     """What goes beside a model: what it was trained on and on whom, so that `insula forget` can tell."""
-    subjects = sorted(map(str, trained.table["subject"].unique()))
+    subjects = sorted({*map(str, trained.table["subject"].unique()), *learned_from(experiment)})
     return {"experiment": experiment.to_dict(), "data_hash": data_hash, "people": len(subjects), "subjects": subjects}
 
 

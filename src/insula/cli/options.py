@@ -40,6 +40,20 @@ Align = Annotated[
         "euclidean or riemannian. Default: none.",
     ),
 ]
+Teacher = Annotated[
+    str | None,
+    typer.Option(
+        "--teacher",
+        help="Folder of a result (--keep-folds) of the same data, protocol and seed, or of a saved model that has not "
+        "seen the people tested: its probabilities are learned beside the labels.",
+    ),
+]
+Start = Annotated[
+    str | None,
+    typer.Option(
+        "--from", help="Folder of insula pretrain (or of a saved network) whose weights training begins with."
+    ),
+]
 Window = Annotated[float | None, typer.Option("--window", help="Window in seconds. Default: the data set's recipe.")]
 Hop = Annotated[float | None, typer.Option("--hop", help="Seconds from window to window. Default: the recipe.")]
 Guard = Annotated[

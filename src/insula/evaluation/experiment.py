@@ -45,6 +45,8 @@ class ModelPart:
     ``prior`` multiplies a person's own model by what other people taught: a weight (0: not at all), or ``inner`` for
     one that is chosen on inner people (see `insula.learning.prior`). Every row that learns then stands in the table
     with it and without. ``align`` brings people's EEG together (`insula.learning.align`).
+    ``teacher`` is a folder whose model (or fold models) the network learns from, ``start`` one whose weights it begins
+    with; neither may have seen who is tested (`insula.evaluation.elders`).
     """
 
     name: str = DEFAULT
@@ -52,6 +54,8 @@ class ModelPart:
     scope: str = "trial"
     normaliser: str | None = None
     align: Align = "none"
+    teacher: str | None = None
+    start: str | None = None
     members: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
     prior: float | Literal["inner"] = 0.0

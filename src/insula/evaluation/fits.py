@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from insula.evaluation.adapting import Adapted, adapt
 from insula.evaluation.rows import RowPlan
 from insula.evaluation.tuning import choose
 from insula.learning.classical import ClassicalEstimator
-from insula.learning.estimator import Estimator
+from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.learner import Learner
 from insula.learning.personal.tuning_weights import retrained
 from insula.learning.prior import Weight, WithPrior
@@ -69,7 +69,7 @@ def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int
         if plan.tune is not None:
             before = len(plan.tune.candidates) * plan.tune.folds
             chosen, config = choose(training, config, plan.tune, part, plan.factory, _within(tick, 0, before + 1, True))
-        row: Any = Estimator(config, plan.factory)
+        row: Any = Estimator(_of_fold(config, plan, index), plan.factory)
         told = _within(tick, before, before + 1)
     else:
         normaliser = "population" if plan.normaliser == "none" else plan.normaliser
@@ -102,6 +102,14 @@ def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int
         model if plan.keep else None, adapted.answers if adapted is not None and plan.strategies and plan.curve else {},
         "" if adapted is None else adapted.chosen,
     )  # fmt: skip
+
+
+def _of_fold(config: EstimatorConfig, plan: RowPlan, index: int) -> EstimatorConfig:
+    """The configuration with the teacher of a fold, which has not seen what the fold tests."""
+    for elder in plan.elders:
+        own = elder.model(index)
+        config = replace(config, teacher=own) if elder.what == "teacher" else replace(config, start=own)
+    return config
 
 
 def _with_prior(

@@ -9,6 +9,7 @@ import numpy as np
 
 from insula.errors import InputError, ProtocolError, unknown_name
 from insula.evaluation.adapting import USUAL, require_strategies
+from insula.evaluation.elders import Elder, elders_of
 from insula.evaluation.experiment import Experiment, Tune, checked
 from insula.evaluation.results import WITH_PRIOR
 from insula.evaluation.tuning import with_candidate
@@ -35,6 +36,7 @@ class RowPlan:
     ``keep``: its fold models are wanted after the evaluation. ``prior`` is the weight of other people's prior.
     ``strategies`` of adapting it to a person are compared where the protocol calibrates; with a ``curve`` for every
     amount, beside their controls.
+    ``elders`` are saved models that it learns from.
     """
 
     name: str
@@ -51,6 +53,7 @@ class RowPlan:
     quality_share: float = 0.5
     role: str = ""
     keep: bool = False
+    elders: tuple[Elder, ...] = ()
     prior: Weight = 0.0
     strategies: tuple[str, ...] = ()
     curve: bool = True
@@ -95,6 +98,8 @@ def model_config(
         normaliser=normaliser,
         group=group,
         align=model.align,
+        teacher=model.teacher,
+        start=model.start,
         train=_train_config(experiment),
         options=model.options,
         members=model.members,
@@ -147,11 +152,18 @@ def make_plans(
     if not force:
         require_scope(scope, experiment.protocol.name, windows)
     drawn = experiment.protocol.strategies or USUAL if first.calibration is not None else ()
-    title = f"{facts.title_of(model.options) if factory is None else name}{transfer_words(config)}"
-    main = RowPlan(name, title, "model", scope, normaliser, config, tune=tune, factory=factory)
+    bare = f"{facts.title_of(model.options) if factory is None else name}{transfer_words(config)}"
+    elders = elders_of(experiment)
+    title = "".join((bare, *(f", {elder.words}" for elder in elders)))
+    main = RowPlan(name, title, "model", scope, normaliser, config, tune=tune, factory=factory, elders=elders)
     plans = [main]
+    if elders:
+        plain = replace(config, teacher=None, start=None)
+        plans.append(
+            replace(main, name=f"{name}_alone", title=bare, kind="ablation", role="ablation", network=plain, elders=())
+        )
     if model.prior:
-        plans = [main.with_prior(model.prior), replace(main, kind="ablation", role="ablation")]
+        plans = [main.with_prior(model.prior), replace(main, kind="ablation", role="ablation"), *plans[1:]]
         main = plans[0]
     if facts.step and scope != "session" and _wants_session(experiment, force):
         carried = replace(config, scope="session")

@@ -17,6 +17,7 @@ from insula.errors import ProtocolError
 from insula.evaluation import declared
 from insula.evaluation.adapting import POPULATION
 from insula.evaluation.calibration import CURVE, Curve, curve_of, noted, systems_of
+from insula.evaluation.elders import require_unseen
 from insula.evaluation.experiment import Experiment
 from insula.evaluation.finished import Finished
 from insula.evaluation.fits import Fit
@@ -98,6 +99,7 @@ def evaluate(
     require_names(experiment, device)
     splits = folds_of(windows, experiment)
     plans = make_plans(windows, experiment, splits[0], device, factory, force)
+    require_unseen(plans[0].elders, experiment, windows, splits, data_hash)
     if keep:
         plans = [replace(plan, keep=plan is plans[0] or keeps(plan)) for plan in plans]
     windows.features()
@@ -287,6 +289,7 @@ def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
     notes = []
     if plan.scope == "session":
         notes.append("state carried across the session: it can read the clock")
+    notes += [elder.note for elder in plan.elders]
     picks = [f.chosen for f in folds if f.chosen is not None]
     if picks:
         notes.append("tuned on inner people; candidate chosen a fold: " + ", ".join(map(str, picks)))

@@ -49,7 +49,9 @@ class EstimatorConfig:
     wherever it appears). ``normaliser`` is a kind of ``Normaliser``, ``group`` names the columns whose values stay on
     one side of the inner validation split; None takes them from the fold that the windows come from (else whole people,
     see `insula.protocols.fold.terms_of`). ``align`` brings people's EEG together by the rows that the normaliser may
-    read (`insula.learning.align`).
+    read (`insula.learning.align`). ``teacher`` is the folder of a saved row whose probabilities are learned beside the
+    labels (`insula.learning.teaching`), ``start`` that of a network whose weights training begins with
+    (`insula.learning.pretraining`).
     """
 
     model: str = DEFAULT
@@ -58,6 +60,8 @@ class EstimatorConfig:
     normaliser: str | None = None
     group: tuple[str, ...] | None = None
     align: Align = "none"
+    teacher: str | None = None
+    start: str | None = None
     train: TrainConfig = field(default_factory=TrainConfig)
     options: Mapping[str, Any] | None = None
     members: int = 1

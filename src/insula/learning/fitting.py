@@ -17,6 +17,7 @@ from insula.learning.feed import Feed, run
 from insula.learning.losses import Term
 from insula.learning.readout import Readout, fit_readout, loss
 from insula.learning.start import Begun, judged, logits_of, readout_rows, start, starts_from_readout
+from insula.learning.teaching import Taught
 from insula.learning.train import History, fit
 from insula.protocols.protocols import inner_split
 from insula.types import DoubleArray
@@ -88,12 +89,24 @@ def _trained(
 def _terms(estimator: Estimator, network: nn.Module, training: Windows, feed: Feed, seed: int) -> list[Term]:
     """Further losses that the configuration asks for."""
     train = estimator.config.train
+    taught: list[Term] = []
+    if estimator.config.teacher is not None:
+        taught.append(
+            Taught(_said_by(estimator.config.teacher, training), train.teacher_share, train.teacher_temperature)
+        )
     if not (train.adversarial or train.coral or train.mmd):
-        return []
+        return [term.to(estimator.device) for term in taught]
     network.eval()
     with torch.no_grad():
         width = run(network, next(iter(feed.each(1))), feed.scope).embedding.shape[-1]
-    return [term.to(estimator.device) for term in domain_terms(training, width, train, seed)]
+    return [term.to(estimator.device) for term in (*taught, *domain_terms(training, width, train, seed))]
+
+
+def _said_by(folder: str, training: Windows) -> DoubleArray:
+    """A saved row's probabilities of the training windows."""
+    from insula.learning.saving import load_model
+
+    return load_model(folder).predict_proba(training)
 
 
 def _begin(estimator: Estimator, windows: Windows, parts: _Parts) -> Begun | None:

@@ -28,7 +28,8 @@ class TrainConfig:
     than ``quality_share`` of the window) or weighed by what is good of them. ``label_smoothing`` spreads that share
     of a label over all classes; ``"ordinal"`` spreads it over neighbours, as a Gaussian of ``ORDINAL_WIDTH`` classes
     (as HiSTN, arXiv 2408.15255), where classes have an order. ``adversarial``, ``coral`` and ``mmd`` are weights of
-    losses by which the embedding tells less of the person (`insula.learning.domains`; 0: off).
+    losses by which the embedding tells less of the person (`insula.learning.domains`; 0: off). Under a teacher
+    ``teacher_share`` of the labels' loss is replaced by its softened probabilities (`insula.learning.teaching`).
     """
 
     epochs: int = 15
@@ -48,6 +49,8 @@ class TrainConfig:
     adversarial: float = 0.0
     coral: float = 0.0
     mmd: float = 0.0
+    teacher_share: float = 0.7
+    teacher_temperature: float = 2.0
     quality: Quality = "keep"
     quality_share: float = 0.5
 
@@ -62,6 +65,11 @@ class TrainConfig:
                 continue
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)}; expected 0 (off) or more and below 1.")
+        if not 0 < self.teacher_share <= 1 or not self.teacher_temperature > 0:
+            raise InputError(
+                f"teacher_share {self.teacher_share}, teacher_temperature {self.teacher_temperature}; expected a share "
+                "above 0 and at most 1, and a temperature above 0."
+            )
         for name in ("adversarial", "coral", "mmd"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} {getattr(self, name)}; expected 0 (off) or more.")

@@ -1,0 +1,157 @@
+"""Saved models that others learn from, as teachers or by their weights, and whom they must not have seen.
+
+A fold model of a result teaches the same fold of the same protocol on the same data: it has not seen what is tested.
+Any other saved model must name its people, and none of them may be tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from insula.errors import InputError, ProtocolError
+from insula.evaluation.kept import require_folds
+from insula.evaluation.results import Result
+from insula.evaluation.saved import MODEL_FILE, STORY
+from insula.files import read_json
+from insula.protocols.protocols import Split
+from insula.windows.table import Windows
+
+if TYPE_CHECKING:
+    from insula.evaluation.experiment import Experiment
+
+What = Literal["teacher", "start"]
+
+
+@dataclass(frozen=True)
+class Elder:
+    """A model to learn from: its folder, what it is called, and the people of a data set that it has seen.
+
+    ``row`` is that of a result with a model a fold, empty for a single saved model.
+    """
+
+    what: What
+    folder: Path
+    title: str
+    data: str
+    people: tuple[str, ...]
+    row: str = ""
+
+    def model(self, fold: int) -> str:
+        """Folder of the model for a fold."""
+        return str(self.folder / "folds" / self.row / str(fold) if self.row else self.folder)
+
+    @property
+    def words(self) -> str:
+        """What it does for a row, for titles and notes."""
+        return f"taught by {self.title}" if self.what == "teacher" else f"begun from {self.title}"
+
+    @property
+    def note(self) -> str:
+        """Whom it has seen."""
+        if self.row:
+            return f"{self.words}: the same fold's model, which has not seen its test windows"
+        return f"{self.words}, which has seen {len(self.people)} people of {self.data}; none of them is tested"
+
+
+class _Story(msgspec.Struct):
+    experiment: dict[str, Any] = {}
+    subjects: list[str] = []
+    title: str = ""
+
+
+def open_elder(folder: str | Path, what: What) -> Elder:
+    """Read what a folder says of itself; InputError where it holds no model or does not name its people."""
+    place = Path(folder)
+    if (place / "result.json").is_file():
+        if what == "start":
+            raise InputError(f"{place} holds a result; expected one model to begin from. Name {place / 'model'}.")
+        result = Result.load(place)
+        require_folds(place)
+        first = result.systems[0]
+        people = tuple(sorted(set(result.predictions["subject"].astype(str))))
+        return Elder(what, place, first.title, str(result.config["experiment"]["data"]["name"]), people, first.name)
+    if not (place / MODEL_FILE).is_file():
+        raise InputError(
+            f"{place} without {MODEL_FILE}; expected a saved model. Make one with insula train or pretrain."
+        )
+    story = read_json(place / STORY, _Story, "the story of a model") if (place / STORY).is_file() else _Story()
+    data = str(story.experiment.get("data", {}).get("name", ""))
+    if not story.subjects or not data:
+        raise InputError(
+            f"{place} does not name its people; expected a model that insula train or pretrain wrote. Train it again."
+        )
+    return Elder(what, place, story.title or place.name, data, tuple(story.subjects))
+
+
+def elders_of(experiment: Experiment) -> tuple[Elder, ...]:
+    """What an experiment's network learns from."""
+    model = experiment.model
+    asked: Sequence[tuple[str | None, What]] = ((model.teacher, "teacher"), (model.start, "start"))
+    found = tuple(open_elder(folder, what) for folder, what in asked if folder is not None)
+    if model.teacher is not None and experiment.protocol.null:
+        raise ProtocolError(
+            "a null test with a teacher, who knows the labels that are shuffled; expected one of both. Leave out "
+            "--null."
+        )
+    return found
+
+
+def require_unseen(
+    elders: Sequence[Elder], experiment: Experiment, windows: Windows, splits: Sequence[Split], data_hash: str
+) -> None:
+    """Raise ProtocolError where a model to learn from has seen what is tested, and says whom."""
+    for elder in elders:
+        if elder.row:
+            _require_same(elder, experiment, data_hash or windows.fingerprint())
+        elif elder.data == experiment.data.name:
+            subjects = windows.table["subject"].astype(str)
+            tested = {name for part in splits for name in subjects.iloc[part.test].unique()}
+            seen = sorted(tested.intersection(elder.people))
+            if seen:
+                raise ProtocolError(
+                    f"{elder.folder} has seen {', '.join(seen[:8])}, who are tested; expected a model of other people. "
+                    "Train it on others with --subjects, or name a result with --keep-folds of the same protocol."
+                )
+
+
+def _require_same(elder: Elder, experiment: Experiment, data_hash: str) -> None:
+    other = Result.load(elder.folder)
+    theirs = other.config["experiment"]
+    mine = experiment.to_dict()
+    differ = [
+        name
+        for name, a, b in (
+            ("data", other.provenance.get("data_hash"), data_hash),
+            ("seed", theirs["seed"], mine["seed"]),
+            *(
+                (f"protocol.{k}", theirs["protocol"].get(k), mine["protocol"].get(k))
+                for k in mine["protocol"]
+                if k != "null"
+            ),
+        )
+        if a != b
+    ]
+    if differ:
+        raise ProtocolError(
+            f"{elder.folder} differs in {', '.join(differ)}; expected the same data, protocol and seed, so that each "
+            "fold's teacher has not seen what the fold tests. Evaluate the teacher again with --keep-folds."
+        )
+
+
+def final_teacher(experiment: Experiment) -> str | None:
+    """Folder of the teacher of a model that is trained on everybody; None where the teacher has none of that kind."""
+    folder = experiment.model.teacher
+    if folder is None or (Path(folder) / MODEL_FILE).is_file():
+        return folder
+    whole = Path(folder) / "model"
+    return str(whole) if (whole / MODEL_FILE).is_file() else None
+
+
+def learned_from(experiment: Experiment) -> set[str]:
+    """People of the same data set of whom a model knows by its elders."""
+    return {name for elder in elders_of(experiment) if elder.data == experiment.data.name for name in elder.people}

@@ -1,0 +1,120 @@
+"""A model learns from another one only where that has not seen what is tested."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from small_cohort import cohort, scored, write_manifest
+
+import insula
+from insula.errors import InputError, ProtocolError
+from insula.evaluation.elders import elders_of, open_elder, require_unseen
+from insula.evaluation.experiment import Experiment, experiment_from
+from insula.evaluation.run import evaluate
+from insula.learning.losses import Said
+from insula.learning.teaching import Taught
+from insula.pipeline import run_experiment
+from insula.protocols.own_median import split_windows
+
+
+def tables(**more: Any) -> dict[str, Any]:
+    return {
+        "data": {"name": "manifest", "target": "state"},
+        "model": {"name": "tcn", **more},
+        "protocol": {"name": "leave_one_subject_out"},
+        "compare": {"rows": ["majority"], "variants": [], "session": False},
+        "train": {"epochs": 1},
+    }
+
+
+def saved(folder: Path, people: list[str], data: str = "manifest") -> Path:
+    own = scored().take(scored().table["subject"].isin(people).to_numpy())
+    row = insula.make("logistic_regression", normaliser="population").fit(own)
+    return row.save(folder, {"experiment": {"data": {"name": data}}, "subjects": people})
+
+
+def checked(experiment: Experiment) -> None:
+    splits = split_windows(scored(), "leave_one_subject_out")
+    require_unseen(elders_of(experiment), experiment, scored(), splits, "")
+
+
+def test_a_teacher_who_has_seen_tested_people_is_refused_by_name(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model", ["ann", "bob"])
+    with pytest.raises(ProtocolError, match="has seen ann, bob, who are tested"):
+        checked(experiment_from(tables(teacher=str(folder))))
+    with pytest.raises(ProtocolError, match="has seen ann, bob"):
+        checked(experiment_from(tables(start=str(folder))))
+    other = saved(tmp_path / "other", ["ann", "bob"], "elsewhere")
+    checked(experiment_from(tables(teacher=str(other))))
+    assert "has seen 2 people of elsewhere" in open_elder(other, "teacher").note
+
+
+def test_a_model_that_does_not_say_whom_it_has_seen_is_refused(tmp_path: Path) -> None:
+    row = insula.make("logistic_regression", normaliser="population").fit(scored())
+    with pytest.raises(InputError, match="does not name its people"):
+        open_elder(row.save(tmp_path / "model"), "teacher")
+    with pytest.raises(InputError, match="expected a saved model"):
+        open_elder(tmp_path, "start")
+    shuffled = tables(teacher=str(saved(tmp_path / "fine", ["ann"])))
+    shuffled["protocol"]["null"] = 2
+    with pytest.raises(ProtocolError, match="null test with a teacher"):
+        elders_of(experiment_from(shuffled))
+
+
+def test_the_loss_falls_to_nothing_where_student_and_teacher_agree() -> None:
+    chances = np.array([[0.7, 0.3], [0.1, 0.9]])
+    term = Taught(chances, 0.6, 2.0)
+    logits = torch.from_numpy(np.log(chances)).float()
+    said = Said(logits, logits, torch.arange(2), 0.0)
+    assert float(term(said)) == pytest.approx(0.0, abs=1e-6)
+    away = replace(said, logits=torch.zeros(2, 2))
+    soft = torch.softmax(logits / 2, 1)
+    expected = 0.6 * 4 * float(F.kl_div(torch.full((2, 2), 0.5).log(), soft, reduction="batchmean"))
+    assert float(term(away)) == pytest.approx(expected, rel=1e-4)
+    assert term.replaces == 0.6
+
+
+@pytest.mark.slow
+def test_a_network_says_what_its_teacher_says(tmp_path: Path) -> None:
+    of = scored()
+    teacher = insula.make("logistic_regression", normaliser="population").fit(of, 1 - of.y)  # knows all the wrong way
+    folder = teacher.save(tmp_path / "model")
+    how = {"epochs": 30, "validation_fraction": 0.0, "normaliser": "population"}
+    student = insula.make("tcn", teacher=str(folder), teacher_share=1.0, **how).fit(of)
+    assert (student.predict(of) == teacher.predict(of)).mean() > 0.9
+    assert (student.predict(of) == of.y).mean() < 0.3
+
+
+@pytest.mark.slow
+def test_the_fold_model_of_a_result_teaches_its_own_fold(tmp_path: Path) -> None:
+    root = write_manifest(tmp_path, cohort())
+    base = tables()
+    base["data"]["root"] = str(root)
+    base["recipe"] = {"window_s": 4.0, "hop_s": 2.0, "guard_s": 2.0}
+    first = {**base, "model": {"name": "logistic_regression"}}
+    run_experiment(experiment_from(first), tmp_path / "teacher", analyses=False, keep_folds=True)
+    plan = experiment_from({**base, "model": {"name": "tcn", "teacher": str(tmp_path / "teacher")}})
+    done = run_experiment(plan, tmp_path / "student", analyses=False)
+    taught, alone = done.result.systems[:2]
+    assert taught.title.endswith("taught by Logistic regression")
+    assert any("same fold's model, which has not seen" in note for note in taught.notes)
+    assert alone.name == "tcn_alone"
+    assert not any("taught" in note for note in alone.notes)
+    assert not (tmp_path / "student" / "model" / "estimator.json").read_text().count("folds/")
+    other = experiment_from({**base, "seed": 1, "model": {"name": "tcn", "teacher": str(tmp_path / "teacher")}})
+    with pytest.raises(ProtocolError, match="differs in seed"):
+        run_experiment(other, tmp_path / "third", analyses=False)
+    bare = experiment_from({**base, "model": {"name": "tcn", "teacher": str(tmp_path / "student")}})
+    with pytest.raises(InputError, match="--keep-folds"):
+        run_experiment(bare, tmp_path / "fourth", analyses=False)
+
+
+def test_without_elders_nothing_is_added() -> None:
+    done = evaluate(scored(), experiment_from(tables()))
+    assert [s.name for s in done.result.systems][:2] != ["tcn", "tcn_alone"]
