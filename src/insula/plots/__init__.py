@@ -29,6 +29,7 @@ from insula.plots.slopes import Slope, slopes
 from insula.plots.spikes import SpikeBill, spikes
 from insula.plots.stress import StressLine, StressPanel, stress
 from insula.plots.style import INKS, NARROW_PX, WIDE_PX, Format, class_inks, css_variables, keeping
+from insula.plots.window import Trace, window
 
 __all__ = [
     "INKS",
@@ -54,6 +55,7 @@ __all__ = [
     "Strip",
     "Strips",
     "agreement",
+    "Trace",
     "attention",
     "calibration",
     "class_inks",
@@ -82,4 +84,5 @@ __all__ = [
     "time_constants",
     "timeline",
     "true_against_predicted",
+    "window",
 ]
