@@ -18,7 +18,7 @@ from insula.studio.results import told_run
 from insula.studio.showing import Showing
 from insula.studio.state import Folder, Live, State, Told, Way, work_of
 from insula.studio.study import RUNS, Study, load_json
-from insula.studio.table import Table
+from insula.studio.table import Table, one_line
 
 DEMO = "simulate"
 """The reader of simulated people."""
@@ -117,10 +117,12 @@ class Desk:
         match message:
             case m.Edit(changes):
                 n = len(changes)
-                what = f"{changes[0].column}: {changes[0].value[:40] or 'emptied'}" if n == 1 else f"{n} cells"
+                what = (
+                    f"{changes[0].column}: {one_line(changes[0].value)[:40] or 'emptied'}" if n == 1 else f"{n} cells"
+                )
                 study.change(what, lambda t: t.edited(changes))
             case m.Fill(column, value, rows):
-                study.change(f"{column}: {value[:40]}", lambda t: t.filled(column, value, rows))
+                study.change(f"{column}: {one_line(value)[:40]}", lambda t: t.filled(column, value, rows))
             case m.Drop(rows):
                 study.change(f"{plural(len(set(rows)), 'row')} dropped", lambda t: t.without(rows))
             case m.DropTrials(trials):

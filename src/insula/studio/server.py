@@ -23,6 +23,7 @@ from insula.studio import messages as m
 from insula.studio.desk import Desk
 from insula.studio.places import listing
 from insula.studio.results import FILES, ONNX
+from insula.studio.state import State
 
 CLIENTS = 32
 """Most windows at once."""
@@ -89,7 +90,8 @@ def build(desk: Desk, hub: Hub, access: Access) -> Guard:
         return FileResponse(path, 200, HEADERS, "application/octet-stream", filename=attached)
 
     async def schema(_: Request) -> Response:
-        return Response(msgspec.json.encode(msgspec.json.schema(m.Message)), 200, HEADERS, "application/json")
+        told = {"messages": msgspec.json.schema(m.Message), "state": msgspec.json.schema(State)}
+        return JSONResponse(told, 200, HEADERS)
 
     async def window(socket: WebSocket) -> None:
         await _serve(socket, hub)
