@@ -19,7 +19,7 @@ from insula.learning.personal.personal import STRATEGIES
 # Two people. The model learns from one of them; the other one gives one, then two trials of each feeling.
 
 people = insula.load("simulate", people=2, trials_per_emotion=4, trial_s=14.0)
-recipe = insula.Recipe(signals=insula.data.info("simulate").recipe.signals, window_s=4.0, hop_s=3.0)
+recipe = insula.Recipe(signals=insula.data.info("simulate").recipe.signals, window_s=4.0, hop_s=4.0)
 windows = insula.cut(people, recipe, "emotion")
 config = insula.EstimatorConfig(train=insula.TrainConfig(epochs=2))
 curve = calibration_curve(windows, config, (0, 1, 2), "trials", ("bayes",))

@@ -29,6 +29,7 @@ function wanted(state) {
   const named = SCREENS.find((s) => s.id === location.hash.slice(1));
   if (named && named.ready(state)) return named;
   if (!state.folder) return where;
+  if (state.work?.kind === "train" && state.work.standing === "running" && !named) return training; // a window that comes later
   if (state.runs.length && !named) return report;
   return table.ready(state) && !state.check ? table : check;
 }
