@@ -24,6 +24,7 @@ const inform = {
   },
 };
 let shown = null, key = null;
+const underWay = $("work");
 
 function wanted(state) {
   const named = SCREENS.find((s) => s.id === location.hash.slice(1));
@@ -39,12 +40,14 @@ function draw(state) {
   $("folder").textContent = state.folder ? (state.folder.own ? state.folder.path : state.folder.title) : "";
   const screen = wanted(state), moved = screen !== shown;
   steps(state, screen);
-  work($("work"), state, inform, screen.id);
+  work(underWay, state, inform, screen.id);
   const now = JSON.stringify(screen.key(state));
   if (!moved && now === key) { screen.update?.(state); return; }
   shown = screen; key = now;
   const title = h("h1", { id: "screen-title", tabindex: "-1" }, screen.title(state));
+  if (underWay.parentElement === $("screen")) $("screen").before(underWay);
   fill($("screen"), title, ...screen.render(state, inform));
+  if (screen === training) title.after(underWay);
   if (moved) {
     if (location.hash.slice(1) !== screen.id) history.replaceState(null, "", `#${screen.id}`);
     inform.wrong("");
@@ -61,6 +64,8 @@ function steps(state, screen) {
       ? h("a", { href: `#${s.id}`, id: `step-${s.id}`, "aria-current": here ? "step" : null }, inside)
       : h("span", { class: "later", role: "link", "aria-disabled": "true" }, inside));
   })));
+  const here = $("steps").querySelector(".here");
+  if (here) $("steps").scrollLeft = here.offsetLeft - ($("steps").clientWidth - here.clientWidth) / 2;
 }
 store.listeners.push(draw);
 store.link = (open, reason) => {

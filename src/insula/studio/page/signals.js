@@ -96,7 +96,7 @@ function curve(told, index, one, trial) {
   });
   const width = WIDE / Math.max(1, trial.seconds);
   const text = known.length ? `${told.channel} from ${+low.toPrecision(3)} to ${+high.toPrecision(3)} ${one.unit}, ${plural(one.spoiled.length, "second")} spoiled` : `${told.channel}: nothing measured`;
-  return h("div", { class: "curve" }, h("span", { class: "scale-of soft" }, known.length ? [h("span", {}, `${+high.toPrecision(3)}`), one.curves.length > 1 ? h("b", {}, told.channel) : null, h("span", {}, `${+low.toPrecision(3)}`)] : "nothing measured"),
+  return h("div", { class: "curve" }, h("span", { class: "scale-of soft" }, known.length ? [h("span", {}, `${+high.toPrecision(4)}`), one.curves.length > 1 ? h("b", {}, told.channel) : null, h("span", {}, `${+low.toPrecision(4)}`)] : "nothing measured"),
     svg("svg", { viewBox: `0 0 ${WIDE} ${tall}`, role: "img", "aria-label": text, preserveAspectRatio: "none" },
       one.spoiled.map((s) => svg("rect", { class: "spoiled", x: (s * width).toFixed(1), y: 0, width: width.toFixed(1), height: tall })),
       svg("path", { d: path, class: "trace" })));

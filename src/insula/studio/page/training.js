@@ -11,7 +11,7 @@ export const training = {
     const ended = watched && !on(state);
     watched = on(state);
     if (ended && state.work?.standing === "done") { queueMicrotask(() => inform.go("report")); return []; }
-    if (on(state)) return [h("p", { class: "lead" }, `Recognising ${state.choice?.target ?? "it"}: each part of the people is held out once, and a model that never saw it answers.`),
+    if (on(state)) return [h("p", { class: "lead" }, `Recognising ${state.choice?.target ?? "it"}: parts of the recordings are held out in turn, and a model that never saw them answers.`),
       h("p", { class: "soft" }, "The report opens when it is done. You may close this window and come back.")];
     if (state.work?.kind === "train" && state.work.standing !== "done") return [next("Back to the question", () => inform.go("question"))];
     const run = state.runs[0];
