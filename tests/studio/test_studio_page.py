@@ -31,6 +31,7 @@ def test_every_screen_from_the_folder_to_the_live_page(browser: Any, tmp_path: P
         page = visit.page
         visit.until("document.querySelector('#this') !== null")
         visit.sound("where")
+        a_file_dropped_is_refused(visit)
         page.fill("#path", str(root))
         page.keyboard.press("Enter")
         visit.until("document.querySelectorAll('.target').length === 2")
@@ -62,6 +63,18 @@ def test_every_screen_from_the_folder_to_the_live_page(browser: Any, tmp_path: P
     assert [p.name for p in (root / "runs").iterdir() if not p.name.startswith(".")] == ["mood-leave_one_subject_out"]
     strange = {p.name for p in root.iterdir()} - {"P01", "P02", "P03", "answers.csv", "runs", ".insula"}
     assert strange == {"manifest.csv", "people.csv", "manifest.reasons.txt"}, "nothing is written elsewhere"
+
+
+def a_file_dropped_is_refused(visit: Visit) -> None:
+    """Only folders hold a study."""
+    visit.page.evaluate(
+        """() => {
+          const held = new DataTransfer();
+          held.items.add(new File(["x"], "one.csv"));
+          document.querySelector("#places").dispatchEvent(new DragEvent("drop", { bubbles: true, dataTransfer: held }));
+        }"""
+    )
+    visit.until("document.querySelector('#problem').textContent.startsWith('That is no folder')")
 
 
 def remedies_help(visit: Visit) -> None:

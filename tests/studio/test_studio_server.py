@@ -139,6 +139,14 @@ def test_beyond_loopback_the_folder_is_fixed_and_a_token_asked(root: Path) -> No
         assert say(client, {"type": "open", "path": "/"}).status_code == 400
 
 
+def test_a_dropped_folder_is_found_by_what_it_holds(client: TestClient, root: Path) -> None:
+    (root.parent / "copies" / "study").mkdir(parents=True)
+    asked = {"path": str(root.parent), "named": "study", "holds": "answers.csv"}
+    assert client.get("/api/places", params=asked).json() == [str(root)]
+    assert len(client.get("/api/places", params={**asked, "holds": []}).json()) == 2
+    assert client.get("/api/places", params={**asked, "named": "../study"}).status_code == 400
+
+
 @pytest.mark.usefixtures("client")
 def test_a_folder_is_open_once(root: Path) -> None:
     with pytest.raises(InputError, match="open in another studio"):

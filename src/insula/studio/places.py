@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from insula.errors import DataError
+from insula.errors import DataError, InputError
 
 MOST = 400
 """Folders that are listed of one place."""
 _COUNTED = 2000
+SEARCHED = 20_000
+"""Folders that are looked through for one that was dropped on the page."""
+DEEPEST = 6
 
 
 def listing(path: Path) -> dict[str, Any]:
@@ -44,3 +49,31 @@ def listing(path: Path) -> dict[str, Any]:
         "files": files,
         "manifest": any((here / name).is_file() for name in ("manifest.csv", "manifest.xlsx")),
     }
+
+
+def dropped(name: str, holds: Sequence[str], starts: Sequence[Path]) -> list[str]:
+    """Find the folders called ``name`` below some places that hold all of some names: a page is never told a path.
+
+    Nearer ones come first, at most ten of them; hidden folders are not looked into.
+    """
+    if not name or "/" in name or "\\" in name:
+        raise InputError(f"folder name {name!r}; expected one name. Drop one folder.")
+    found: list[str] = []
+    queue = deque((Path(os.path.realpath(start)), 0) for start in dict.fromkeys(starts))
+    seen = 0
+    while queue and seen < SEARCHED and len(found) < 10:
+        here, depth = queue.popleft()
+        seen += 1
+        if here.name == name and all((here / one).exists() for one in holds) and str(here) not in found:
+            found.append(str(here))
+        if depth < DEEPEST:
+            queue.extend((inner, depth + 1) for inner in _inner(here))
+    return found
+
+
+def _inner(here: Path) -> list[Path]:
+    try:
+        with os.scandir(here) as entries:
+            return [Path(e.path) for e in entries if not e.name.startswith(".") and e.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []

@@ -21,7 +21,7 @@ from insula.live.hub import Hub
 from insula.live.serving import HEADERS, Guard, assets, shown
 from insula.studio import messages as m
 from insula.studio.desk import Desk
-from insula.studio.places import listing
+from insula.studio.places import dropped, listing
 from insula.studio.results import FILES, ONNX
 from insula.studio.state import State
 
@@ -72,6 +72,11 @@ def build(desk: Desk, hub: Hub, access: Access) -> Guard:
         if desk.fixed or not access.local:
             raise InputError("a list of folders; expected none, the folder was chosen at the start.")
         path = Path(request.query_params.get("path") or Path.home()).expanduser()
+        if "named" in request.query_params:
+            asked = [one for one in request.query_params.getlist("holds")[:20] if "/" not in one]
+            starts = (path, Path.cwd(), Path.home())
+            told = await asyncio.to_thread(dropped, request.query_params["named"], asked, starts)
+            return JSONResponse(told, 200, HEADERS)
         return JSONResponse(await asyncio.to_thread(listing, path), 200, HEADERS)
 
     async def signals(_: Request) -> Response:
