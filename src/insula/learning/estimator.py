@@ -177,11 +177,16 @@ class Estimator(Learner):
             self.target_scale = (float(np.mean(windows.y)), float(np.std(windows.y)) or 1.0)
 
     def built(self, seed: int) -> nn.Module:
-        """A network that nothing has trained, its weights drawn by a seed."""
+        """A network that nothing has trained, its weights drawn by a seed, or those of ``config.start``."""
         torch.manual_seed(seed)
         if self.factory is not None:
             return self.factory(self.spec)
-        return build(self.config.model, self.spec, self.config.size, **dict(self.config.options or {}))
+        network = build(self.config.model, self.spec, self.config.size, **dict(self.config.options or {}))
+        if self.config.start is not None:
+            from insula.learning.pretraining import begin_from
+
+            begin_from(network, self.config.start, self.config.model)
+        return network
 
     def _inner(self, windows: Windows, seed: int) -> tuple[Any, Any]:
         rows = np.arange(len(windows))

@@ -29,6 +29,7 @@ MODELS: dict[str, Any] = {
     "mpcl": "insula.models.mpcl:MPCL",
     "tcfn": "insula.models.tcfn:TCFN",
     "cmslnet": "insula.models.cmslnet:CMSLNet",
+    "mood_reader": "insula.models.mood_reader:MoodReader",
 }
 """Name -> ``module:Class`` or the class itself; each takes ``(spec: InputSpec, size: str, **options)``."""
 
