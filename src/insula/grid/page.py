@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from insula.evaluation.results import jsonable
 from insula.evaluation.scores import Paired
+from insula.explain.cost import joules_text
 from insula.grid.cell import NO_DATA
 from insula.grid.claims import Published
 from insula.grid.ledger import Comparison, Entry, Ledger, Row, Section, Span
@@ -92,6 +93,7 @@ def render(ledger: Ledger) -> str:
         heads=heads,
         lines=lines,
         facts=facts,
+        bare=_bare,
         pictures=_pictures,
         nice=nice,
         until=date(ledger.provenance.get("until", "")),
@@ -115,6 +117,8 @@ def markdown(ledger: Ledger) -> str:
         out += [f"## {title}", "", *([text, ""] if text else [])]
         for section in found:
             out += [f"### {section.label}: {section.target}", "", facts(section), ""]
+            if _bare(section):
+                continue
             out += _table([h for h, _ in heads(section)], [_plain(line) for line in lines(section)])
             for comparison in section.comparisons:
                 out += _comparison(section, comparison)
@@ -168,7 +172,7 @@ def nice(protocol: str) -> str:
 def facts(section: Section) -> str:
     """Say in a few sentences what a section's scores are and what they are measured against."""
     if section.empty:
-        return "No cell has run."
+        return f"Nothing has run yet of {', '.join(dict.fromkeys(row.title for row in section.rows))}."
     people = f"{section.people} {'person' if section.people == 1 else 'people'}"
     chance = f", chance {_score(section, section.chance)}" if section.metric == "balanced_accuracy" else ""
     seeds = f", {section.seeds} seeds together" if section.seeds > 1 else ""
@@ -233,7 +237,7 @@ def _line(section: Section, row: Row) -> Line:
     if _has_budget(section):
         cells.append(_budget(section, row))
     cells.append(TableCell("–" if row.parameters is None else f"{row.parameters:,}", value=row.parameters))
-    cells.append(TableCell("–" if row.joules is None else _joules(row.joules), value=row.joules))
+    cells.append(TableCell("–" if row.joules is None else joules_text(row.joules), value=row.joules))
     cells.append(TableCell("–" if row.p50_ms is None else f"{row.p50_ms:.2g} ms", value=row.p50_ms))
     small = (*_said(section, row), *filter(None, [row.marks]))
     return Line(row.title, row.kind if row.system != "clock" else "clock", small, tuple(cells))
@@ -278,9 +282,8 @@ def _budget(section: Section, row: Row) -> TableCell:
     for protocol in (*section.leaky, *section.clean):
         if row.entries[protocol].budget:
             said.setdefault(row.entries[protocol].budget, []).append(nice(protocol))
-    text = "; ".join(f"{', '.join(where)}: {budget}" for budget, where in said.items())
-    late = any(e.converged is False for e in row.entries.values())
-    return TableCell(text or "–", bad=late, numeric=False)
+    text = "; ".join(f"{', '.join(where)}: {budget}" for budget, where in said.items()) or "–"
+    return TableCell(text, bad=any(e.converged is False for e in row.entries.values()), numeric=False)
 
 
 def _published(claims: Sequence[Published]) -> TableCell:
@@ -337,8 +340,8 @@ def _comparison(section: Section, comparison: Comparison) -> list[str]:
             "the models):",
             "",
         ]
-    rows = [pair_text(section, p) for p in comparison.pairs]
-    out += _table(["system", "difference", "95 % interval", "effect", "p", "p (Holm, models)"], rows)
+    columns = ["system", "difference", "95 % interval", "effect", "p", "p (Holm, models)"]
+    out += _table(columns, [pair_text(section, p) for p in comparison.pairs])
     if comparison.ranks is not None:
         found = comparison.ranks
         listed = ", ".join(f"{s} {r:.2f}" for s, r in zip(found.systems, found.mean_rank, strict=True))
@@ -372,6 +375,10 @@ def _has_null(section: Section) -> bool:
     return any(math.isfinite(row.entries[p].null_p) for row in section.rows for p in section.clean[:1])
 
 
+def _bare(section: Section) -> bool:
+    return section.empty and not _has_claims(section)
+
+
 def _has_claims(section: Section) -> bool:
     return any(row.claims for row in section.rows)
 
@@ -391,9 +398,3 @@ def _points(section: Section, value: float) -> str:
 
 def _p(value: float) -> str:
     return "–" if not math.isfinite(value) else "< .001" if value < 0.001 else f"{value:.3f}"
-
-
-def _joules(value: float) -> str:
-    from insula.explain.cost import joules_text
-
-    return joules_text(value)
