@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,9 @@ def test_making_with_a_wristband(tmp_path: Path, terminal: Terminal) -> None:
     checked = terminal("data", "check", "manifest", "--root", study)
     assert checked.code == 0, checked
     assert "within_subject         allowed" in checked.out
+    manifest = pd.read_csv(study / "manifest.csv")
+    assert len(manifest) == 3 * 8 * 3 + 3 * 7, "a row a trial and sensor; the heart rate of an E4 begins 10 s late"
+    assert manifest[["start", "stop"]].notna().all(axis=None), "seconds inside files that each begin at another time"
     evaluated = terminal(
         "evaluate",
         "--data",
@@ -99,6 +103,20 @@ def test_research_with_deap(tmp_path: Path, terminal: Terminal) -> None:
     drawn = terminal("figure", run, names[0], "--svg", "--out", picture)
     assert drawn.code == 0, drawn
     assert "<svg" in picture.read_text(encoding="utf-8")
+    said = terminal("methods", run).out
+    assert "within_subject" in said
+    assert "doi:10.1109/T-AFFC.2011.15" in said, "the data set's source"
+    assert "## What the figures cannot show" in terminal("card", run).out
+    numbers = pd.read_csv(io.StringIO(terminal("table", run, "--csv").out))
+    assert numbers["balanced_accuracy"].between(0, 1).all()
+    trials = pd.read_csv(io.StringIO(terminal("table", run, "--per", "trial", "--csv").out))
+    assert len(trials) == len(numbers) * trials[["subject", "trial"]].drop_duplicates().shape[0]
+    leaky, both = tmp_path / "runs" / "leaky", tmp_path / "both.html"
+    again = terminal("evaluate", *target, "--protocol", "random_windows", "--model", "tcn", "--out", leaky, *SMALL)
+    assert again.code == 0, again
+    assert "leaky" in again.out
+    assert terminal("report", run, leaky, "--out", both).code == 0
+    assert "random_windows" in both.read_text(encoding="utf-8")
 
 
 def test_what_to_begin_with(terminal: Terminal) -> None:

@@ -7,14 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures_bids import write_bids
 from fixtures_data import lines, write_eeg
+from fixtures_xdf import drifting, write_xdf
 from scipy.io import savemat
 
-from insula.data import load
+from insula.data import Problem, load
 from insula.data.formats import guarded
 from insula.data.formats.matlab import read_mat
 from insula.errors import DataError
@@ -172,6 +175,79 @@ def test_fieldtrip_files_of_a_set_stay_inside(study: Path) -> None:
     (study / "b.fdt").write_bytes((study.parent / "secret/b.fdt").read_bytes())
     savemat(study / "a.set", {"EEG": eeg | {"data": "b.fdt"}})
     assert load("manifest", study)  # the same beside it is read
+
+
+@pytest.mark.slow
+def test_parts_of_a_split_fif_stay_inside(tmp_path: Path) -> None:
+    """A FIF of several parts names the next one; here by a path of the same length that leaves the folder."""
+    import mne
+
+    study, secret = tmp_path / "data", tmp_path / "s"
+    for folder in (study, secret):
+        folder.mkdir()
+    values = np.random.default_rng(0).normal(size=(16, 40_000)) * 1e-5  # 2.6 MB, the least that MNE splits
+    raw = mne.io.RawArray(values, mne.create_info(16, 100.0, "eeg"), verbose="ERROR")
+    raw.save(study / "abcdefgh_raw.fif", split_size="2MB", split_naming="neuromag", verbose="ERROR")
+    part = study / "abcdefgh_raw-1.fif"
+    assert part.is_file(), "the recording is in parts"
+    lines(study / "manifest.csv", ["file,modality,subject,trial,label", "abcdefgh_raw.fif,eeg,ann,t,x"])
+    assert load("manifest", study)[0].trials[0].signals["eeg"].duration_s == 400
+    elsewhere = f"../s/{part.name[5:]}"
+    head = study / "abcdefgh_raw.fif"
+    outside = Path(os.path.normpath(study / elsewhere))
+    part.rename(outside)
+    assert outside.parent == secret
+    content = head.read_bytes()
+    assert content.count(part.name.encode()) == 1
+    head.write_bytes(content.replace(part.name.encode(), elsewhere.encode()))
+    refused(study, r"abcdefgh_raw\.fif: ")
+
+
+def test_an_xdf_is_one_regular_file_whose_header_opens_no_other(tmp_path: Path) -> None:
+    pytest.importorskip("pyxdf", reason="the extra [data] is not installed")
+    study = tmp_path / "data"
+    stream = drifting("EEG", 10.0, 20.0, 50.0, 0.0, 0.0)
+    path = write_xdf(study / "a.xdf", [stream])
+    lines(study / "manifest.csv", ["file,modality,subject,trial,label", "a.xdf,eeg,ann,t,x"])
+    assert load("manifest", study)
+    (tmp_path / "secret.txt").write_text("the secret")
+    entity = f'<!DOCTYPE info [<!ENTITY x SYSTEM "file://{tmp_path}/secret.txt">]><info><name>&x;</name>'
+    evil = replace(stream, name=f"</name></info>{entity}<name>")
+    write_xdf(path, [evil])
+    try:
+        said = str(load("manifest", study))
+    except DataError as error:
+        said = str(error)
+    assert "the secret" not in said
+    (tmp_path / "elsewhere.xdf").write_bytes(write_xdf(path, [stream]).read_bytes())
+    path.unlink()
+    path.symlink_to(tmp_path / "elsewhere.xdf")
+    refused(study, "outside")
+
+
+@pytest.mark.parametrize("what", ["_eeg.edf", "_eeg.vhdr", "_channels.tsv", "_events.tsv", "_physio.tsv.gz", "header"])
+def test_files_of_a_bids_set_stay_inside(tmp_path: Path, what: str) -> None:
+    root, outside = tmp_path / "data", tmp_path / "outside"
+    write_bids(root)
+    problems: list[Problem] = []
+    load("bids", root, problems=problems)
+    assert not [p for p in problems if p.fatal]
+    outside.mkdir()
+    if what == "header":
+        (file,) = root.rglob("*.vhdr")
+        data = file.with_suffix(".eeg")
+        data.rename(outside / data.name)
+        file.write_text(file.read_text().replace(data.name, f"{outside}/{data.name}"))
+    else:
+        file = next(iter(sorted(root.rglob(f"*{what}"))))
+        file.rename(outside / file.name)
+        file.symlink_to(outside / file.name)
+    problems = []
+    try:
+        load("bids", root, problems=problems)
+    except DataError as error:
+        problems.append(Problem(str(file), str(error)))
+    assert any("outside" in p.what for p in problems), problems
 
 
 @pytest.mark.parametrize("how", ["link", "storage", "virtual"])

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from model_inputs import make_spec
+from safetensors.torch import load, save
+from small_cohort import fresh
 
-from insula.learning.saving import _require_size
+import insula
+from insula.errors import DataError
+from insula.learning.saving import _require_size, digest
 from insula.models import MODELS, build, card
 
 
@@ -20,3 +28,20 @@ def test_a_forged_size_takes_no_memory() -> None:
     weights = torch.nn.Linear(3, 2).state_dict()
     with pytest.raises(RuntimeError, match="size mismatch"):
         _require_size(weights, lambda: torch.nn.Linear(1 << 30, 1 << 14))  # 64 TB
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_though_every_digest_fits(tmp_path: Path, value: float) -> None:
+    folder = fresh().save(tmp_path / "model")
+    insula.load_model(folder)
+    file, described = folder / "weights-0.safetensors", folder / "estimator.json"
+    tensors = load(file.read_bytes())
+    name = next(k for k, v in tensors.items() if v.is_floating_point() and v.numel())
+    tensors[name].view(-1)[0] = value
+    file.write_bytes(save(tensors))
+    told = json.loads(described.read_text())
+    del told["sha256"]
+    told["weights_sha256"][0] = hashlib.sha256(file.read_bytes()).hexdigest()
+    described.write_text(json.dumps(told | {"sha256": digest(told)}))
+    with pytest.raises(DataError, match=f"holds {name} that is not finite"):
+        insula.load_model(folder)

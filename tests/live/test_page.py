@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from families import alive, family
 from live_server import process
 
 pytestmark = pytest.mark.slow
@@ -162,8 +164,13 @@ def test_a_killed_browser_harms_nobody(browser: Any, model_folder: Path) -> None
         page.close()
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_the_server_ends_when_it_is_told(model_folder: Path, end: signal.Signals) -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_server_and_all_it_started_end_when_it_is_told(model_folder: Path, end: int) -> None:
     with process("--model", str(model_folder), "--source", "simulate:p01") as (_, running):
+        started = family(running.pid)
         running.send_signal(end)
         assert running.wait(20) in (0, 130, -end)
+        until = time.monotonic() + 10
+        while any(map(alive, started)) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert not [one for one in started if alive(one)]
