@@ -148,7 +148,7 @@ class MoodReader(nn.Module):
         mode = "area" if values.shape[-1] > wanted else "linear"
         if values.shape[-1] != wanted:
             values = functional.interpolate(values, size=wanted, mode=mode)
-        cut: Tensor = values.unflatten(-1, (self.patches, POINTS))  # type: ignore[no-untyped-call]
+        cut: Tensor = values.unflatten(-1, (self.patches, POINTS))
         return cut
 
     def tokens(
