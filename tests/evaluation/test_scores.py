@@ -58,6 +58,13 @@ def test_scores_agree_with_scikit_learn(pairs, seed):
     assert metrics.macro_f1(true, guess) == pytest.approx(
         oracle.f1_score(true, guess, average="macro", zero_division=0)
     )
+    assert metrics.accuracy(true, guess) == pytest.approx(oracle.accuracy_score(true, guess))
+    assert metrics.macro_precision(true, guess) == pytest.approx(
+        oracle.precision_score(true, guess, average="macro", labels=np.unique(true), zero_division=0)
+    )
+    assert metrics.weighted_f1(true, guess) == pytest.approx(
+        oracle.f1_score(true, guess, average="weighted", zero_division=0)
+    )
     if len(set(true)) > 1:
         assert metrics.kappa(true, guess) == pytest.approx(oracle.cohen_kappa_score(true, guess))
     probability = np.random.default_rng(seed).dirichlet(np.ones(4), len(true)).round(1)

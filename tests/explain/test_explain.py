@@ -16,7 +16,8 @@ from insula.evaluation.experiment import experiment_from
 from insula.evaluation.results import Result
 from insula.evaluation.run import Evaluation, evaluate
 from insula.explain import explain
-from insula.explain.attention import _distances, _permuted, temporal_attention
+from insula.explain.attention import temporal_attention
+from insula.explain.by_class import distances, permuted
 from insula.explain.latent import LATENT, latent_space
 from insula.explain.time_constants import _groups, liquid_layers, shuffled_time_constants
 from insula.learning.estimator import Estimator, EstimatorConfig
@@ -93,7 +94,7 @@ def test_permutations_stay_inside_people() -> None:
     labels = np.array([0, 1, 2, 3, 4])
     seen = set()
     for _ in range(50):
-        found = _permuted(labels, people, rng)
+        found = permuted(labels, people, rng)
         assert sorted(found[:3]) == [0, 1, 2]
         assert sorted(found[3:]) == [3, 4]
         seen.add(tuple(found))
@@ -107,10 +108,10 @@ def test_attention_test_finds_a_planted_difference_and_no_other() -> None:
     labels = np.arange(40) % 3
     weights[labels == 1, 2] += 1
     relative = (weights - weights.mean(0)) / weights.std(0)
-    found = _distances(relative, labels, 3)
+    found = distances(relative, labels, 3)
     assert found.argmax() == 1
     people = np.zeros(40)
-    shuffled = np.stack([_distances(relative, _permuted(labels, people, rng), 3) for _ in range(200)])
+    shuffled = np.stack([distances(relative, permuted(labels, people, rng), 3) for _ in range(200)])
     p = (1 + (shuffled >= found).sum(0)) / 201
     assert p[1] < 0.01
 

@@ -70,8 +70,12 @@ def _examples() -> Iterator[tuple[str, Callable[..., str], tuple, dict]]:
         strip = plots.Strip("S01", "61 %", start, start + 60, np.repeat([0, 1, 0], 10), p, np.repeat([0, 1, 2], 10))
         yield f"timeline{k}", plots.timeline, ([strip, strip], EMOTIONS[:k]), {}
     curve = np.linspace(0.1, 0.2, 6)
-    seen = [plots.Attention(c, curve, curve - 0.01, curve + 0.01, 0.2) for c in EMOTIONS]
-    yield "attention", plots.attention, (np.linspace(3, 0, 6), seen), {}
+    seen = [plots.ClassCurve(c, curve, curve - 0.01, curve + 0.01, 0.2) for c in EMOTIONS]
+    yield "attention", plots.class_curves, (np.linspace(-3, 0, 6), seen), {}
+    shares = [plots.ClassShares(c, np.array([0.5, 0.3, 0.2]), np.full(3, 0.1), np.full(3, 0.6)) for c in EMOTIONS]
+    yield "class shares", plots.class_shares, (("eeg", "eda", "traits"), shares), {}
+    rates = np.linspace(0, 1, 9)
+    yield "roc", plots.roc, ([plots.Roc(c, rates, rates**0.5, 0.67) for c in EMOTIONS],), {}
     taus = rng.lognormal(0, 1, 20).tolist()
     yield "constants", plots.time_constants, (taus, taus[:10], {"fast": [0, 1], "slow": [2, 99]}), {}
     kept = {"1 s": [0.2, 0.9], "one window": [0.1, 0.5]}

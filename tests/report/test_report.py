@@ -143,7 +143,7 @@ def test_every_figure_has_two_widths_a_name_and_a_caption() -> None:
     parsed = Page(text)
     pictures = [a for a in parsed.all("svg") if a.get("class") == "plot"]
     figures = parsed.all("figure")
-    assert len(figures) == 19
+    assert len(figures) == 20
     assert len(pictures) == 2 * len(figures)
     assert len(parsed.all("figcaption")) == len(figures)
     assert all(len(a.get("aria-label") or "") > 30 for a in pictures)

@@ -10,10 +10,12 @@ from insula.evaluation.run import FoldModel
 from insula.explain.agreement import AGREEMENT
 from insula.explain.analysis import Analysis, Evaluated
 from insula.explain.attention import ATTENTION
+from insula.explain.branches import BRANCHES
 from insula.explain.certainty import CERTAINTY
 from insula.explain.connectivity import CONNECTIVITY
 from insula.explain.controls import CONTROLS
 from insula.explain.data import DATA
+from insula.explain.dynamics import DYNAMICS
 from insula.explain.electrodes import ELECTRODES
 from insula.explain.energy import ENERGY
 from insula.explain.gate import GATE
@@ -25,6 +27,8 @@ from insula.explain.personal import PERSONAL
 from insula.explain.physics import PHYSICS
 from insula.explain.prototypes import PROTOTYPES
 from insula.explain.quality import QUALITY
+from insula.explain.reconstruction import RECONSTRUCTION
+from insula.explain.separation import SEPARATION
 from insula.explain.single import SINGLE
 from insula.explain.spikes import SPIKES
 from insula.explain.stress import STRESS
@@ -34,10 +38,11 @@ from insula.windows.table import Windows
 ANALYSES: dict[str, Analysis[Any]] = {
     one.name: one
     for one in (
-        PAIRS, PERSONAL, MIXTURES, DATA, QUALITY, STRESS, CONNECTIVITY, MODALITIES, ATTENTION, ELECTRODES,
-        TIME_CONSTANTS, CONTROLS, LATENT, PROTOTYPES, PHYSICS, SINGLE, CERTAINTY, ENERGY, SPIKES, GATE,
-        PAIRS, MIXTURES, DATA, QUALITY, STRESS, CONNECTIVITY, MODALITIES, ATTENTION, ELECTRODES, TIME_CONSTANTS,
-        CONTROLS, LATENT, PROTOTYPES, PHYSICS, AGREEMENT, SINGLE, CERTAINTY, ENERGY, SPIKES, GATE,
+        PAIRS, PERSONAL, MIXTURES, DATA, QUALITY, STRESS, CONNECTIVITY, MODALITIES, BRANCHES, ATTENTION,
+        ELECTRODES, TIME_CONSTANTS, DYNAMICS, CONTROLS, LATENT, SEPARATION, RECONSTRUCTION, PROTOTYPES, PHYSICS,
+        SINGLE, CERTAINTY, ENERGY, SPIKES, GATE, PAIRS, MIXTURES, DATA, QUALITY, STRESS, CONNECTIVITY,
+        MODALITIES, ATTENTION, ELECTRODES, TIME_CONSTANTS, CONTROLS, LATENT, PROTOTYPES, PHYSICS, AGREEMENT,
+        SINGLE, CERTAINTY, ENERGY, SPIKES, GATE,
     )
 }  # fmt: skip
 """Every analysis by name, in the order of the page; add your own under its name."""

@@ -5,22 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from insula import plots
+from insula.errors import InputError
 from insula.explain import picture
 from insula.explain.analysis import Analysis, Evaluated, Fitted, Shown
+from insula.explain.by_class import compared, per_trial
 from insula.explain.facts import Facts
 from insula.explain.wording import p_text
+from insula.learning.estimator import Estimator
 from insula.types import DoubleArray
-from insula.windows.store.arrays import TrialKey
-from insula.windows.table import by_trial
+from insula.windows.table import Windows
 
-_SHUFFLES = 500
-_RESAMPLES = 300
 FLAT = 0.1
 """Attention whose means stay within this share of an even one, end to end, is flat: a picture of it says nothing."""
 
@@ -41,73 +39,40 @@ class Attention:
 
 
 def temporal_attention(fitted: Fitted, seed: int = 0) -> Attention | None:
-    """Class means of the temporal attention over held-out trials.
+    """Class means of the temporal attention over held-out trials (see `by_class.compared`), each trial counted once.
 
-    Each trial counts once (mean over its windows and heads). The interval is a bootstrap over trials. The test
-    statistic of a class is the largest absolute difference of its mean from the mean over all trials, in units of the
-    token's deviation over trials; labels are permuted between trials of the same person. None where the model has no
-    temporal attention or the target is continuous.
+    None where the model has no temporal attention or the target is continuous.
     """
-    first = fitted[0][0]
-    if first.schema.continuous or not hasattr(first.networks[0], "attend"):
+    first, held_out = fitted[0]
+    if first.schema.continuous or not attends(first, held_out, "time"):
         return None
-    weights, labels, people = _per_trial(fitted)
-    classes = first.schema.classes
-    rng = np.random.default_rng(seed)
-    spread = weights.std(0) + 1e-12
-    relative = (weights - weights.mean(0)) / spread  # (trials, R)
-    found = _distances(relative, labels, len(classes))
-    shuffled = np.stack(
-        [_distances(relative, _permuted(labels, people, rng), len(classes)) for _ in range(_SHUFFLES)]
-    )  # (shuffles, K)
-    p = (1 + (shuffled >= found).sum(0)) / (1 + _SHUFFLES)
-    token_s = first.recipe.window_s / weights.shape[1]
-    means, intervals = {}, {}
-    for k, name in enumerate(classes):
-        own = weights[labels == k]
-        if not len(own):
-            continue
-        means[name] = own.mean(0).tolist()
-        drawn = np.stack([own[rng.integers(0, len(own), len(own))].mean(0) for _ in range(_RESAMPLES)])
-        intervals[name] = np.percentile(drawn, [2.5, 97.5], axis=0).tolist()
+    trials = per_trial(fitted, _over_time)
+    found = compared(trials, first.schema.classes, seed)
+    tokens = trials.values.shape[1]
+    token_s = first.recipe.window_s / tokens
     return Attention(
-        tokens_s=tuple(((weights.shape[1] - 1 - np.arange(weights.shape[1])) * token_s).tolist()),
-        classes=means,
-        interval=intervals,
-        p={name: float(p[k]) for k, name in enumerate(classes) if name in means},
-        trials=len(labels),
-        note=(
-            f"mean over {len(labels)} held-out trials; p by {_SHUFFLES} permutations of labels between trials of a "
-            f"person, smallest possible {1 / (1 + _SHUFFLES):.3f}, not corrected for {len(means)} classes"
-        ),
+        tokens_s=tuple(((tokens - 1 - np.arange(tokens)) * token_s).tolist()),
+        classes=found.classes,
+        interval=found.interval,
+        p=found.p,
+        trials=found.trials,
+        note=found.how,
     )
 
 
-def _per_trial(fitted: Fitted) -> tuple[DoubleArray, Any, Any]:
-    """Attention (trials, R), class codes and people of the held-out trials."""
-    rows: dict[TrialKey, list[Any]] = {}
-    labels: dict[TrialKey, int] = {}
-    for model, held_out in fitted:
-        attention = model.outputs(held_out, ("attention:time",))["attention:time"].mean(1)  # (windows, R)
-        for key, group in by_trial(held_out.table):
-            rows.setdefault(key, []).extend(attention[group.index])
-            labels[key] = int(group["y"].iloc[0])
-    means = np.asarray([np.mean(rows[key], axis=0) for key in rows], np.float64)
-    return means, np.asarray([labels[key] for key in rows]), np.asarray([key[0] for key in rows])
+def _over_time(model: Estimator, held_out: Windows) -> DoubleArray:
+    """Attention (windows, R), mean over heads."""
+    found = model.outputs(held_out, ("attention:time",))["attention:time"]
+    return np.asarray(found.reshape(len(held_out), -1, found.shape[-1]).mean(1), np.float64)
 
 
-def _distances(relative: DoubleArray, labels: Any, classes: int) -> DoubleArray:
-    sums = np.zeros((classes, relative.shape[1]))
-    np.add.at(sums, labels, relative)
-    counts = np.maximum(np.bincount(labels, minlength=classes), 1)
-    return np.asarray(np.abs(sums / counts[:, None]).max(1))
-
-
-def _permuted(labels: Any, people: Any, rng: np.random.Generator) -> Any:
-    out = labels.copy()
-    for _, members in pd.Series(people).groupby(people).indices.items():
-        out[members] = labels[rng.permutation(members)]
-    return out
+def attends(model: Estimator, windows: Windows, name: str) -> bool:
+    """Whether a model gives an attention of this name, tried on one window."""
+    try:
+        model.outputs(windows.take([0]), (f"attention:{name}",))
+    except InputError:
+        return False
+    return True
 
 
 def _run(evaluated: Evaluated) -> Attention | None:
@@ -122,7 +87,7 @@ def _show(found: Attention, _: Facts) -> Shown:
     for name, mean in found.classes.items():
         lo, hi = found.interval.get(name) or ((math.nan,) * len(ages),) * 2
         curves = [np.asarray(curve, dtype=np.float64) for curve in (mean, lo, hi)]
-        rows.append(plots.Attention(name, curves[0], curves[1], curves[2], found.p.get(name, math.nan)))
+        rows.append(plots.ClassCurve(name, curves[0], curves[1], curves[2], found.p.get(name, math.nan)))
     span = max(float(np.ptp(r.mean) / max(r.mean.mean(), 1e-12)) for r in rows)
     if span < FLAT:
         return Shown(silent=(_flat(span, rows),))
@@ -138,11 +103,11 @@ def _show(found: Attention, _: Facts) -> Shown:
         f"{r.name} looks most at {ages[int(r.mean.argmax())]:.3g} s before the end {p_text(r.p)}".strip() for r in rows
     )
     return Shown(
-        pictures=(picture.make("attention", "Which seconds it weighs", caption, alt, plots.attention, ages, rows),)
+        pictures=(picture.make("attention", "Which seconds it weighs", caption, alt, plots.class_curves, -ages, rows),)
     )
 
 
-def _flat(span: float, rows: list[plots.Attention]) -> str:
+def _flat(span: float, rows: list[plots.ClassCurve]) -> str:
     told = [r.name for r in rows if r.p < 0.05]
     same = f"though {', '.join(told)} differ{'s' * (len(told) == 1)} at p < .05" if told else "and alike for all labels"
     return f"Which seconds it weighs: all of them about equally (within {100 * span:.1f} % of an even share), {same}."

@@ -53,6 +53,7 @@ class Row:
     contrast_lo: float
     contrast_hi: float
     role: str = ""
+    budget: str = ""
 
     @property
     def ink(self) -> str:
@@ -176,6 +177,7 @@ def _row(result: Result, record: Mapping[Any, Any]) -> Row:
         seconds=system.seconds,
         notes="; ".join(system.notes),
         role=system.role,
+        budget=system.budget,
         verdict=str(record.get("verdict")),
         people=int(record["people"]),
         unit=str(record["unit"]),

@@ -13,6 +13,7 @@ from insula import plots
 from insula.explain import picture
 from insula.explain.analysis import Analysis, Evaluated, Fitted, Shown, known
 from insula.explain.facts import Facts
+from insula.explain.separation import inputs
 from insula.explain.wording import minus
 from insula.types import DoubleArray
 from insula.windows.table import Windows
@@ -29,6 +30,8 @@ _UNTESTED = "cannot be tested, since a fold tests one trial a class"
 class Latent:
     """Map of n windows with the label and the person of each; mean silhouette of the labels, and shuffled ones.
 
+    ``inputs_xy`` maps the hand-made features of the same windows (empty where there are none).
+
     The silhouette is NaN where it cannot be tested: every fold tests one trial a class.
     """
 
@@ -37,6 +40,7 @@ class Latent:
     subject: tuple[str, ...] = ()
     silhouette: float = math.nan
     silhouette_shuffled: tuple[float, ...] = ()
+    inputs_xy: tuple[tuple[float, float], ...] = ()
     note: str = ""
 
 
@@ -47,8 +51,6 @@ def latent_space(fitted: Fitted, seed: int = 0) -> Latent | None:
     between whole trials; folds that test one trial a class have no silhouette, since every permutation has the same.
     None for a continuous target or folds with a single class.
     """
-    from sklearn.manifold import TSNE
-
     if fitted[0][0].schema.continuous:
         return None
     rng = np.random.default_rng(seed)
@@ -71,18 +73,26 @@ def latent_space(fitted: Fitted, seed: int = 0) -> Latent | None:
     rows = np.sort(rng.permutation(len(held_out))[:_POINTS])
     points = model.embed(held_out)[rows].astype(np.float64)
     perplexity = float(np.clip(len(points) / 8, 2, 30))
-    xy = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
+    features = inputs(model, held_out)[rows].astype(np.float64)
     table = held_out.table.iloc[rows]
     over = f"{len(scores)} folds, beside {_SHUFFLES} permutations of labels between trials"
     tested = f"; silhouette is the mean over {over}" if scores else ""
     return Latent(
-        xy=tuple(map(tuple, xy.astype(np.float64).round(3).tolist())),
+        xy=_mapped(points, perplexity, seed),
         label=tuple(model.schema.classes[int(v)] for v in table["y"]),
         subject=tuple(table["subject"]),
         silhouette=float(np.mean(scores)) if scores else math.nan,
         silhouette_shuffled=tuple(np.mean(shuffled, 0).tolist()) if scores else (),
+        inputs_xy=_mapped(features, perplexity, seed) if features.shape[1] > 1 else (),
         note=f"held-out windows of one fold ({len(rows)} points, perplexity {perplexity:.0f}){tested}",
     )
+
+
+def _mapped(points: DoubleArray, perplexity: float, seed: int) -> tuple[tuple[float, float], ...]:
+    from sklearn.manifold import TSNE
+
+    xy = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
+    return tuple(map(tuple, xy.astype(np.float64).round(3).tolist()))
 
 
 def _trials_and_classes(windows: Windows) -> tuple[int, int]:
@@ -143,7 +153,18 @@ def _show(found: Latent, facts: Facts) -> Shown:
         "latent", "What it holds alike", caption, f"Map of {len(xy)} windows of {len(set(subjects))} people. {told}",
         plots.latent, xy, labels, subjects, classes,
     )  # fmt: skip
-    return Shown(pictures=(made,), silent=tuple(silent))
+    drawn = [made]
+    beside = np.asarray(found.inputs_xy, dtype=np.float64)
+    if len(beside) == len(xy):
+        caption = """The same windows by their hand-made features, which the network has beside it or learns from raw
+            signals anew. Where labels lie as well apart here, the latent adds nothing to them."""
+        alt = f"Map of the hand-made features of the same {len(xy)} windows."
+        drawn.append(
+            picture.make(
+                "inputs", "What the features hold alike", caption, alt, plots.latent, beside, labels, subjects, classes
+            )
+        )
+    return Shown(pictures=tuple(drawn), silent=tuple(silent))
 
 
 def _places(xy: DoubleArray) -> int:

@@ -49,6 +49,35 @@ class MemoryShare:
 
 
 @dataclass(frozen=True)
+class OverFolds:
+    """The layer in every fold: median system time constant, two groups or one, share of memory-dominant neurons.
+
+    ``spread`` is the deviation of the logarithms over neurons in units of the untrained network's; ``p`` tests the two
+    for equal dispersion (Brown and Forsythe 1974, doi:10.1080/01621459.1974.10482955).
+    """
+
+    median_s: tuple[float, ...] = ()
+    separated: tuple[bool, ...] = ()
+    memory: tuple[float, ...] = ()
+    spread: tuple[float, ...] = ()
+    p: tuple[float, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What all folds say, in a sentence; empty with one fold."""
+        n = len(self.median_s)
+        if n < 2:
+            return ""
+        low, high = (plots.seconds(v) for v in (min(self.median_s), max(self.median_s)))
+        return (
+            f"Over {n} folds: median {low} to {high}; two groups in {sum(self.separated)}; memory-dominant "
+            f"{100 * min(self.memory):.0f} to {100 * max(self.memory):.0f} %; spread {min(self.spread):.2f} to "
+            f"{max(self.spread):.2f} times that before training, other than it at p < .05 in "
+            f"{sum(p < 0.05 for p in self.p)} (Brown-Forsythe)."
+        )
+
+
+@dataclass(frozen=True)
 class LayerTimes:
     """Time constants of one layer's neurons, their system means over held-out data, and retention by horizon."""
 
@@ -60,6 +89,7 @@ class LayerTimes:
     groups_over_seeds: tuple[bool, ...] = ()
     retention: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     memory_dominant_share: MemoryShare = MemoryShare()
+    over_folds: OverFolds = OverFolds()
 
 
 @dataclass(frozen=True)
@@ -73,6 +103,8 @@ class TimeConstants:
 def time_constants(fitted: Fitted, untrained: Estimator, seeds: Sequence[Estimator]) -> TimeConstants | None:
     """Compare the trained liquid layers of the first fold with the same network untrained and with other seeds.
 
+    What is found there is also told of every other fold's network on what that holds out.
+
     Returns None for a model without liquid layers. Memory dominance of a neuron is its mean retention over the horizon
     on held-out data (over time and trials); it is memory-dominant above .5.
     """
@@ -82,6 +114,7 @@ def time_constants(fitted: Fitted, untrained: Estimator, seeds: Sequence[Estimat
     if not trained:
         return None
     before = _measure(untrained, held_out, horizons)
+    folds = [trained, *(_measure(other, windows, horizons) for other, windows in fitted[1:])]
     others = [_measure(one, held_out, horizons) for one in seeds]
     layers = {
         name: LayerTimes(
@@ -97,6 +130,7 @@ def time_constants(fitted: Fitted, untrained: Estimator, seeds: Sequence[Estimat
             memory_dominant_share=MemoryShare(
                 _dominant(found), _dominant(before[name]), tuple(_dominant(o[name]) for o in others)
             ),
+            over_folds=_over_folds([fold[name] for fold in folds if name in fold], before[name]["tau_sys_s"]),
         )
         for name, found in trained.items()
     }
@@ -106,6 +140,21 @@ def time_constants(fitted: Fitted, untrained: Estimator, seeds: Sequence[Estimat
         "groups by a Gaussian mixture of their logarithm, one against two components by BIC; a group that the "
         "untrained network also has is no finding",
     )
+
+
+def _over_folds(folds: Sequence[Mapping[str, DoubleArray]], untrained_s: DoubleArray) -> OverFolds:
+    from scipy.stats import levene
+
+    before = np.log(untrained_s)
+    logs = [np.log(fold["tau_sys_s"]) for fold in folds]
+    return OverFolds(
+        median_s=tuple(float(np.exp(np.median(log))) for log in logs),
+        separated=tuple(_groups(fold["tau_sys_s"]).separated for fold in folds),
+        memory=tuple(map(_dominant, folds)),
+        spread=tuple(float(log.std() / max(before.std(), 1e-12)) for log in logs),
+        p=tuple(float(levene(log, before, center="median").pvalue) if np.ptp(log) + np.ptp(before) > 1e-9 else 1.0
+                for log in logs),
+    )  # fmt: skip
 
 
 def _dominant(found: Mapping[str, DoubleArray]) -> float:
@@ -254,7 +303,7 @@ def _constants(found: TimeConstants, number: int, name: str, layer: LayerTimes) 
     middle = float(np.median(trained))
     caption = f"""How long neurons of this layer remember: the mean system time constant of each, median
         {plots.seconds(middle)}. The outline is the same network before training; where both agree, training changed
-        nothing. {told}.{picture.sentence(found.note)}"""
+        nothing. {told}. {layer.over_folds.text}{picture.sentence(found.note)}"""
     before = f", {plots.seconds(float(np.median(untrained)))} untrained" if untrained else ""
     span = f"{plots.seconds(min(trained))} to {plots.seconds(max(trained))}"
     alt = f"Time constants of {len(trained)} neurons, {span}, median {plots.seconds(middle)}{before}."
@@ -300,6 +349,8 @@ def _lines(found: TimeConstants) -> Iterator[tuple[str, str]]:
                 f"{_yes(groups.separated)} (untrained: {_yes(groups.untrained_separated)}); "
                 f"memory-dominant over a window: {share.trained:.0%} (untrained {share.untrained:.0%})",
             )
+        if layer.over_folds.text:
+            yield f"time constants over folds, {name}", layer.over_folds.text
 
 
 def _yes(value: bool) -> str:
@@ -314,6 +365,7 @@ TIME_CONSTANTS = Analysis(
     _lines,
     methods=(
         "Time constants of the liquid layers were compared with those of the same network before training and with "
-        "further seeds; one group was tested against two by the BIC of a Gaussian mixture of their logarithm."
+        "further seeds; one group was tested against two by the BIC of a Gaussian mixture of their logarithm, and "
+        "their dispersion against that before training (Brown-Forsythe), in every fold."
     ),
 )

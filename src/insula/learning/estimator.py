@@ -228,7 +228,7 @@ class Estimator(Learner):
         return Feed(self.prepare(windows, weight), self.scope)
 
     def outputs(self, windows: Windows, collect: Sequence[str] = ()) -> dict[str, FloatArray]:
-        """Gather ``logits``, ``embedding`` or ``attention:NAME`` of the first network, a row a window."""
+        """Gather what the first network says, a row a window: ``embedding``, ``attention:NAME`` or ``extras:NAME``."""
         network = self._fitted()[0]
         return self._gather(network, self.prepare(windows), len(windows), ("logits", *collect))
 

@@ -24,7 +24,10 @@ def gathered(
     device: torch.device,
     absent: str | None = None,
 ) -> dict[str, FloatArray]:
-    """``logits``, ``embedding`` or ``attention:NAME`` of ``count`` windows, without the modality ``absent``."""
+    """What a network says of ``count`` windows, without the modality ``absent``, by name.
+
+    Names: ``logits``, ``embedding``, ``attention:NAME``, ``extras:NAME``.
+    """
     network.eval()
     modalities = list(prepared.windows.schema.modalities)
     if absent is not None and absent not in modalities:
@@ -47,9 +50,11 @@ def gathered(
 
 
 def _read(output: ModelOutput, name: str) -> torch.Tensor:
-    """``logits``, ``embedding`` or ``attention:NAME`` of a model's output."""
-    if name.startswith("attention:"):
-        if name[10:] not in output.attention:
-            raise unknown_name("attention", name[10:], output.attention)
-        return output.attention[name[10:]]
+    """``logits``, ``embedding``, ``attention:NAME`` or ``extras:NAME`` of a model's output."""
+    kind, _, own = name.partition(":")
+    if own:
+        found = output.attention if kind == "attention" else output.extras
+        if own not in found:
+            raise unknown_name(kind, own, found)
+        return found[own]
     return output.embedding if name == "embedding" else output.logits

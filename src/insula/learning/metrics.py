@@ -33,6 +33,34 @@ def macro_f1(true: IntArray, predicted: IntArray) -> float:
     return float((2 * both[there] / total[there]).mean())
 
 
+def accuracy(true: IntArray, predicted: IntArray) -> float:
+    """Share of windows that are right, whatever their class; NaN without rows."""
+    return float((true == predicted).mean()) if true.size else float("nan")
+
+
+def macro_precision(true: IntArray, predicted: IntArray) -> float:
+    """Mean precision over the classes that occur in ``true``, 0 for one never predicted; NaN without rows."""
+    if not true.size:
+        return float("nan")
+    right, there = _right(true, predicted), np.bincount(true) > 0
+    said = np.bincount(predicted, minlength=there.size)[: there.size]
+    return float((right / np.maximum(said, 1))[there].mean())
+
+
+def weighted_f1(true: IntArray, predicted: IntArray) -> float:
+    """Mean F1 over the classes, each counting by how often it occurs in ``true``; NaN without rows."""
+    if not true.size:
+        return float("nan")
+    share = np.bincount(true) / true.size
+    total = np.bincount(true) + np.bincount(predicted, minlength=share.size)[: share.size]
+    return float((share * 2 * _right(true, predicted) / np.maximum(total, 1)).sum())
+
+
+def _right(true: IntArray, predicted: IntArray) -> IntArray:
+    """Right answers of each class that may occur in ``true``, (K,)."""
+    return np.bincount(true[true == predicted], minlength=int(true.max()) + 1)
+
+
 def kappa(true: IntArray, predicted: IntArray) -> float:
     """Cohen's kappa (Cohen 1960); NaN where chance agreement is complete."""
     if not true.size:
@@ -189,7 +217,8 @@ class Metric:
     """A score by name: whether it is for numbers, what it reads (labels or probabilities), whether more is better.
 
     ``ordered`` ones are for classes that have an order, three of them or more; ``mixed`` ones compare the shares of a
-    mixture of emotions (Geng 2016, "Label distribution learning", doi:10.1109/TKDE.2016.2545658, lists them).
+    mixture of emotions (Geng 2016, "Label distribution learning", doi:10.1109/TKDE.2016.2545658, lists them). Those not
+    ``shown`` stand in files and among the scores of each class, not in the first table of a page.
     """
 
     name: str
@@ -201,6 +230,7 @@ class Metric:
     ordered: bool = False
     mixed: bool = False
     short: str = ""
+    shown: bool = True
 
     @property
     def column(self) -> str:
@@ -213,6 +243,11 @@ METRICS: Mapping[str, Metric] = {
     for m in (
         Metric("balanced_accuracy", "balanced accuracy", False, False, True, balanced_accuracy),
         Metric("macro_f1", "macro F1", False, False, True, macro_f1),
+        Metric("accuracy", "accuracy", False, False, True, accuracy, shown=False),
+        Metric(
+            "macro_precision", "macro precision", False, False, True, macro_precision, short="precision", shown=False
+        ),
+        Metric("weighted_f1", "weighted F1", False, False, True, weighted_f1, shown=False),
         Metric("kappa", "Cohen's kappa", False, False, True, kappa, short="kappa"),
         Metric("auc", "AUC", False, True, True, auc),
         Metric("ece", "calibration error", False, True, False, ece, short="ECE"),

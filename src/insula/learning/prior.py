@@ -33,7 +33,7 @@ WEIGHTS = (0.0, 0.3, 0.5)
 """Weights that are tried on inner people."""
 USUAL = 0.5
 """Stays unless another weight has a lower loss in every part of the inner people; used where they are too few."""
-FEWEST = 6
+FEWEST = 4
 """Other people below which no weight is chosen."""
 PARTS = 3
 _HELD_OUT = 0.3

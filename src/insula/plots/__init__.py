@@ -5,11 +5,12 @@ variables (`css_variables`) and whose letters are text.
 """
 
 from insula.plots.agreement import agreement
+from insula.plots.by_class import ClassShares, Roc, class_shares, roc
 from insula.plots.calibration import CurveLine, calibration
 from insula.plots.connectivity import HeadGraph, head_graphs
 from insula.plots.cost import CostPoint, GatePoint, energy, gate
 from insula.plots.electrodes import ElectrodeMap, electrode_heads, electrode_matrices
-from insula.plots.inside import Attention, attention, latent, retention, seconds, time_constants
+from insula.plots.inside import ClassCurve, class_curves, latent, retention, seconds, time_constants
 from insula.plots.mixtures import MixedTrial, mixtures
 from insula.plots.people import PersonScore, Strip, per_person, timeline
 from insula.plots.physics import conductance
@@ -35,7 +36,8 @@ __all__ = [
     "INKS",
     "NARROW_PX",
     "WIDE_PX",
-    "Attention",
+    "ClassCurve",
+    "ClassShares",
     "CostPoint",
     "CurveLine",
     "ElectrodeMap",
@@ -47,6 +49,7 @@ __all__ = [
     "MixedTrial",
     "PersonScore",
     "ReliabilityBin",
+    "Roc",
     "SingleWindow",
     "Slope",
     "SpikeBill",
@@ -56,9 +59,10 @@ __all__ = [
     "Strips",
     "Trace",
     "agreement",
-    "attention",
     "calibration",
+    "class_curves",
     "class_inks",
+    "class_shares",
     "conductance",
     "confusion",
     "css_variables",
@@ -76,6 +80,7 @@ __all__ = [
     "quality",
     "reliability",
     "retention",
+    "roc",
     "seconds",
     "single",
     "slopes",

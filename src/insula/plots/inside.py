@@ -1,8 +1,8 @@
-"""Pictures of what is inside a model: attention, time constants, memory, the latent map."""
+"""Pictures of what is inside a model: curves of each class, time constants, memory, the latent map."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,8 @@ from insula.plots.style import WIDE_PX, class_inks, draw, ink, is_narrow, shorte
 
 
 @dataclass(frozen=True)
-class Attention:
-    """Mean attention of one class over the tokens, its interval (NaN where none) and p by permutation over trials."""
+class ClassCurve:
+    """Mean curve of one class, its interval (NaN where none) and p by permutation over trials."""
 
     name: str
     mean: NDArray[np.float64]
@@ -24,16 +24,27 @@ class Attention:
     p: float
 
 
-def attention(
-    ages_s: NDArray[np.float64], classes: Sequence[Attention], *, name: str, alt: str, width_px: int = WIDE_PX
+def class_curves(
+    x: NDArray[np.float64],
+    classes: Sequence[ClassCurve],
+    *,
+    name: str,
+    alt: str,
+    width_px: int = WIDE_PX,
+    axes: tuple[str, str] = ("seconds before the window's end", "attention"),
+    from_zero: bool = True,
+    tick: Callable[[float], str] | None = None,
 ) -> str:
-    """Draw attention over the seconds before the window's end, one panel a class, against the mean of all classes."""
+    """Draw a curve over x, one panel a class, against the mean of all classes.
+
+    ``axes`` names x and y; ``from_zero`` begins y at 0; ``tick`` writes a value at the y axis.
+    """
     narrow = is_narrow(width_px)
     columns = min(len(classes), 2 if narrow else (4 if len(classes) > 3 else 3))
     rows = -(-len(classes) // columns)
     inks = class_inks([c.name for c in classes])
-    order = np.argsort(-ages_s)
-    x = -ages_s[order]
+    order = np.argsort(x)
+    x = x[order]
     overall = np.mean([c.mean for c in classes], axis=0)[order]
 
     def paint(figure: Figure) -> None:
@@ -54,10 +65,13 @@ def attention(
                 )  # fmt: skip
             ax.grid(axis="y", color=ink("rule"), lw=0.7)
             ax.locator_params(axis="both", nbins=4)
-            ax.set_ylim(bottom=0)
+            if from_zero:
+                ax.set_ylim(bottom=0)
+            if tick is not None:
+                ax.yaxis.set_major_formatter(lambda v, _: tick(v))
             ax.tick_params(labelbottom=i + columns >= len(classes))
-        figure.supxlabel("seconds before the window's end", fontsize=13, color=ink("soft"))
-        figure.supylabel("attention", fontsize=13, color=ink("soft"))
+        figure.supxlabel(axes[0], fontsize=13, color=ink("soft"))
+        figure.supylabel(axes[1], fontsize=13, color=ink("soft"))
 
     return draw(width_px, 54 + 160 * rows, name, alt, paint)
 

@@ -14,13 +14,14 @@ from insula.explain import picture
 from insula.explain.facts import Facts, real
 from insula.explain.picture import Picture
 from insula.explain.wording import difference_text, p_text, score_text, the
+from insula.report.by_class import roc
 from insula.report.words import null_p
 
 
 def pictures(facts: Facts) -> dict[str, Picture]:
     """Draw every picture whose numbers are there, by name."""
     makers: Sequence[Callable[[Facts], Picture | None]] = (
-        _systems, _pairs, _ablation, _contrast, _null, _confusion, _scatter, _reliability, _people, _timeline,
+        _systems, _pairs, _ablation, _contrast, _null, _confusion, roc, _scatter, _reliability, _people, _timeline,
     )  # fmt: skip
     found = (make(facts) for make in makers)
     return {one.name: one for one in found if one is not None}

@@ -25,6 +25,7 @@ from insula.files import put
 from insula.learning.metrics import METRICS
 from insula.plots import Format, css_variables, keeping
 from insula.report import outside, prose, sources, words
+from insula.report.by_class import class_table
 from insula.report.numbers import numbers_of
 
 
@@ -106,7 +107,8 @@ def _render(facts: Facts) -> str:
         checks=words.checks(facts),
         meter=_meter(facts),
         normalisers=sorted({r.normaliser for r in facts.rows if r.normaliser}),
-        columns=[(name, METRICS[name].column, 3) for name in OTHER_SCORES if _any(facts, name)],
+        columns=[(name, METRICS[name].column, 3) for name in OTHER_SCORES if _any(facts, name) and METRICS[name].shown],
+        class_table=class_table(facts),
         has_contrast=any(math.isfinite(r.contrast) for r in facts.rows),
         has_trial=any(math.isfinite(r.trial) for r in facts.rows),
         best=max((r.score for r in facts.rows if math.isfinite(r.score)), default=math.nan),
