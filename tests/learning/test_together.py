@@ -12,8 +12,10 @@ import torch
 from small_cohort import scored
 from torch import Tensor, nn
 
+from insula.errors import InputError
 from insula.learning import together
 from insula.learning.estimator import Estimator, EstimatorConfig
+from insula.learning.personal.personal import personalise, personalise_each
 from insula.learning.personal.tuning_weights import PARTS, retrained, retrained_each
 from insula.learning.together import Training, fit_together
 from insula.learning.train import fit
@@ -93,6 +95,7 @@ def test_a_stack_is_the_separate_trainings(case: str) -> None:
         same(one.network, other)
         np.testing.assert_allclose(history.train, loss, rtol=1e-4)
         assert not one.network.training
+        assert history.together == 3
         assert history.steps == len(history.train) * one.feed.steps(one.feed.batch_size(CONFIG))
         assert any(not torch.equal(p, old[n]) for n, p in one.network.named_parameters())
     assert told[-1] == (9, 9)
@@ -105,6 +108,7 @@ def test_what_cannot_be_stacked_is_trained_alone() -> None:
     for one, other, history, loss in zip(made, networks, histories, losses, strict=True):
         same(one.network, other, 0.0)
         assert history.train == loss
+        assert history.together == 1
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -120,6 +124,18 @@ def test_a_cohort_is_retrained_as_each_person_is(part: str, monkeypatch: pytest.
         changed = [not torch.equal(a, b) for a, b in zip(_values(model), _values(population), strict=True)]
         assert any(changed)
         np.testing.assert_allclose(model.predict_proba(windows), single.predict_proba(windows), atol=1e-4)
+
+
+def test_each_strategy_takes_a_cohort_and_refuses_as_for_one_person() -> None:
+    population = Estimator(EstimatorConfig(normaliser="population")).initialise(scored())
+    for strategy in ("population", "normalised", "bayes", "head"):
+        made = personalise_each(population, people(), strategy)
+        for model, windows in zip(made, people(), strict=True):
+            single = personalise(population, windows, strategy)
+            assert model.strategy == single.strategy == strategy
+            np.testing.assert_allclose(model.predict_proba(windows), single.predict_proba(windows), atol=1e-4)
+    with pytest.raises(InputError, match="windows of 3 people"):
+        personalise_each(population, [people()[0], scored()], "head")
 
 
 def _values(model: Estimator) -> list[Tensor]:

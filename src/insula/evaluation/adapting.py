@@ -11,7 +11,7 @@ import numpy as np
 from insula.errors import InputError, ProtocolError, unknown_name
 from insula.learning.estimator import Estimator
 from insula.learning.metrics import balanced_accuracy
-from insula.learning.personal.personal import DEFAULT, STRATEGIES, personalise
+from insula.learning.personal.personal import DEFAULT, STRATEGIES, personalise_each
 from insula.protocols.grouping import balanced_folds, codes, trial_labels
 from insula.protocols.protocol import TRIAL, Amounts, Design, Part
 from insula.protocols.protocols import PROTOCOLS, Split
@@ -70,42 +70,50 @@ def adapt(
     largest, wanted = max(given), tuple(s for s in strategies if s != POPULATION)
     inner = inner_people(windows, part)
     chosen = choose(population, windows, part, inner, (POPULATION, *wanted), seed) if wanted else DEFAULT
-    found: dict[str, DoubleArray] = {}
     amounts = [a for a in given if a > 0] if curve and wanted else [largest]
     bare = population.predict_proba(test)
-
-    def answer(how: str, labelled: Windows, strategy: str, amount: float) -> None:
-        found[point(how, amount)] = _answer(population, bare, labelled, test, strategy, seed)
-
+    asked: dict[str, tuple[str, Windows]] = {}
     for amount in amounts:
         own = windows.take(given[amount])
-        if curve:
-            for strategy in wanted:
-                answer(strategy, own, strategy, amount)
-        if point(chosen, amount) in found:
-            found[point(CHOSEN, amount)] = found[point(chosen, amount)]
-        else:
-            answer(CHOSEN, own, chosen, amount)
+        asked |= {point(strategy, amount): (strategy, own) for strategy in wanted if curve}
+        if point(chosen, amount) not in asked:
+            asked[point(CHOSEN, amount)] = chosen, own
     if curve and wanted:
         control = chosen if STRATEGIES[chosen].labels else DEFAULT
         others = _another(windows, part, inner)
         for amount in amounts:
             own = windows.take(given[amount])
-            answer(SHUFFLED, own.with_y(_shuffled(own, seed)), control, amount)
+            asked[point(SHUFFLED, amount)] = control, own.with_y(_shuffled(own, seed))
             if others is not None:
-                answer(WRONG, windows.take(others[amount]), control, amount)
+                asked[point(WRONG, amount)] = control, windows.take(others[amount])
+    found: dict[str, DoubleArray] = {}
+    for strategy in dict.fromkeys(how for how, _ in asked.values()):
+        names = [name for name, (how, _) in asked.items() if how == strategy]
+        trio = [(bare, asked[name][1], test) for name in names]
+        found |= dict(zip(names, _answers(population, trio, strategy, seed), strict=True))
+    for amount in amounts:
+        found.setdefault(point(CHOSEN, amount), found.get(point(chosen, amount), bare))
+    if curve and wanted:
         found[point(POPULATION, 0.0)] = bare
         found[point(OWN, largest)] = _own(population, windows, part, seed)
     return Adapted(found, chosen)
 
 
-def _answer(
-    population: Estimator, bare: DoubleArray, own: Windows, test: Windows, strategy: str, seed: int
-) -> DoubleArray:
-    """Probabilities after adapting; those of the population where the labels are of fewer than two classes."""
-    if strategy == POPULATION or (STRATEGIES[strategy].labels and np.unique(own.y).size < 2):
-        return bare
-    return personalise(population, own, strategy, seed).predict_proba(test)
+def _answers(
+    population: Estimator, asked: Sequence[tuple[DoubleArray, Windows, Windows]], strategy: str, seed: int
+) -> list[DoubleArray]:
+    """Probabilities after adapting, one for each (population's answer, labelled windows, test windows).
+
+    Those of the population where the labels are of fewer than two classes.
+    """
+    found = [bare for bare, _, _ in asked]
+    labels = STRATEGIES[strategy].labels
+    able = [i for i, (_, own, _) in enumerate(asked) if not labels or np.unique(own.y).size > 1]
+    if strategy != POPULATION and able:
+        models = personalise_each(population, [asked[i][1] for i in able], strategy, seed)
+        for i, model in zip(able, models, strict=True):
+            found[i] = model.predict_proba(asked[i][2])
+    return found
 
 
 def inner_people(windows: Windows, part: Split) -> list[Part]:
@@ -137,14 +145,15 @@ def choose(
         other = Estimator(population.config, population.factory).fit(windows.take(rows))
     except InputError:  # one class among those who are left
         return DEFAULT
-    score = np.zeros(len(strategies))
+    trio = []
     for one in picked:
         assert one.then is not None
-        own, test = windows.take(one.then), windows.take(one.test)
-        bare = other.predict_proba(test)
-        for k, name in enumerate(strategies):
-            guess = _answer(other, bare, own, test, name, seed).argmax(axis=1)
-            score[k] += balanced_accuracy(test.y.astype(np.int64), guess)
+        test = windows.take(one.test)
+        trio.append((other.predict_proba(test), windows.take(one.then), test))
+    score = np.zeros(len(strategies))
+    for k, name in enumerate(strategies):
+        for (_, _, test), guess in zip(trio, _answers(other, trio, name, seed), strict=True):
+            score[k] += balanced_accuracy(test.y.astype(np.int64), guess.argmax(axis=1))
     return strategies[int(np.argmax(score.round(9)))]
 
 

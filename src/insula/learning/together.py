@@ -17,6 +17,8 @@ from insula.learning.train import History, drop_modalities, fit, require_finite
 from insula.learning.train_config import TrainConfig
 
 Progress = Callable[[int, int], None]
+MOST = 32
+"""Networks in one program at most: beyond that the overhead is shared out and memory only grows."""
 
 
 @dataclass
@@ -40,7 +42,8 @@ def fit_together(
 
     Those of one architecture and as many steps an epoch are one program; what cannot be (a network that looks across
     its batch, draws numbers otherwise than by ``nn.Dropout``, or has operations that `torch.vmap` lacks), and whatever
-    is on another device than the CPU, is trained alone. ``progress`` hears (epochs done, all of them) of all trainings.
+    is on another device than the CPU, is trained alone; a history says which. ``progress`` hears (epochs done, all of
+    them) of all trainings.
     """
     found: dict[int, History] = {}
     groups: dict[tuple[str, int], list[int]] = {}
@@ -48,7 +51,8 @@ def fit_together(
         steps = one.feed.steps(one.feed.batch_size(config))
         groups.setdefault((one.feed.scope, steps), []).append(i)
     done = 0
-    for members in groups.values():
+    parts = [own[i : i + MOST] for own in groups.values() for i in range(0, len(own), MOST)]
+    for members in parts:
         own = [trainings[i] for i in members]
         whole = config.epochs * len(trainings)
 
@@ -92,7 +96,7 @@ def _fit_stack(trainings: Sequence[Training], config: TrainConfig, classes: int,
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, total_steps=max(steps, 2))
     learned = list(stack.learned.values())
     means = [p.detach().clone() for p in learned] if config.average else [p.detach() for p in learned]
-    histories = [History() for _ in trainings]
+    histories = [History(together=len(trainings)) for _ in trainings]
     for epoch in range(config.epochs):
         losses = []
         served = zip(*(f.each(size, rng) for f, size, rng in zip(feeds, sizes, rngs, strict=True)), strict=True)

@@ -25,13 +25,14 @@ FEW_STEPS = 100
 @dataclass
 class History:
     """Losses of each epoch and steps in all; ``best`` is the epoch whose weights were kept, ``stopped`` says whether a
-    held-out loss ended the training."""
+    held-out loss ended the training, ``together`` how many networks were trained as one program."""
 
     train: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
     best: int = 0
     steps: int = 0
     stopped: bool = False
+    together: int = 1
 
     @property
     def converged(self) -> bool:

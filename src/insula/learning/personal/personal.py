@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from insula.files import replacing, require_folder
 from insula.learning.estimator import Estimator
 from insula.learning.personal.bayes import BayesianHead
 from insula.learning.personal.recalibration import Recalibration
-from insula.learning.personal.tuning_weights import retrained
+from insula.learning.personal.tuning_weights import retrained, retrained_each
 from insula.protocols.grouping import codes
 from insula.protocols.protocol import TRIAL
 from insula.types import DoubleArray, IntArray
@@ -80,12 +80,16 @@ class Personal:
 
 @dataclass(frozen=True)
 class Strategy:
-    """One way to adapt: what it is called, what it does, and whether it needs labels."""
+    """One way to adapt: what it is called, what it does, and whether it needs labels.
+
+    ``part`` names the weights that it trains further, of many people at once.
+    """
 
     name: str
     title: str
     adapt: Callable[[Estimator, Windows, int], Personal]
     labels: bool = True
+    part: str = ""
 
 
 def personalise(model: Estimator, windows: Windows, strategy: str = DEFAULT, seed: int = 0) -> Personal:
@@ -97,19 +101,36 @@ def personalise(model: Estimator, windows: Windows, strategy: str = DEFAULT, see
     windows : of one person, labelled for every strategy that needs labels.
     strategy : a name of `STRATEGIES`.
     """
+    return personalise_each(model, [windows], strategy, seed)[0]
+
+
+def personalise_each(
+    model: Estimator, cohort: Sequence[Windows], strategy: str = DEFAULT, seed: int = 0
+) -> list[Personal]:
+    """What `personalise` makes of each of several people (or amounts of labels), networks trained as one program."""
     if strategy not in STRATEGIES:
         raise unknown_name("strategy", strategy, STRATEGIES)
+    chosen = STRATEGIES[strategy]
+    given = [_given(model, windows, chosen) for windows in cohort]
+    if chosen.part:
+        return [Personal(strategy, own) for own in retrained_each(model, given, chosen.part, seed)]
+    return [chosen.adapt(model, windows, seed) for windows in given]
+
+
+def _given(model: Estimator, windows: Windows, chosen: Strategy) -> Windows:
+    """Windows that a strategy learns from; InputError where it cannot."""
     people = windows.table["subject"].nunique()
     if people != 1:
         raise InputError(f"windows of {people} people; expected one person's. Take the rows of one.")
     if model.schema.continuous:
         raise InputError("personalise for a continuous target; expected classes.")
     model.schema.require(windows.schema, "the model", "the data")
-    chosen = STRATEGIES[strategy]
     training = windows.scored if chosen.labels else windows
     if chosen.labels and np.unique(training.y).size < 2:
-        raise InputError(f"{strategy} with labels of one class; expected two or more. Label a trial of another class.")
-    return chosen.adapt(model, training, seed)
+        raise InputError(
+            f"{chosen.name} with labels of one class; expected two or more. Label a trial of another class."
+        )
+    return training
 
 
 # -- strategies --------------------------------------------------------------------------------------------------------
@@ -157,10 +178,10 @@ STRATEGIES: Mapping[str, Strategy] = {
         Strategy("normalised", "own level of unlabelled signals only", _normalised, labels=False),
         Strategy("recalibrated", "temperature and bias", _recalibrated),
         Strategy("bayes", "Bayesian head on the embedding", _bayes),
-        Strategy("head", "the head trained further", _weights("head")),
-        Strategy("adapters", "low-rank adapters", _weights("adapters")),
-        Strategy("last", "the last blocks trained further", _weights("last")),
-        Strategy("all", "all weights trained further", _weights("all")),
+        Strategy("head", "the head trained further", _weights("head"), part="head"),
+        Strategy("adapters", "low-rank adapters", _weights("adapters"), part="adapters"),
+        Strategy("last", "the last blocks trained further", _weights("last"), part="last"),
+        Strategy("all", "all weights trained further", _weights("all"), part="all"),
         Strategy("scratch", "an own model from scratch", _scratch),
     )
 }
