@@ -52,6 +52,7 @@ class Cascade(nn.Module):
         title="Entropy-gated cascade (UDC-SNN)",
         summary="A cheap branch answers first; where it is uncertain a second one is woken",
         source="UDC-SNN, Sensors 2026",
+        not_exportable="its gate wakes the second branch for some windows only, and a graph has one path",
         variants={
             name: Variant(f"Entropy gate before {name}", {"second": name}, "core")
             for name in ("liquid", "rbtransformer", "eegnet", "tcn")

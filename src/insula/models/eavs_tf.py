@@ -79,6 +79,7 @@ class EAVSTF(nn.Module):
         summary="Spiking encoders and spiking self-attention over all modalities",
         source="only the title is public; the architecture is ours (attention as in Spikformer, arXiv 2209.15425)",
         step=True,
+        not_exportable="its neurons fold the batch with their steps of time, which a step's state must keep apart",
         variants={
             "twin": Variant("Non-spiking twin of the spiking transformer", {"spiking": False}, "twin", usual=True),
             "liquid_readout": Variant("Spiking transformer with a liquid readout", {"readout": "liquid"}, "core"),

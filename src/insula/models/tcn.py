@@ -73,6 +73,7 @@ class Branch(nn.Module):
         # step j of the stages ends with sample (j + 1) * total - 1
         newest = [math.ceil(((k + 1) * rate_hz / grid_hz + 1) / total - 1e-6) - 2 for k in range(steps)]
         self.register_buffer("newest", torch.tensor(newest).clamp(min=0), persistent=False)
+        self.last = max(0, newest[-1])
 
     def forward(self, signals: Tensor, observed: Tensor) -> Tensor:
         """Map signals (B, C, T) and observed (B, T) to (B, width, steps)."""
@@ -80,7 +81,7 @@ class Branch(nn.Module):
         values = torch.cat([torch.where(mask, signals, torch.zeros_like(signals)), mask.to(signals.dtype)], dim=1)
         for stage in self.stages:
             values = functional.gelu(stage(values))
-        if values.shape[-1] <= int(self.newest[-1]):
+        if values.shape[-1] <= self.last:
             raise InputError(
                 f"window of {signals.shape[-1]} samples; expected the window_s that the tcn was built for. "
                 "Cut windows as the model was built for."
