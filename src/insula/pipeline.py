@@ -22,7 +22,9 @@ from insula.evaluation.run import Evaluation, evaluate
 from insula.explain import explain
 from insula.files import claimed, drop_kept, kept_beside, person_folder, publishing, replacing, require_folder
 from insula.learning.estimator import Estimator
+from insula.learning.pretraining import PretrainConfig, Pretrained, pretrain
 from insula.learning.train import one_thread
+from insula.models import model_class
 from insula.protocols.fold import terms_of
 from insula.protocols.own_median import decided
 from insula.report import write
@@ -254,6 +256,35 @@ def _fit(experiment: Experiment, scored: Windows, device: str, progress: Progres
     config = model_config(experiment, experiment.model.normaliser or terms.normaliser, terms.group, device)
     with one_thread():
         return Estimator(config).fit(scored, progress=_named(progress, "training"))
+
+
+def pretrain_model(
+    experiment: Experiment,
+    out: str | Path,
+    how: PretrainConfig,
+    *,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> tuple[Pretrained, Windows]:
+    """Train a network on an experiment's recordings without their labels and save its weights with whose they are."""
+    require_folder(Path(out), "estimator.json", "model")
+    model_class(experiment.model.name)
+    with claimed(Path(out)):
+        problems: list[Problem] = []
+        recordings = read_recordings(experiment, problems, progress)
+        recipe = apply_recipe(info(experiment.data.name).recipe, experiment.recipe)
+        data = experiment.data
+        windows = cut(
+            recordings, recipe, None, modalities=data.modalities, traits=False,
+            progress=_named(progress, "cleaning trials"),
+        )  # fmt: skip
+        windows.note([f"{p.file}: {p.what}" for p in problems])
+        config = model_config(experiment, experiment.model.normaliser or terms_of(windows).normaliser, (), device)
+        with one_thread():
+            done = pretrain(windows, config, how, _named(progress, "pre-training"))
+        story = _story(experiment, windows, windows.fingerprint())
+        done.estimator.save(out, {**story, "title": f"weights pre-trained on {data.name}", "told": done.told})
+    return done, windows
 
 
 def _story(experiment: Experiment, trained: Windows, data_hash: str) -> dict[str, Any]:

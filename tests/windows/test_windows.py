@@ -257,8 +257,13 @@ def test_unknown_target_and_modality() -> None:
         cut(cohort(), RECIPE, "stat")
     with pytest.raises(InputError, match="modality 'eeg' in no recording; expected some of bvp, eda, hr"):
         cut(cohort(), RECIPE, "state", modalities=["eeg"])
-    with pytest.raises(InputError, match="neither target nor schema"):
-        cut(cohort(), RECIPE, None)
+
+
+def test_without_a_target_every_trial_is_cut_and_no_label_read() -> None:
+    bare = cut(cohort(), RECIPE, None)
+    assert len(bare) == len(windows())
+    assert set(bare.y) == {-1}
+    assert (bare.schema.target, bare.schema.classes) == ("", ())
 
 
 def test_for_a_model_every_trial_is_cut_with_the_models_schema() -> None:

@@ -32,6 +32,7 @@ def personalise(
     data: o.DataName = None,
     root: o.Root = None,
     target: o.TargetName = None,
+    start: o.Start = None,
     seed: o.Seed = 0,
     settings: o.Set = None,
 ) -> None:
@@ -45,15 +46,25 @@ def personalise(
         },
         "": {"seed": seed},
     }  # fmt: skip
-    _one(o.make_experiment(None, tables, settings), model, out, strategy, suggest, seed)
+    _one(o.make_experiment(None, tables, settings), model, out, strategy, suggest, seed, start)
 
 
-def _one(plan: Any, model: Path, out: Path, strategy: str, count: int | None, seed: int) -> None:
+def _one(plan: Any, model: Path, out: Path, strategy: str, count: int | None, seed: int, start: str | None) -> None:
+    from dataclasses import replace
+
+    from insula.errors import InputError
     from insula.learning.estimator import Estimator
     from insula.pipeline import person_windows
     from insula.privacy.survey import read_json
 
     population = Estimator.load(model)
+    if start is not None and strategy != "scratch":
+        raise InputError(
+            f"--from with strategy {strategy}; expected scratch, since all others begin from the population model. "
+            "Leave it out, or say --strategy scratch."
+        )
+    if start is not None:
+        population.config = replace(population.config, start=start)
     with show.progress() as report:
         windows = person_windows(population, plan, labelled=count is None, progress=report)
     console = show.console()

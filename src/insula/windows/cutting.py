@@ -40,7 +40,8 @@ def cut(
     ----------
     recordings : what `insula.data.load` returned.
     recipe : cleaning and cutting.
-    target : see `Target.parse`; None with a ``schema``: every trial is cut, labelled or not (y is -1).
+    target : see `Target.parse`; None: every trial is cut, labelled or not (y is -1), for the target of ``schema`` or
+        for none.
     schema : that of the model which is to read the windows; target, classes and traits are taken from it.
     modalities : which to use; default all that the recordings have and the recipe knows.
     traits : whether the people's traits are inputs.
@@ -114,10 +115,9 @@ def _labelled(
 ) -> tuple[list[Trial], NDArray[np.float64] | NDArray[np.int64], tuple[str, ...], str, DoubleArray | None]:
     """The trials to cut, a code or value for each that is no baseline, the classes, the target's name, and shares."""
     if target is None:
-        if schema is None:
-            raise InputError("neither target nor schema; expected one of them. Name the target.")
         count = sum(t.role == "trial" for t in trials)
-        return list(trials), np.full(count, -1, np.int64), schema.classes, schema.target, None
+        classes, name = ((), "") if schema is None else (schema.classes, schema.target)
+        return list(trials), np.full(count, -1, np.int64), classes, name, None
     goal = target if isinstance(target, Target) else Target.parse(target)
     require_target(goal, {name for t in trials for name in t.labels})
     used = [t for t in trials if t.role == "baseline" or goal.of(t.labels) is not None]

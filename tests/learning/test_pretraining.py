@@ -1,0 +1,113 @@
+"""Learning without labels: hidden parts are told, weights are begun from, and labels are never read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_line import Terminal
+from mixed_cohort import PEOPLE, RECIPE, recording
+from small_cohort import cohort, write_manifest
+from small_cohort import windows as small
+
+import insula
+from insula.errors import InputError
+from insula.evaluation.results import Result
+from insula.learning.estimator import Estimator, EstimatorConfig
+from insula.learning.pretraining import PretrainConfig, begin_from, pretrain
+from insula.types import Recording
+from insula.windows.cutting import cut
+
+QUICK = PretrainConfig(epochs=2)
+
+
+def unlabelled():  # type: ignore[no-untyped-def]
+    return cut([recording(name) for name in PEOPLE], RECIPE, None)
+
+
+def waves(person: str) -> Recording:
+    """One wave of 2 Hz on every electrode, of another size and phase in each trial: what is hidden can be known."""
+    rng = np.random.default_rng([*map(ord, person)])
+    plain = recording(person, 6)
+    trials = []
+    for t in plain.trials:
+        one = t.signals["eeg"]
+        at = np.arange(one.n_samples) / one.rate_hz
+        wave = 10 * np.sin(4 * np.pi * at + rng.uniform(0, 6)) + rng.standard_normal(one.values.shape)
+        trials.append(replace(t, signals={"eeg": replace(one, values=wave.astype(np.float32))}))
+    return replace(plain, trials=tuple(trials))
+
+
+@pytest.mark.slow
+def test_hidden_parts_of_other_trials_are_told() -> None:
+    config = EstimatorConfig(model="mood_reader", normaliser="population")
+    of = cut([waves(name) for name in PEOPLE], RECIPE, None)
+    done = pretrain(of, config, PretrainConfig(epochs=25, learning_rate=3e-3))
+    assert done.losses[-1] < 0.5 * done.losses[0]
+    assert done.told > 0.4
+
+
+@pytest.mark.parametrize("model", ["tcn", "mood_reader"])
+def test_labels_are_not_read(model: str) -> None:
+    of = cut([recording("ann", 3)], RECIPE, None) if model == "mood_reader" else cut(cohort(), small().recipe, None)
+    labelled = cut([recording("ann", 3)], RECIPE, "state") if model == "mood_reader" else small()
+    config = EstimatorConfig(model=model, normaliser="population")
+    a = pretrain(of, config, QUICK)
+    turned = labelled.with_y(np.zeros(len(labelled), np.int64))
+    b, c = pretrain(labelled, config, QUICK), pretrain(turned, config, QUICK)
+    assert np.isfinite(a.losses).all()
+    assert b.losses == c.losses
+
+
+def test_a_network_begins_from_the_weights_of_another_montage(tmp_path: Path) -> None:
+    done = pretrain(unlabelled(), EstimatorConfig(model="mood_reader", normaliser="population"), QUICK)
+    folder = done.estimator.save(tmp_path / "weights")
+    fewer = [replace(r, trials=tuple(_two(t) for t in r.trials)) for r in (recording("ann"),)]
+    of = cut(fewer, RECIPE, "state").scored
+    config = EstimatorConfig(model="mood_reader", normaliser="population", start=str(folder))
+    begun = Estimator(config).initialise(of).networks[0].state_dict()
+    theirs = done.estimator.networks[0].state_dict()
+    for name in ("enter.weight", "place.weight", "blocks.0.spatial.qkv.weight"):
+        torch.testing.assert_close(begun[name], theirs[name])
+    fresh = Estimator(replace(config, start=None)).initialise(of).networks[0].state_dict()
+    torch.testing.assert_close(begun["head.weight"], fresh["head.weight"])
+    with pytest.raises(InputError, match="holds mood_reader; expected eegnet"):
+        begin_from(insula.models.build("eegnet", done.estimator.spec), folder, "eegnet")
+    with pytest.raises(InputError, match="hidden 1"):
+        PretrainConfig(hidden=1.0)
+
+
+def _two(trial):  # type: ignore[no-untyped-def]
+    one = trial.signals["eeg"]
+    return replace(trial, signals={"eeg": replace(one, values=one.values[:2], channels=one.channels[:2])})
+
+
+@pytest.mark.slow
+def test_the_commands_refuse_people_by_name_and_mark_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_manifest(tmp_path, cohort())
+    say = Terminal(monkeypatch, capsys)
+    base = ["--data", "manifest", "--root", root, "--window", "4", "--hop", "2", "--set", "recipe.guard_s=2.0"]
+    done = say("pretrain", *base, "--model", "tcn", "--epochs", "2", "--subjects", "ann,bob", "--out", tmp_path / "pre")
+    assert done.code == 0, done.err
+    assert "2 people, no label read" in done.out
+    evaluation = ["evaluate", *base, "--target", "state", "--model", "tcn", "--protocol", "leave_one_subject_out"]
+    evaluation += ["--epochs", "1", "--quick", "--jobs", "1", "--from", tmp_path / "pre", "--out", tmp_path / "run"]
+    refused = say(*evaluation)
+    assert refused.code == 2
+    assert "has seen ann, bob, who are tested" in refused.err
+    more = ["--set", "data.options.people=2", "--modalities", "eda,bvp,hr"]
+    more += ["--window", "4", "--hop", "2", "--model", "tcn", "--epochs", "1"]
+    alone = say("pretrain", "--data", "simulate", *more, "--out", tmp_path / "other")
+    assert alone.code == 0, alone.err
+    evaluation[evaluation.index(tmp_path / "pre")] = tmp_path / "other"
+    marked = say(*evaluation)
+    assert marked.code == 0, marked.err
+    first, second = Result.load(tmp_path / "run").systems[:2]
+    assert first.title.endswith("begun from weights pre-trained on simulate")
+    assert any("has seen 2 people of simulate" in note for note in first.notes)
+    assert second.name == "tcn_alone"
