@@ -20,7 +20,9 @@ def pretrain(
     out: Annotated[Path, typer.Option("--out", help="Folder for the weights, which --from takes.")],
     data: o.DataName = None,
     root: o.Root = None,
-    model: Annotated[str, typer.Option("--model", help="Network of `insula models`.")] = "mood_reader",
+    model: Annotated[
+        str | None, typer.Option("--model", help="Network of `insula models`. Default: the one made for it.")
+    ] = None,
     size: Annotated[str | None, typer.Option("--size", help="small or medium. Default: small.")] = None,
     normaliser: o.Normaliser = None,
     modalities: o.Modalities = None,
@@ -38,6 +40,7 @@ def pretrain(
     The people of these recordings are written down: nobody of them may be in a test fold of what begins from them.
     """
     from insula.learning.pretraining import PretrainConfig
+    from insula.models import PRETRAINED
     from insula.pipeline import pretrain_model
 
     tables: dict[str, dict[str, Any]] = {
@@ -47,7 +50,7 @@ def pretrain(
             "modalities": o.names(modalities),
             "subjects": o.names(subjects),
         },
-        "model": {"name": model, "size": size, "normaliser": normaliser},
+        "model": {"name": model or PRETRAINED, "size": size, "normaliser": normaliser},
         "recipe": {"window_s": window, "hop_s": hop},
         "": {"seed": seed},
     }

@@ -35,6 +35,8 @@ MODELS: dict[str, Any] = {
 
 DEFAULT = "liquid"
 """The network of an experiment that names none."""
+PRETRAINED = "mood_reader"
+"""The network that learns without labels where none is named."""
 BESIDE = ("liquid", "rbtransformer", "eegnet")
 """Networks that an energy sheet is put beside."""
 
