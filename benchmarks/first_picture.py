@@ -12,48 +12,57 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-COLOURS = {"Clock": "#b3401f", "Elapsed time": "#d98a5b"}
+CLOCKS = ("Design oracle", "Elapsed time", "Elapsed time and time in trial")
+ORANGE = "#b3401f"
 GREY, BLUE = "#8a8f98", "#1f4e8c"
+CLASSICAL = ("Logistic regression", "Random forest", "Support vector", "Gradient boosting", "Tangent space")
+Row = tuple[str, float, float]
 
 
-def first_table(text: str) -> tuple[str, list[tuple[str, float, float]]]:
-    """Return the title and (system, leaky, clean) in percent of the first table with both protocols."""
-    title, rows = "", []
+def first_table(text: str) -> tuple[str, str, list[Row]]:
+    """Return the title, the clean protocol and (system, leaky, clean) in percent of the first table with both."""
+    title, clean, place, rows = "", "", 0, []
     for line in text.splitlines():
         if line.startswith("### "):
             title = line[4:]
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        numbers = [re.match(r"(\d+\.\d)\s%", cell) for cell in cells]
-        if len(cells) > 4 and numbers[1] and numbers[3]:
-            rows.append((re.sub(r" \(.*", "", cells[0]), float(numbers[1][1]), float(numbers[3][1])))
+        if cells[0] == "system" and len(cells) > 4:
+            place = next((i for i, name in enumerate(cells) if name.endswith("(leaky)")), 0)
+            clean = cells[place + 2] if place else ""
+        numbers = [re.match(r"(\d+\.\d)\s%", cell) for cell in cells[place : place + 3]] if clean else []
+        if len(numbers) == 3 and numbers[0] and numbers[2]:
+            name = re.sub(r"( \(|:).*", "", cells[0]).replace("with the trial's running mean", "+ running mean")
+            rows.append((name, float(numbers[0][1]), float(numbers[2][1])))
         elif rows and not line.strip():
             break
-    return title, [row for row in rows if row[0] not in ("Majority", "Prior")]
+    return title, clean, [row for row in rows if row[0] not in ("Majority", "Prior")]
 
 
-def draw(title: str, rows: list[tuple[str, float, float]], path: Path) -> None:
-    """Write slopes from the leaky to the clean protocol."""
+def draw(title: str, clean: str, rows: list[Row], path: Path) -> None:
+    """Write slopes from the leaky to the clean protocol: networks blue, classical rows grey, clocks orange."""
     plt.rcParams.update(
         {"svg.fonttype": "none", "svg.hashsalt": "insula", "font.family": "sans-serif", "font.size": 10}
     )
-    figure, axes = plt.subplots(figsize=(7.2, 3.6))
-    ends = spread([clean for _, _, clean in rows])
-    for (name, leaky, clean), end in zip(rows, ends, strict=True):
-        colour = COLOURS.get(name, BLUE if name.startswith("Liquid") else GREY)
-        axes.plot([0, 1], [leaky, clean], color=colour, marker="o", markersize=5, linewidth=2)
+    figure, axes = plt.subplots(figsize=(7.2, max(3.6, 0.36 * len(rows))))
+    low = min(45.0, min(right for *_, right in rows) - 3)
+    ends = spread([right for *_, right in rows], 4.2 * (103 - low) / 58 * 10 / max(10, len(rows)))
+    for (name, left, right), end in zip(rows, ends, strict=True):
+        colour = ORANGE if name in CLOCKS else GREY if name.startswith(CLASSICAL) else BLUE
+        axes.plot([0, 1], [left, right], color=colour, marker="o", markersize=5, linewidth=2)
         axes.annotate(
-            f"{name}  {clean:.0f} %", (1, clean), (1.04, end), color=colour, va="center", annotation_clip=False
+            f"{name}  {right:.0f} %", (1, right), (1.04, end), color=colour, va="center", annotation_clip=False
         )
     axes.axhline(50, color="black", linewidth=0.8, linestyle=":")
-    axes.annotate("chance", (0.5, 50.8), ha="center", va="bottom", color=GREY)
-    axes.set(xlim=(-0.02, 1), ylim=(45, 103), ylabel="balanced accuracy, %")
-    axes.set_xticks([0, 1], ["windows shuffled\n(as often published)", "whole people\nheld out"])
+    axes.annotate("chance", (0.02, 50.8), ha="left", va="bottom", color=GREY)
+    axes.set(xlim=(-0.02, 1), ylim=(low, 103), ylabel="balanced accuracy, %")
+    held = {"within subject": "whole trials\nheld out", "leave subjects out": "whole people\nheld out"}
+    axes.set_xticks([0, 1], ["windows shuffled\n(as often published)", held.get(clean, clean)])
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(title.rsplit(":", 1)[0], loc="left", fontsize=11)
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
 
 
-def spread(levels: list[float], apart: float = 4.2) -> list[float]:
+def spread(levels: list[float], apart: float) -> list[float]:
     """Move labels apart, keeping their order."""
     order = sorted(range(len(levels)), key=levels.__getitem__)
     placed = list(levels)
@@ -63,6 +72,6 @@ def spread(levels: list[float], apart: float = 4.2) -> list[float]:
 
 
 if __name__ == "__main__":
-    found, systems = first_table((DOCS / "ledger.md").read_text(encoding="utf-8"))
-    draw(found, systems, DOCS / "first-picture.svg")
+    found, protocol, systems = first_table((DOCS / "ledger.md").read_text(encoding="utf-8"))
+    draw(found, protocol, systems, DOCS / "first-picture.svg")
     print(f"wrote {DOCS / 'first-picture.svg'}: {found}, {len(systems)} systems")
