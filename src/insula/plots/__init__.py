@@ -59,6 +59,7 @@ __all__ = [
     "Strips",
     "Trace",
     "agreement",
+    "attention",
     "calibration",
     "class_curves",
     "class_inks",
