@@ -48,8 +48,7 @@ for title, ink, person in (("own labels", "c1", new), *controls):
             mixed = dict(zip(label, rng.permutation(list(label.values())), strict=True))
             given = given.with_y(given.table["trial"].map(mixed).to_numpy())
         scores.append(balanced_accuracy(test.y.astype(int), population.personalise(given).predict(test)))
-    curve = tuple(scores)
-    lines.append(plots.CurveLine(title, ink, amounts, curve, curve, curve, title != "own labels"))
+    lines.append(plots.CurveLine(title, ink, amounts, *[tuple(scores)] * 3, title != "own labels"))
 
 words = (
     "Held-out trials of p03. Dashed: controls, which must not rise. Dotted: chance, and p03's model of the same labels."
