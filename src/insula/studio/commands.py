@@ -42,6 +42,11 @@ def evaluate(
     ]  # fmt: skip
 
 
+def report(run: str) -> list[str]:
+    """Write the report's page again."""
+    return ["report", run]
+
+
 def live(model: str, source: str, root: str | None, subject: str | None) -> list[str]:
     """Serve the live page."""
     whose = [] if subject is None else ["--subject", subject]

@@ -9,6 +9,7 @@ import msgspec
 
 from insula.errors import DataError
 from insula.files import read_json
+from insula.studio import commands
 from insula.studio.state import Run
 from insula.studio.study import Study
 
@@ -45,6 +46,7 @@ def told_run(study: Study, name: str) -> Run:
     return Run(
         name, numbers.target, str(numbers.protocol.get("name", "")), sentence, numbers.verdict.tone,
         str(numbers.provenance.get("date", "")), study.models(name), files,
+        commands.shown(commands.report(str(study.run(name)))),
     )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ class Way(msgspec.Struct):
 
 
 class Run(msgspec.Struct):
-    """A result: its name, its sentence, what it was asked, its models (a folder a person, or "" for all)."""
+    """A result: its name, sentence, question, models (a folder a person, or "" for all) and the report's command."""
 
     name: str
     target: str
@@ -70,6 +70,7 @@ class Run(msgspec.Struct):
     made: str
     models: list[str]
     files: list[str]
+    command: str
 
 
 class Live(msgspec.Struct):

@@ -20,7 +20,7 @@ export const report = {
       h("div", { class: "actions" }, h("a", { class: "button quiet", href: at, target: "_blank", rel: "noopener" }, "Open in a window of its own"), h("a", { class: "button quiet", href: `${at}?save=1`, download: "" }, "Save the page")),
       run.files.includes("report.html") ? h("iframe", { id: "report-frame", class: "report", src: at, title: `Report of ${run.name}`, sandbox: "allow-scripts allow-downloads allow-popups" }) : h("p", {}, "This run has no report page."),
       next("Use the model", () => inform.go("use")),
-      command(state.folder ? `insula report ${state.folder.path}/runs/${run.name}` : ""),
+      command(run.command),
     ];
   },
 };

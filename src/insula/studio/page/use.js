@@ -24,7 +24,7 @@ export const use = {
         const there = run.files.includes(file), needs = what === "onnx" && !run.models.length;
         return h("li", {}, h("div", {}, h("b", {}, title), h("p", { class: "soft" }, needs ? "This run kept no model." : text)),
           h("div", { class: "actions" }, there ? (what === "onnx" ? run.files.filter((f) => f.startsWith("onnx/")) : [file]).map((f) => h("a", { class: "button quiet", id: `save-${f}`, href: `runs/${encodeURIComponent(run.name)}/${f}`, download: "" }, `Save ${f.replace("onnx/", "")}`)) : null,
-            h("button", { type: "button", id: `make-${what}`, class: there ? "quiet" : "", disabled: busy || needs, onclick: () => inform.send({ type: "export", run: run.name, what, model: what === "onnx" ? model : null }) }, there ? "Write again" : "Write")));
+            h("button", { type: "button", id: `make-${what}`, class: "quiet", disabled: busy || needs, onclick: () => inform.send({ type: "export", run: run.name, what, model: what === "onnx" ? model : null }) }, there ? "Write again" : "Write")));
       })), state.work?.kind === "export" ? command(state.work.command) : null),
     ];
   },
