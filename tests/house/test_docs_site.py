@@ -44,7 +44,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-q", "-n", "-W", "--keep-going", "-d", str(out / "trees")]
     done = subprocess.run(
-        [*command, str(ROOT / "docs"), str(out / "html")], capture_output=True, text=True, timeout=500, check=False
+        [*command, str(ROOT / "docs"), str(out / "html")], capture_output=True, text=True, timeout=1500, check=False
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return out / "html"
