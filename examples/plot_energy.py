@@ -18,7 +18,7 @@ from insula.explain.cost.systems import network_energy, row_energy
 from insula.learning.metrics import balanced_accuracy
 
 # %%
-# Two networks and two classical rows learn from the same trials of two people and answer the same held-out ones.
+# A network and classical rows learn from the same trials of two people and answer the same held-out ones.
 
 windows = insula.cut(insula.load("simulate", people=2), insula.data.info("simulate").recipe, "emotion")
 folds = insula.split("within_subject", windows)
@@ -26,7 +26,6 @@ first = {w: next(f for f in folds if f.test.groups[0] == w) for w in dict.fromke
 points = []
 for name, title in {
     "liquid": "Liquid fusion",
-    "tcn": "TCN",
     "random_forest": "Random forest",
     "logistic_regression": "Logistic regression",
 }.items():

@@ -59,7 +59,6 @@ __all__ = [
     "Strips",
     "Trace",
     "agreement",
-    "attention",
     "calibration",
     "class_curves",
     "class_inks",

@@ -9,7 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from insula.plots.style import WIDE_PX, draw, ink, is_narrow, shorten
+from insula.plots.style import WIDE_PX, draw, ink, shorten
+
+LEAST_REACH = 0.05
+"""Attention that differs by less from an even share is not blown up further."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,18 @@ def window(
 ) -> str:
     """Draw the signals of one window over its ``seconds``, and below them the attention of each head.
 
-    weights (heads, R) are shares of tokens of equal length that fill the window, oldest first. Where the mean over
-    heads is above an even share, the signals lie on a tint that is the deeper, the more.
+    weights (heads, R) are shares of tokens of equal length that fill the window, oldest first; drawn is by how much
+    they are above or below an even share. Where the mean over heads is above, the signals lie on a tint, deepest at
+    twice an even share.
     """
-    narrow = is_narrow(width_px)
     heads, tokens = weights.shape
     edges = np.linspace(-seconds, 0, tokens + 1)  # seconds before the window's end
-    mean = weights.mean(axis=0)
-    tint = np.clip(mean * tokens - 1, 0, 1.5) / 1.5  # (R,) 0: an even share or less
+    above = weights * tokens - 1  # (heads, R) 0: an even share
+    mean = above.mean(axis=0)
+    tint = np.clip(mean, 0, 1)
 
     def paint(figure: Figure) -> None:
-        ratios = [1.0] * len(traces) + [1.7]
+        ratios = [1.0] * len(traces) + [2.0]
         axes = figure.subplots(len(traces) + 1, 1, sharex=True, gridspec_kw={"height_ratios": ratios})
         for ax, trace in zip(axes, traces, strict=False):
             x = np.linspace(-seconds, 0, len(trace.values), endpoint=False)
@@ -50,15 +54,19 @@ def window(
             ax.plot(x, trace.values, color=ink("ink"), lw=0.9 if len(trace.values) > 400 else 1.4)
             ax.set_yticks([])
             ax.set_ylabel(shorten(trace.name, 9), rotation=0, ha="right", va="center", fontsize=13)
-            ax.spines["left"].set_visible(False)
+            ax.tick_params(bottom=False)
+            for side in ("left", "bottom"):
+                ax.spines[side].set_visible(False)
         last = axes[-1]
         for h in range(heads):
-            last.stairs(weights[h], edges, color=ink("soft"), lw=1.0, alpha=0.8)
-        last.stairs(mean, edges, color=ink("model"), lw=2.2, baseline=None)
-        last.axhline(1 / tokens, color=ink("soft"), lw=1.1, ls=(0, (4, 3)))
-        last.set_ylim(bottom=0)
-        last.locator_params(axis="y", nbins=4)
+            last.stairs(100 * above[h], edges, color=ink("soft"), lw=1.0, alpha=0.8, baseline=None)
+        last.stairs(100 * mean, edges, color=ink("model"), lw=2.2, baseline=None)
+        last.axhline(0, color=ink("soft"), lw=1.1, ls=(0, (4, 3)))
+        reach = 1.15 * max(LEAST_REACH, float(np.abs(above).max()))
+        last.set_ylim(-100 * reach, 100 * reach)
+        last.yaxis.set_major_formatter(lambda v, _: f"{v:+.3g} %" if abs(v) > 1e-9 else "even")
+        last.locator_params(axis="y", nbins=5)
         last.set_xlabel("seconds before the window's end")
-        last.set_ylabel("attention" if narrow else "attention of each head")
+        last.set_ylabel("attention")
 
-    return draw(width_px, 150 + 62 * len(traces), name, alt, paint)
+    return draw(width_px, 170 + 56 * len(traces), name, alt, paint)
