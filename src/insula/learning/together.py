@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from insula.learning.augment import augmented
 from insula.learning.feed import Feed
 from insula.learning.losses import class_weights, windows_loss
 from insula.learning.optimising import parameter_groups
 from insula.learning.stack import NotStackable, Stack, stacked_batch
-from insula.learning.train import History, drop_modalities, fit, require_finite
+from insula.learning.train import History, fit, require_finite
 from insula.learning.train_config import TrainConfig
 
 Progress = Callable[[int, int], None]
@@ -102,7 +103,7 @@ def _fit_stack(trainings: Sequence[Training], config: TrainConfig, classes: int,
         served = zip(*(f.each(size, rng) for f, size, rng in zip(feeds, sizes, rngs, strict=True)), strict=True)
         for parts in served:
             pairs = zip(parts, rngs, strict=True)
-            batch, shape = stacked_batch([drop_modalities(p, config.modality_dropout, rng) for p, rng in pairs])
+            batch, shape = stacked_batch([augmented(p, config, rng) for p, rng in pairs])
             logits, penalty = stack(batch.batch, shape)
             loss = _losses(logits, penalty, batch.y, batch.weight, weights, config.label_smoothing, usual)
             optimiser.zero_grad(set_to_none=True)

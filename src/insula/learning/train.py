@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from insula.errors import InputError
-from insula.learning.batches import LabelledBatch, to_device, without
+from insula.learning.augment import augmented
+from insula.learning.batches import to_device
 from insula.learning.feed import Feed
 from insula.learning.losses import Term, class_weights, training_loss
 from insula.learning.optimising import Follower, averaged_from, parameter_groups
@@ -104,7 +105,7 @@ def fit(
         model.train()
         losses = []
         for part in training.each(size, rng):
-            part = drop_modalities(to_device(part, device), config.modality_dropout, rng)
+            part = augmented(to_device(part, device), config, rng)
             done = history.steps / steps
             loss = training_loss(model, part, weights, config.label_smoothing, training.scope, usual, terms, done)
             optimiser.zero_grad(set_to_none=True)
@@ -160,16 +161,3 @@ def _validate(model: nn.Module, feed: Feed, weights: Tensor | None, config: Trai
             if bool((part.weight > 0).any()):
                 total += float(training_loss(model, part, weights, 0.0, feed.scope, whole))
     return total
-
-
-def drop_modalities(part: LabelledBatch, chance: float, rng: np.random.Generator) -> LabelledBatch:
-    """Take from each stretch of a batch, with a chance, one of its modalities."""
-    names = list(part.batch.signals)
-    if not chance or len(names) < 2:
-        return part
-    batch = part.batch
-    lost = np.where(rng.random(len(part.y)) < chance, rng.integers(0, len(names), len(part.y)), -1)
-    for position, name in enumerate(names):
-        if (lost == position).any():
-            batch = without(batch, name, position, torch.from_numpy(lost == position))
-    return LabelledBatch(batch, part.y, part.weight, part.row, part.mix)

@@ -21,7 +21,10 @@ class TrainConfig:
     validation loss end the training; ``average`` keeps an exponential average of the weights and uses it
     (0: off); ``validation_fraction`` of the groups is held out to stop by, where there are ``validation_groups`` or
     more of them (with fewer, a held-out loss is too noisy to stop by, see docs/log.md); ``modality_dropout`` is the
-    chance that a stretch loses one of its modalities in training. ``residual`` says when the deep path of a network
+    chance that a stretch loses one of its modalities in training. Off by default, since they keep a label but were not
+    shown to help: ``gain``, the deviation of the log of a factor that a stretch's modality is multiplied by;
+    ``channel_dropout``, the chance that a channel of several is silent; ``late_start``, the share of a stretch that is
+    left out at its beginning at most. ``residual`` says when the deep path of a network
     that starts from a convex readout is kept: where ``inner`` splits gain by it, ``always`` or ``never``. ``quality``
     says whether training windows that
     `insula.signals.flags` marks are kept, dropped (``weighing.good_rows``; a modality is bad when a flag marks more
@@ -41,6 +44,9 @@ class TrainConfig:
     patience: int = 8
     label_smoothing: float | Literal["ordinal"] = 0.05
     modality_dropout: float = 0.1
+    gain: float = 0.0
+    channel_dropout: float = 0.0
+    late_start: float = 0.0
     gradient_clip: float = 1.0
     average: float = 0.9
     validation_fraction: float = 0.2
@@ -60,7 +66,15 @@ class TrainConfig:
                 f"epochs {self.epochs}, batch_trials {self.batch_trials}, learning_rate {self.learning_rate}; "
                 "expected all above 0."
             )
-        for name in ("average", "validation_fraction", "label_smoothing", "modality_dropout"):
+        shares = (
+            "average",
+            "validation_fraction",
+            "label_smoothing",
+            "modality_dropout",
+            "channel_dropout",
+            "late_start",
+        )
+        for name in (*shares, "gain"):
             if getattr(self, name) == "ordinal":
                 continue
             if not 0 <= getattr(self, name) < 1:
