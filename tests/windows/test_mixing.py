@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from small_cohort import RECIPE, recording
+from small_cohort import RECIPE, recording, write_manifest
 
+from insula.data import load
 from insula.errors import InputError
 from insula.protocols.grouping import permuted_rows
 from insula.types import Label, Recording
@@ -103,3 +106,19 @@ def test_permuted_labels_keep_whole_mixtures_and_replaced_ones_are_classes() -> 
     np.testing.assert_array_equal(moved.mix.argmax(1), moved.y)
     replaced = windows.with_y(1 - windows.y)
     np.testing.assert_array_equal(replaced.mix, np.eye(2)[1 - windows.y])
+
+
+def test_a_manifest_has_a_column_an_annotator(tmp_path: Path) -> None:
+    write_manifest(tmp_path, [recording("ann")])
+    table = pd.read_csv(tmp_path / "manifest.csv")
+    table["emotion.anna"] = np.where(table["state"] == "tense", "fear", "joy")
+    table["emotion.ben"] = np.where(table["trial"].isin(["t0", "t1"]), "calm", table["emotion.anna"])
+    table.loc[table["role"] == "baseline", ["emotion.anna", "emotion.ben"]] = ""
+    table.to_csv(tmp_path / "manifest.csv", index=False)
+    windows = cut(load("manifest", tmp_path), RECIPE, "annotators(emotion)").scored
+    assert windows.schema.classes == ("calm", "fear", "joy")
+    assert windows.mix is not None
+    divided = windows.table["trial"].isin(["t0", "t1"]).to_numpy()
+    np.testing.assert_allclose(windows.mix[divided].max(1), 0.5)
+    np.testing.assert_allclose(windows.mix[~divided].max(1), 1.0)
+    np.testing.assert_allclose(windows.mix[divided][:, 0], 0.5)
