@@ -57,6 +57,12 @@ def test_no_cell_of_an_export_is_a_formula() -> None:
     assert found["n"].tolist() == ["-1.0", "2.0", "3.0", "4.0", "5.0", "6.0"]
 
 
+def test_many_messages_of_a_kind_are_one_line() -> None:
+    gaps = [(f"s01 after v{i:02d}", f"{30 + i}.0 s before v{i + 1:02d}") for i in range(40)]
+    assert show.grouped(gaps, "gaps") == ["40 gaps, such as s01 after v00: 30.0 s before v01"]
+    assert show.grouped(gaps[:1]) == ["s01 after v00: 30.0 s before v01"]
+
+
 def test_spaces_that_do_not_break_are_spaces() -> None:
     assert show.visible("p\u00a0=\u00a00.5") == "p\u00a0=\u00a00.5"
     assert "\x1b" not in show.visible("\x1b[31m")

@@ -53,11 +53,11 @@ def per_person(
         size = 7 if named else 4
         ax.plot(
             [r.baseline for r in rows], y, ls="none", marker="s", ms=size - 1, mfc=ink("paper"), mew=1.4,
-            color=ink("baseline"), label=shorten(titles[1], 34), zorder=3,
+            color=ink("baseline"), label=shorten(titles[1], 52), zorder=3,
         )  # fmt: skip
         ax.plot(
             [r.model for r in rows], y, ls="none", marker="o", ms=size, color=ink("model"),
-            label=shorten(titles[0], 34), zorder=4,
+            label=shorten(titles[0], 52), zorder=4,
         )  # fmt: skip
         ax.set_ylim(-0.7, len(rows) - 0.3)
         ax.set_yticks(y if named else [], [shorten(r.name, longest) for r in rows] if named else [])
