@@ -12,6 +12,7 @@ import pandas as pd
 
 from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
+from insula.evaluation.calibration import CURVE, usual_of
 from insula.evaluation.elders import final_teacher, learned_from
 from insula.evaluation.experiment import Experiment, apply_recipe
 from insula.evaluation.finished import Finished, run_key
@@ -22,6 +23,7 @@ from insula.evaluation.run import Evaluation, evaluate
 from insula.explain import explain
 from insula.files import claimed, drop_kept, kept_beside, person_folder, publishing, replacing, require_folder
 from insula.learning.estimator import Estimator
+from insula.learning.learner import Learner
 from insula.learning.pretraining import PretrainConfig, Pretrained, pretrain
 from insula.learning.train import one_thread
 from insula.models import model_class
@@ -218,8 +220,10 @@ def save_models(
     if not experiment.protocol.models_a_person:
         told = _named(progress, "the saved model")
         model = finished.network("model", 0, lambda: Estimator(config).fit(scored, progress=told))
+        curve = done.result.analyses.get(CURVE)
+        liked = {} if curve is None else {"strategy": usual_of(curve["chosen"].values())}
         with replacing(folder) as work:
-            model.save(work, _story(experiment, scored, data_hash))
+            model.save(work, {**_story(experiment, scored, data_hash), **liked})
         return
     people = sorted(scored.table["subject"].unique())
     with replacing(folder) as work:
@@ -294,7 +298,7 @@ def _story(experiment: Experiment, trained: Windows, data_hash: str) -> dict[str
 
 
 def predict_windows(
-    model: Estimator, experiment: Experiment, progress: Progress | None = None, store: Store | None = None
+    model: Learner, experiment: Experiment, progress: Progress | None = None, store: Store | None = None
 ) -> Windows:
     """Cut recordings as a saved model expects them; labels are not needed. ``store`` as in `run_experiment`."""
     problems: list[Problem] = []
@@ -318,7 +322,7 @@ def predict_windows(
 
 
 def person_windows(
-    model: Estimator, experiment: Experiment, labelled: bool = True, progress: Progress | None = None
+    model: Learner, experiment: Experiment, labelled: bool = True, progress: Progress | None = None
 ) -> Windows:
     """Cut one person's recordings as a saved model expects them, with the labels of the model's own target."""
     if not labelled:

@@ -125,7 +125,7 @@ def _of_saved(folder: Path, trial: str, progress: Progress | None) -> Explained:
         raise InputError(
             f"{folder} does not say its recordings; expected a model that `insula train` wrote. Train one."
         )
-    windows = person_windows(model, experiment_from(story.experiment), progress=progress).scored  # type: ignore[arg-type]
+    windows = person_windows(model, experiment_from(story.experiment), progress=progress).scored
     rows = trial_rows(windows, trial)
     with one_thread():
         found = explain_trial(model, windows, rows, folder.name, repr(model), "model")

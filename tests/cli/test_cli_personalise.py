@@ -11,6 +11,7 @@ from small_cohort import recording, write_manifest
 from typer.testing import CliRunner
 
 from insula.cli import app
+from insula.evaluation.calibration import usual_of
 from insula.evaluation.results import Result
 from insula.explain.personal import PERSONAL
 from insula.learning.personal import personal
@@ -45,6 +46,7 @@ def test_a_personal_model_and_a_suggestion(study: Path, tmp_path: Path) -> None:
     told = run("personalise", "--model", model, "--person", "cyd", *asked(study), "--out", str(out))
     assert "bayes" in told
     assert "10 labelled trials" in told
+    assert "drift" in told
     assert Personal.load(out).strategy == "bayes"
     assert json.loads((out / "model" / "training.json").read_text())["subjects"] == ["ann", "bob", "cyd"]
     told = run("personalise", "--model", model, "--person", "cyd", *asked(study), "--suggest", "3")
@@ -65,7 +67,8 @@ def test_the_curve_is_a_page_with_controls(study: Path, tmp_path: Path, monkeypa
     assert curve is not None
     assert (curve.unit, curve.amounts) == ("minutes", (0, 0.1, 0.3))
     assert set(curve.scores) == {
-        "population", "bayes", "recalibrated", "chosen", "wrong_person", "shuffled_labels", "own_full",
+        "population", "bayes", "recalibrated", "chosen", "suggested", "wrong_person",
+        "shuffled_labels", "own_full",
     }  # fmt: skip
     assert np.isfinite([v for rows in curve.scores.values() for row in rows.values() for v in row[2:]]).all()
     page = (out / "report.html").read_text()
@@ -73,6 +76,10 @@ def test_the_curve_is_a_page_with_controls(study: Path, tmp_path: Path, monkeypa
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "population model" in told
     assert run("audit", str(out))
+    usual = usual_of(curve.chosen.values())
+    assert json.loads((out / "model" / "training.json").read_text())["strategy"] == usual
+    own = str(tmp_path / "own")
+    assert usual in run("personalise", "--model", str(out / "model"), "--person", "cyd", *asked(study), "--out", own)
     assert run("table", str(out))
     forget("cyd", [tmp_path])
     left = PERSONAL.read(Result.load(out))

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from own_maps import Small, cohort
+from own_maps import CONFIG, Small, cohort
 
+import insula
 from insula.errors import InputError
 from insula.evaluation import adapting
-from insula.evaluation.adapting import CHOSEN, OWN, SHUFFLED, WRONG
+from insula.evaluation.adapting import CHOSEN, OWN, SHUFFLED, SUGGESTED, WRONG
 from insula.evaluation.calibration import Curve
-from insula.evaluation.experiment import Experiment, experiment_from
+from insula.evaluation.experiment import Experiment, ModelPart, experiment_from
 from insula.evaluation.finished import Finished
 from insula.evaluation.results import Result
 from insula.evaluation.run import evaluate
-from insula.explain.personal import PERSONAL, controls, lead
+from insula.explain.personal import PERSONAL, controls, lead, order
 from insula.learning.personal import personal
 from insula.privacy.forget import without
 from insula.privacy.names import Name
+from insula.protocols.protocol import Amounts
+from insula.protocols.protocols import split
 from insula.report.page import render
 from insula.windows.table import Windows
 
@@ -100,6 +105,27 @@ def test_the_result_says_it_as_any_other(own: Result) -> None:
     page = render(own)
     assert "How much does a new person have to label?" in page
     assert "Control: adapted to another person" in page
+
+
+def test_suggested_trials_are_labelled_before_the_test_and_are_as_many(own: Result) -> None:
+    assert curve(own).interval(SUGGESTED, 1)[0] > 0.6
+    assert "Labelling the trials that were suggested" in order(curve(own))[0]
+    windows = cohort(4)
+    part = split("calibrated", windows.table, amounts=Amounts((0, 1)))[0]
+    assert part.calibration is not None
+    population = insula.Estimator(CONFIG, Small).initialise(windows)
+    ranked = adapting._ranked(population, windows, part.calibration.before)
+    assert sorted(np.concatenate(ranked)) == sorted(part.calibration.before)
+    first = adapting._first(windows, ranked, len(part.calibration.given[1.0]))
+    assert len(first) == len(part.calibration.given[1.0])
+    assert np.isin(ranked[0], first).all()
+
+
+def test_a_classical_row_is_adapted_too() -> None:
+    asked = replace(plan(strategies=["bayes", "head"]), model=ModelPart("logistic_regression", normaliser="population"))
+    found = curve(evaluate(cohort(4), asked).result)
+    assert found.interval(CHOSEN, 1)[0] > found.interval("population", 1)[0] + 0.4
+    assert not found.of("head", 1).size, "there is no network whose head could be trained"
 
 
 def test_a_person_is_forgotten_from_the_curve(own: Result) -> None:

@@ -14,15 +14,20 @@ from small_cohort import RECIPE, cohort, scored, windows
 
 from insula.evaluation.experiment import experiment_from
 from insula.evaluation.results import Result
+from insula.evaluation.rows import make_plans
 from insula.evaluation.run import Evaluation, evaluate
 from insula.explain import explain
 from insula.explain.attention import temporal_attention
 from insula.explain.by_class import distances, permuted
+from insula.explain.drift import DRIFT, Drifts, Session, sentence, trial_means
 from insula.explain.latent import LATENT, latent_space
+from insula.explain.modalities import parts
 from insula.explain.time_constants import _groups, liquid_layers, shuffled_time_constants
+from insula.explain.traits import TRAITS
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.train_config import TrainConfig
 from insula.protocols.protocols import split
+from insula.report.page import render
 from insula.windows.cutting import cut
 
 
@@ -198,6 +203,49 @@ def test_modality_rows_are_changes_of_the_score(explained: Any) -> None:
     rows = explained[0].analyses["modalities"]["rows"]
     assert [r["name"] for r in rows] == ["without eda", "without bvp", "without hr"]
     assert all(r["lo"] <= r["difference"] <= r["hi"] for r in rows)
+
+
+def test_every_subset_of_sensors_has_a_score(explained: Any) -> None:
+    found = explained[0].analyses["modalities"]
+    there = [tuple(s["sensors"]) for s in found["subsets"]]
+    assert len(set(there)) == 7
+    assert there[0] == ("eda", "bvp", "hr")
+    whole = explained[0].table().set_index("name").loc["liquid", "balanced_accuracy"]
+    assert found["subsets"][0]["score"] == pytest.approx(whole)
+    for row, sensors in zip(found["rows"], [("bvp", "hr"), ("eda", "hr"), ("eda", "bvp")], strict=True):
+        assert found["subsets"][there.index(sensors)]["difference"] == pytest.approx(row["difference"])
+    assert len(parts(list("abcdef"))) == 1 + 6 + 6
+
+
+def test_what_traits_add_is_said(explained: Any) -> None:
+    result, said = explained[0], TRAITS.read(explained[0])
+    assert said is not None
+    assert (said.used, said.trained) == (("extraversion", "openness"), False)
+    page = render(result)
+    assert "People’s traits (extraversion, openness)" in page
+    asked = experiment_from({"data": {"name": "manifest"}, "compare": {"rows": [], "variants": [], "traits": True}})
+    plans = make_plans(windows(), asked, split("within_subject", windows().table)[0])
+    assert [(p.name, p.traits) for p in plans] == [("liquid", True), ("liquid_no_traits", False)]
+    assert windows().without_traits().traits().shape == (len(windows()), 0)
+
+
+def test_drift_is_looked_for_where_sessions_are_long_enough(explained: Any) -> None:
+    found = DRIFT.read(explained[0])
+    assert found is not None
+    assert (found.sessions, found.short) == ((), 3)
+    assert "cannot be told" in sentence(found)
+    seen = Drifts((Session("a", "1", 30, 40.0, 12), Session("b", "1", 30, 1.2, 0)))
+    assert "In 1 of 2 sessions trials stopped being like those before, after 12 trials" in sentence(seen)
+    assert "In none of 1 sessions" in sentence(Drifts(seen.sessions[1:]))
+    model, held = Estimator(EstimatorConfig(normaliser="population")).initialise(scored()), scored()
+    mine = held.take(np.flatnonzero(held.table["subject"] == "ann"))
+    first = model.embed(mine)[(mine.table["trial"] == "t0").to_numpy()].mean(axis=0)
+    np.testing.assert_allclose(trial_means(model, mine)[0], first, atol=1e-5)
+
+
+def test_sure_answers_have_a_picture(explained: Any) -> None:
+    assert "Accuracy when only sure answers count" in render(explained[0])
+    assert len(explained[0].analyses["certainty"]["accuracy"]) == len(explained[0].analyses["certainty"]["shares"])
 
 
 def test_data_counts(explained: Any) -> None:

@@ -21,11 +21,13 @@ def personalise(
     person: Annotated[str, typer.Option("--person", help="Whose model it becomes.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the personal model.")] = Path("runs/personal"),
     strategy: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--strategy", help="normalised, recalibrated, bayes, head, adapters, last, all, scratch. Default: bayes."
+            "--strategy",
+            help="normalised, recalibrated, bayes, head, adapters, last, all, scratch. Default: the one that inner "
+            "people chose where `insula evaluate --protocol calibrated` made the model, else bayes.",
         ),
-    ] = "bayes",
+    ] = None,
     suggest: Annotated[
         int | None, typer.Option("--suggest", help="Only rank this many of the person's trials: which to label next.")
     ] = None,
@@ -49,21 +51,25 @@ def personalise(
     _one(o.make_experiment(None, tables, settings), model, out, strategy, suggest, seed, start)
 
 
-def _one(plan: Any, model: Path, out: Path, strategy: str, count: int | None, seed: int, start: str | None) -> None:
+def _one(
+    plan: Any, model: Path, out: Path, strategy: str | None, count: int | None, seed: int, start: str | None
+) -> None:
     from dataclasses import replace
 
     from insula.errors import InputError
     from insula.learning.estimator import Estimator
+    from insula.learning.personal.personal import DEFAULT
+    from insula.learning.saving import load_model
     from insula.pipeline import person_windows
     from insula.privacy.survey import read_json
 
-    population = Estimator.load(model)
-    if start is not None and strategy != "scratch":
+    population = load_model(model)
+    if start is not None and (strategy != "scratch" or not isinstance(population, Estimator)):
         raise InputError(
-            f"--from with strategy {strategy}; expected scratch, since all others begin from the population model. "
-            "Leave it out, or say --strategy scratch."
+            f"--from with strategy {strategy or 'not said'}; expected scratch of a network, since all others begin "
+            "from the population model. Leave it out, or say --strategy scratch."
         )
-    if start is not None:
+    if start is not None and isinstance(population, Estimator):
         population.config = replace(population.config, start=start)
     with show.progress() as report:
         windows = person_windows(population, plan, labelled=count is None, progress=report)
@@ -74,9 +80,10 @@ def _one(plan: Any, model: Path, out: Path, strategy: str, count: int | None, se
         found = suggest(population, windows, count=count)
         console.print(found.to_string(index=False, float_format="%.2f"))
         return
-    own = population.personalise(windows, strategy, seed=seed)
     story = read_json(model / "training.json")
     story = story if isinstance(story, dict) else {}
+    strategy = strategy or str(story.get("strategy", DEFAULT))
+    own = population.personalise(windows, strategy, seed=seed)
     people = sorted({*map(str, story.get("subjects") or ()), *map(str, windows.table["subject"].unique())})
     own.save(out, {**story, "subjects": people, "personal": strategy})
     trained = windows.scored
@@ -86,6 +93,19 @@ def _one(plan: Any, model: Path, out: Path, strategy: str, count: int | None, se
                 ("personal model", str(out)),
                 ("strategy", strategy),
                 ("learned from", f"{len(trained)} windows of {trained.table['trial'].nunique()} labelled trials"),
+                ("drift", _drift(population, trained)),
             ]
         )
     )
+
+
+def _drift(population: Any, trained: Any) -> str:
+    """Whether the person's trials stopped being like those before."""
+    from insula.explain.drift import trial_means
+    from insula.learning.personal.drift import FEWEST, drift
+
+    trials = trial_means(population, trained)
+    if len(trials) < FEWEST:
+        return f"cannot be told from {len(trials)} trials; {FEWEST} or more would tell"
+    at = drift(trials).at
+    return "none seen" if at is None else f"from labelled trial {at + 1} on: calibrate with later ones"

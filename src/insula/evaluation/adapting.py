@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from insula.errors import InputError, ProtocolError, unknown_name
-from insula.learning.estimator import Estimator
+from insula.learning.learner import Learner
 from insula.learning.metrics import balanced_accuracy
-from insula.learning.personal.personal import DEFAULT, STRATEGIES, personalise_each
+from insula.learning.personal.personal import DEFAULT, STRATEGIES, personalise, personalise_each, suits
+from insula.learning.personal.suggest import suggest
 from insula.protocols.grouping import balanced_folds, codes, trial_labels
 from insula.protocols.protocol import TRIAL, Amounts, Design, Part
 from insula.protocols.protocols import PROTOCOLS, Split
@@ -24,6 +25,8 @@ CHOSEN = "chosen"
 OWN = "own_full"
 """The person's own model of everything of theirs that is not tested."""
 WRONG, SHUFFLED = "wrong_person", "shuffled_labels"
+SUGGESTED = "suggested"
+"""Trials labelled in the order of `insula personalise --suggest` instead of the first ones, as many windows."""
 USUAL = ("normalised", "recalibrated", "bayes", "head", "adapters")
 INNER_PEOPLE = 4
 """Training people on whom a fold's strategy is chosen, at most."""
@@ -58,7 +61,7 @@ def require_strategies(names: Sequence[str], calibrates: bool) -> None:
 
 
 def adapt(
-    population: Estimator, windows: Windows, part: Split, strategies: Sequence[str], seed: int, curve: bool = True
+    population: Learner, windows: Windows, part: Split, strategies: Sequence[str], seed: int, curve: bool = True
 ) -> Adapted:
     """Adapt a fold's population model with what the tested person labelled.
 
@@ -67,11 +70,12 @@ def adapt(
     """
     assert part.calibration is not None
     given, test = part.calibration.given, windows.take(part.test)
-    largest, wanted = max(given), tuple(s for s in strategies if s != POPULATION)
+    largest, wanted = max(given), tuple(s for s in strategies if s != POPULATION and suits(s, population, others=True))
     inner = inner_people(windows, part)
     chosen = choose(population, windows, part, inner, (POPULATION, *wanted), seed) if wanted else DEFAULT
     amounts = [a for a in given if a > 0] if curve and wanted else [largest]
     bare = population.predict_proba(test)
+    training = windows.take(part.train)
     asked: dict[str, tuple[str, Windows]] = {}
     for amount in amounts:
         own = windows.take(given[amount])
@@ -81,7 +85,10 @@ def adapt(
     if curve and wanted:
         control = chosen if STRATEGIES[chosen].labels else DEFAULT
         others = _another(windows, part, inner)
+        ranked = _ranked(population, windows, part.calibration.before)
         for amount in amounts:
+            where = _first(windows, ranked, len(given[amount]))
+            asked[point(SUGGESTED, amount)] = control, windows.take(where)
             own = windows.take(given[amount])
             asked[point(SHUFFLED, amount)] = control, own.with_y(_shuffled(own, seed))
             if others is not None:
@@ -90,7 +97,7 @@ def adapt(
     for strategy in dict.fromkeys(how for how, _ in asked.values()):
         names = [name for name, (how, _) in asked.items() if how == strategy]
         trio = [(bare, asked[name][1], test) for name in names]
-        found |= dict(zip(names, _answers(population, trio, strategy, seed), strict=True))
+        found |= dict(zip(names, _answers(population, trio, strategy, seed, training), strict=True))
     for amount in amounts:
         found.setdefault(point(CHOSEN, amount), found.get(point(chosen, amount), bare))
     if curve and wanted:
@@ -100,7 +107,11 @@ def adapt(
 
 
 def _answers(
-    population: Estimator, asked: Sequence[tuple[DoubleArray, Windows, Windows]], strategy: str, seed: int
+    population: Learner,
+    asked: Sequence[tuple[DoubleArray, Windows, Windows]],
+    strategy: str,
+    seed: int,
+    others: Windows,
 ) -> list[DoubleArray]:
     """Probabilities after adapting, one for each (population's answer, labelled windows, test windows).
 
@@ -110,7 +121,7 @@ def _answers(
     labels = STRATEGIES[strategy].labels
     able = [i for i, (_, own, _) in enumerate(asked) if not labels or np.unique(own.y).size > 1]
     if strategy != POPULATION and able:
-        models = personalise_each(population, [asked[i][1] for i in able], strategy, seed)
+        models = personalise_each(population, [asked[i][1] for i in able], strategy, seed, others)
         for i, model in zip(able, models, strict=True):
             found[i] = model.predict_proba(asked[i][2])
     return found
@@ -128,7 +139,7 @@ def inner_people(windows: Windows, part: Split) -> list[Part]:
 
 
 def choose(
-    population: Estimator, windows: Windows, part: Split, inner: Sequence[Part], strategies: Sequence[str], seed: int
+    population: Learner, windows: Windows, part: Split, inner: Sequence[Part], strategies: Sequence[str], seed: int
 ) -> str:
     """Name the strategy that is the best on a few training people, adapted from a model of the other ones.
 
@@ -142,7 +153,8 @@ def choose(
     picked = [inner[i] for i in sorted(np.random.default_rng(seed + 11).permutation(len(inner))[:few])]
     rows = part.train[~np.isin(subject[part.train], [p.fold for p in picked])]
     try:
-        other = Estimator(population.config, population.factory).fit(windows.take(rows))
+        training = windows.take(rows)
+        other = population.clone().fit(training)
     except InputError:  # one class among those who are left
         return DEFAULT
     trio = []
@@ -152,7 +164,7 @@ def choose(
         trio.append((other.predict_proba(test), windows.take(one.then), test))
     score = np.zeros(len(strategies))
     for k, name in enumerate(strategies):
-        for (_, _, test), guess in zip(trio, _answers(other, trio, name, seed), strict=True):
+        for (_, _, test), guess in zip(trio, _answers(other, trio, name, seed, training), strict=True):
             score[k] += balanced_accuracy(test.y.astype(np.int64), guess.argmax(axis=1))
     return strategies[int(np.argmax(score.round(9)))]
 
@@ -163,6 +175,25 @@ def _another(windows: Windows, part: Split, inner: Sequence[Part]) -> Mapping[fl
     able = sorted((p for p in inner if p.calibration is not None), key=lambda p: p.fold)
     later = [p for p in able if p.fold > mine] or able
     return later[0].calibration.given if later and later[0].calibration is not None else None
+
+
+def _ranked(population: Learner, windows: Windows, before: IntArray) -> list[IntArray]:
+    """Rows of each trial before the test, those that a label tells most about first; no label is looked at."""
+    unlabelled = windows.take(before)
+    unlabelled = unlabelled.with_y(np.full(len(unlabelled), -1))
+    trial = codes(windows.table, before, TRIAL)
+    asked = suggest(population, unlabelled, count=int(trial.max()) + 1)
+    keys = [tuple(k) for k in windows.table.iloc[before][["session", "trial"]].astype(str).to_numpy().tolist()]
+    place = dict(zip(keys, trial.tolist(), strict=True))
+    order = [place[str(s), str(t)] for s, t in zip(asked["session"], asked["trial"], strict=True)]
+    return [before[trial == number] for number in order]
+
+
+def _first(windows: Windows, ranked: Sequence[IntArray], count: int) -> IntArray:
+    """Rows of whole trials in this order, the last one cut to ``count`` windows in all."""
+    start = windows.table["start_s"].to_numpy()
+    rows = np.concatenate([trial[np.argsort(start[trial], kind="stable")] for trial in ranked])
+    return np.sort(rows[:count])
 
 
 def _shuffled(given: Windows, seed: int) -> IntArray:
@@ -181,7 +212,7 @@ def _shuffled(given: Windows, seed: int) -> IntArray:
     return np.asarray(moved[trial], np.int64)
 
 
-def _own(population: Estimator, windows: Windows, part: Split, seed: int) -> DoubleArray:
+def _own(population: Learner, windows: Windows, part: Split, seed: int) -> DoubleArray:
     """Cross-validate the person's own model over the tested trials: trained on all others, folds balanced over classes
     and time; where a class has one tested trial only, trained on what stands before the test."""
     assert part.calibration is not None
@@ -191,8 +222,8 @@ def _own(population: Estimator, windows: Windows, part: Split, seed: int) -> Dou
     count = int(min(OWN_FOLDS, np.unique(labels, return_counts=True)[1].min()))
     fold = balanced_folds(labels, count)[trial] if count > 1 else np.zeros(len(test), np.int64)
     out: Any = np.zeros((len(test), len(windows.schema.classes)))
-    fit: Callable[..., Any] = STRATEGIES["scratch"].adapt
     for k in np.unique(fold):
         rows = np.sort(np.concatenate([before, test[fold != k]])) if count > 1 else before
-        out[fold == k] = fit(population, windows.take(rows), seed).predict_proba(windows.take(test[fold == k]))
+        own = personalise(population, windows.take(rows), "scratch", seed)
+        out[fold == k] = own.predict_proba(windows.take(test[fold == k]))
     return np.asarray(out, np.float64)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from insula.evaluation.adapting import CHOSEN, OWN, POPULATION, SHUFFLED, WRONG, point
+from insula.evaluation.adapting import CHOSEN, OWN, POPULATION, SHUFFLED, SUGGESTED, WRONG, point
 from insula.evaluation.fits import Fit
 from insula.evaluation.results import System
 from insula.learning.metrics import balanced_accuracy
@@ -23,6 +23,7 @@ CURVE = "personal"
 """Name under which a Result keeps its curve."""
 TITLES = {
     CHOSEN: "strategy chosen on inner people",
+    SUGGESTED: "the same, trials labelled where suggested",
     WRONG: "control: adapted to another person",
     SHUFFLED: "control: labels shuffled",
     OWN: "the person's own full model",
@@ -92,6 +93,12 @@ class Curve:
         return replace(self, scores=scores, chosen={w: s for w, s in self.chosen.items() if w in kept})
 
 
+def usual_of(chosen: Iterable[str]) -> str:
+    """The strategy that was chosen most often; of equal ones the cheapest."""
+    names = list(chosen)
+    return max((s for s in STRATEGIES if s in names), key=names.count)
+
+
 def t_interval(values: Any) -> tuple[float, float, float]:
     """Mean and 95 % interval by Student's t; the whole line for one value."""
     from scipy.stats import t
@@ -110,8 +117,9 @@ def curve_of(windows: Windows, splits: Sequence[Split], fits: Sequence[Fit], str
     if first is None or not any(fit.points for fit in fits):
         return None
     amounts = tuple(sorted(first.given))
-    drawn = (POPULATION, *(s for s in strategies if s != POPULATION), CHOSEN)
-    scores: dict[str, dict[str, tuple[float, ...]]] = {s: {} for s in (*drawn, WRONG, SHUFFLED, OWN)}
+    answered = {name.partition("@")[0] for fit in fits for name in fit.points}
+    drawn = (POPULATION, *(s for s in strategies if s != POPULATION and s in answered), CHOSEN)
+    scores: dict[str, dict[str, tuple[float, ...]]] = {s: {} for s in (*drawn, SUGGESTED, WRONG, SHUFFLED, OWN)}
     chosen = {}
     for fit in fits:
         part = splits[fit.split]
@@ -132,7 +140,7 @@ def curve_of(windows: Windows, splits: Sequence[Split], fits: Sequence[Fit], str
 def systems_of(base: System, curve: Curve) -> list[tuple[System, str]]:
     """A row of the result for each strategy and control at the largest amount, with the `point` that it answers."""
     rows = []
-    for name in (*curve.strategies, WRONG, SHUFFLED, OWN):
+    for name in (*curve.strategies, SUGGESTED, WRONG, SHUFFLED, OWN):
         if name == CHOSEN or not len(curve.of(name, curve.amounts[-1])):
             continue
         system = replace(

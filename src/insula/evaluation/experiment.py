@@ -105,6 +105,7 @@ class CompareWith:
     ``variants`` are names of the network's card; None: the usual ones.
     ``session`` None carries state where the protocol tests whole sessions or people. ``declare`` has
     the classical row that the model is compared with chosen on inner people, which costs their fits once more.
+    ``traits`` also trains the model without people's traits, where there are some, to say what they add.
     """
 
     models: tuple[str, ...] = ()
@@ -113,6 +114,7 @@ class CompareWith:
     variants: tuple[str, ...] | None = None
     session: bool | None = None
     declare: bool = True
+    traits: bool = False
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ class Fit:
 def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int, tick: Tick | None = None) -> Fit:
     """Fit one row on one fold and predict its test windows, on one thread; ``tick`` hears how far a network is."""
     started = time.perf_counter()
+    windows = windows if plan.traits else windows.without_traits()
     everything, windows = windows, for_fold(windows, part)
     training, test = windows.take(part.train), windows.take(part.test)
     chosen: int | None = None
@@ -77,7 +78,7 @@ def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int
             plan.classical or "", seed=seed, context=plan.context or False, normaliser=normaliser,
             quality=plan.quality, quality_share=plan.quality_share,
         )  # fmt: skip
-        training, told = windows.take(part.learned), None
+        training, told = windows.take(part.train if plan.strategies else part.learned), None
     answers: Learner
     if plan.prior:
         answers = _with_prior(row, everything, part, plan.prior, seed, told)
@@ -88,7 +89,7 @@ def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int
             model = retrained(model, windows.take(part.then), "all", seed, PROTOCOLS[part.name].then_epochs)
         answers = model
     adapted: Adapted | None = None
-    if part.calibration is not None and isinstance(model, Estimator):
+    if part.calibration is not None and (plan.network is not None or plan.strategies):
         adapted = adapt(model, windows, part, plan.strategies, seed, plan.curve)
         answer: Any = adapted.answer(max(part.calibration.given))
     else:

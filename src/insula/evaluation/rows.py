@@ -28,6 +28,9 @@ from insula.protocols.protocols import PROTOCOLS, Split
 from insula.protocols.schedule import fixed_order, shares_schedule
 from insula.windows.table import Windows
 
+NO_TRAITS = "_no_traits"
+"""Ending of the name of a network's row that is not told people's traits."""
+
 
 @dataclass(frozen=True)
 class RowPlan:
@@ -35,8 +38,8 @@ class RowPlan:
 
     ``keep``: its fold models are wanted after the evaluation. ``prior`` is the weight of other people's prior.
     ``strategies`` of adapting it to a person are compared where the protocol calibrates; with a ``curve`` for every
-    amount, beside their controls.
-    ``elders`` are saved models that it learns from.
+    amount, beside their controls. ``elders`` are saved models that it learns from. Without ``traits`` it is not told
+    people's traits.
     """
 
     name: str
@@ -57,6 +60,7 @@ class RowPlan:
     prior: Weight = 0.0
     strategies: tuple[str, ...] = ()
     curve: bool = True
+    traits: bool = True
 
     def with_prior(self, weight: Weight) -> RowPlan:
         """Return the same row times what it learned from other people."""
@@ -135,12 +139,14 @@ def make_plans(
         for plan in _classical_plans(row, normaliser, experiment.compare.context, windows)
     ]
     others += [plan.with_prior(model.prior) for plan in others if model.prior and _lends(plan)]
+    drawn = experiment.protocol.strategies or USUAL if first.calibration is not None else ()
     if model.name in CLASSICAL and factory is None:
         alone = _classical_plans(model.name, normaliser, experiment.compare.context, windows)
         if not alone:
             kind = "a continuous target" if windows.schema.continuous else "classes"
             raise InputError(f"{model.name} for {kind}; expected a row that serves it. Choose another row.")
         lending = [plan.with_prior(model.prior) for plan in alone if model.prior]
+        alone[0] = replace(alone[0], strategies=drawn)
         return _judged(lending + alone + others, experiment)
     config = model_config(experiment, normaliser, first.group, device)
     tune = experiment.tune if experiment.tune.candidates else None
@@ -151,7 +157,6 @@ def make_plans(
         scope = "session"
     if not force:
         require_scope(scope, experiment.protocol.name, windows)
-    drawn = experiment.protocol.strategies or USUAL if first.calibration is not None else ()
     bare = f"{facts.title_of(model.options) if factory is None else name}{transfer_words(config)}"
     elders = elders_of(experiment)
     title = "".join((bare, *(f", {elder.words}" for elder in elders)))
@@ -171,6 +176,11 @@ def make_plans(
         plans.append(replace(main, name=f"{name}_session", title=title, scope="session", network=carried))
     if factory is None:
         plans += _variants(main, facts, config, experiment)
+    if windows.schema.traits and experiment.compare.traits:
+        title = f"{title} without people's traits"
+        plans.append(
+            replace(main, name=f"{main.name}{NO_TRAITS}", title=title, kind="ablation", traits=False, role="traits")
+        )
     plans += [_other(one, main, config, windows) for one in dict.fromkeys(experiment.compare.models) if one != name]
     return _judged([replace(main, strategies=drawn), *plans[1:], *others], experiment)
 

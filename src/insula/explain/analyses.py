@@ -15,6 +15,7 @@ from insula.explain.certainty import CERTAINTY
 from insula.explain.connectivity import CONNECTIVITY
 from insula.explain.controls import CONTROLS
 from insula.explain.data import DATA
+from insula.explain.drift import DRIFT
 from insula.explain.dynamics import DYNAMICS
 from insula.explain.electrodes import ELECTRODES
 from insula.explain.energy import ENERGY
@@ -33,16 +34,15 @@ from insula.explain.single import SINGLE
 from insula.explain.spikes import SPIKES
 from insula.explain.stress import STRESS
 from insula.explain.time_constants import TIME_CONSTANTS
+from insula.explain.traits import TRAITS
 from insula.windows.table import Windows
 
 ANALYSES: dict[str, Analysis[Any]] = {
     one.name: one
     for one in (
-        PAIRS, PERSONAL, MIXTURES, DATA, QUALITY, STRESS, CONNECTIVITY, MODALITIES, BRANCHES, ATTENTION,
+        PAIRS, PERSONAL, MIXTURES, DATA, QUALITY, DRIFT, STRESS, CONNECTIVITY, MODALITIES, TRAITS, BRANCHES, ATTENTION,
         ELECTRODES, TIME_CONSTANTS, DYNAMICS, CONTROLS, LATENT, SEPARATION, RECONSTRUCTION, PROTOTYPES, PHYSICS,
-        SINGLE, CERTAINTY, ENERGY, SPIKES, GATE, PAIRS, MIXTURES, DATA, QUALITY, STRESS, CONNECTIVITY,
-        MODALITIES, ATTENTION, ELECTRODES, TIME_CONSTANTS, CONTROLS, LATENT, PROTOTYPES, PHYSICS, AGREEMENT,
-        SINGLE, CERTAINTY, ENERGY, SPIKES, GATE,
+        AGREEMENT, SINGLE, CERTAINTY, ENERGY, SPIKES, GATE,
     )
 }  # fmt: skip
 """Every analysis by name, in the order of the page; add your own under its name."""

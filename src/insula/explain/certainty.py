@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from insula import plots
 from insula.evaluation.results import Result
+from insula.explain import picture
 from insula.explain.analysis import Analysis, Cell, Evaluated, Shown, Table, TableRow
 from insula.explain.facts import Facts
 from insula.learning.personal.conformal import ENOUGH_PEOPLE, ConformalSets, accuracy_when_answering
 from insula.types import IntArray
 
 LEVEL = 0.9
-SHARES = (1.0, 0.75, 0.5, 0.25)
+SHARES = (1.0, 0.9, 0.75, 0.5, 0.25, 0.1)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def sentences(found: Certainty) -> tuple[str, ...]:
         if found.size > 0.9 * found.classes
         else ""
     )
-    gain = found.accuracy[-1] - found.accuracy[0]
+    quarter = min(range(len(found.shares)), key=lambda i: abs(found.shares[i] - 0.25))
+    gain = found.accuracy[quarter] - found.accuracy[0]
     sure = (
         "its surest answers are not better than the others"
         if gain < 0.02
@@ -91,6 +94,14 @@ def sentences(found: Certainty) -> tuple[str, ...]:
 
 
 def _show(found: Certainty, _facts: Facts) -> Shown:
+    told = "; ".join(f"{s:.0%} answered {a:.1%} right" for s, a in zip(found.shares, found.accuracy, strict=True))
+    made = picture.make(
+        "coverage", "Accuracy when only sure answers count",
+        """The surest answers of every person, by the highest chance. A line that rises to the right knows when it does
+        not know; one that stays at the dashed line, accuracy of all answers, withholds the wrong ones no more often
+        than the right ones.""",
+        told, plots.coverage, found.shares, found.accuracy, tick=lambda v: f"{100 * v:.0f}\u00a0%",
+    )  # fmt: skip
     rows = tuple(
         TableRow(f"{100 * share:.0f}\u00a0%", (Cell(f"{100 * right:.1f}\u00a0%", right),))
         for share, right in zip(found.shares, found.accuracy, strict=True)
@@ -99,7 +110,7 @@ def _show(found: Certainty, _facts: Facts) -> Shown:
         "certainty", "Accuracy when only sure answers count", ("windows answered", "of these right"), rows,
         ("Each person's windows with the highest top probability; plain accuracy, mean over people.",),
     )  # fmt: skip
-    return Shown(sentences(found), (table,))
+    return Shown(sentences(found), (table,), pictures=(made,))
 
 
 def _lines(found: Certainty) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from insula import plots
-from insula.evaluation.adapting import CHOSEN, OWN, POPULATION, SHUFFLED, WRONG
+from insula.evaluation.adapting import CHOSEN, OWN, POPULATION, SHUFFLED, SUGGESTED, WRONG
 from insula.evaluation.calibration import CURVE, TITLES, Curve
 from insula.evaluation.results import Result
 from insula.explain import picture, wording
@@ -59,6 +59,19 @@ def controls(curve: Curve) -> tuple[str, ...]:
     return tuple(out)
 
 
+def order(curve: Curve) -> tuple[str, ...]:
+    """What it gained to label the trials that were suggested instead of the first ones, at the smallest amount."""
+    least = next(a for a in curve.amounts if a > 0)
+    if not len(curve.of(SUGGESTED, least)):
+        return ()
+    found = curve.interval(SUGGESTED, least, CHOSEN)
+    how = "is better" if found[1] > 0 else "is worse" if found[2] < 0 else "was not shown to be better or worse"
+    return (
+        f"Labelling the trials that were suggested, instead of the first ones, {how} at {curve.said(least)} of each "
+        f"class: {_signed(found)}.",
+    )
+
+
 def _signed(found: tuple[float, float, float]) -> str:
     if not math.isfinite(found[1]):
         return wording.minus(f"{found[0]:+.3f} (one person)")
@@ -88,7 +101,7 @@ def _show(curve: Curve, facts: Facts) -> Shown:
     left = ("", *curve.left_out) if curve.left_out else ()
     details = (f"{len(curve.left_out)} people were not tested", *left[1:]) if left else ()
     return Shown(
-        (*lead(curve), *controls(curve)),
+        (*lead(curve), *order(curve), *controls(curve)),
         (
             Table(
                 "personal", f"With {largest} of each class",
@@ -103,7 +116,8 @@ def _show(curve: Curve, facts: Facts) -> Shown:
 
 
 def _order(curve: Curve) -> list[str]:
-    rows = [POPULATION, CHOSEN, *(s for s in curve.strategies if s not in (POPULATION, CHOSEN)), WRONG, SHUFFLED, OWN]
+    rows = [POPULATION, CHOSEN, *(s for s in curve.strategies if s not in (POPULATION, CHOSEN))]
+    rows += [SUGGESTED, WRONG, SHUFFLED, OWN]
     return [s for s in rows if len(curve.of(s, curve.amounts[-1]))]
 
 
@@ -141,7 +155,7 @@ def _people(curve: Curve, facts: Facts) -> Table:
 def _lines_of(curve: Curve) -> list[plots.CurveLine]:
     out = []
     inks = iter(_INKS)
-    for name in (CHOSEN, *(s for s in curve.strategies if s != CHOSEN), WRONG, SHUFFLED):
+    for name in (CHOSEN, *(s for s in curve.strategies if s != CHOSEN), SUGGESTED, WRONG, SHUFFLED):
         amounts = tuple(a for a in curve.amounts if len(curve.of(name, a)))
         if not amounts:
             continue
@@ -154,6 +168,8 @@ def _lines_of(curve: Curve) -> list[plots.CurveLine]:
 
 def _lines(curve: Curve) -> Iterator[tuple[str, str]]:
     yield "labels a new person needs", " ".join(lead(curve))
+    if order(curve):
+        yield "which trials to label", order(curve)[0]
     yield "controls of that", " ".join(controls(curve))
     for name in curve.strategies:
         if name in STRATEGIES and name != POPULATION:

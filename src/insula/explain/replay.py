@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -23,6 +23,6 @@ def again(evaluated: Evaluated, predict: Callable[[Estimator, Windows], Any]) ->
     return pd.concat(parts, ignore_index=True)
 
 
-def answer(model: Estimator, windows: Windows, absent: str | None = None) -> Any:
-    """Values or probabilities of windows, without a modality where one is named."""
+def answer(model: Estimator, windows: Windows, absent: str | Sequence[str] | None = None) -> Any:
+    """Values or probabilities of windows, without the modalities (or traits) that are named."""
     return model.predict(windows, absent) if windows.schema.continuous else model.predict_proba(windows, absent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from insula.learning.tuning import inner_scores
 from insula.learning.weighing import Quality, require_quality, trained_on, weights
 from insula.protocols.fold import terms_of
 from insula.protocols.own_median import decided
-from insula.types import BoolArray, DoubleArray
+from insula.types import BoolArray, DoubleArray, FloatArray
 
 if TYPE_CHECKING:
     from insula.windows.table import Windows
@@ -385,6 +386,20 @@ class ClassicalEstimator(Learner):
             soft = hasattr(self.model, "predict_proba")
             answer = self.model.predict_proba(x) if soft else _softmax(self.model.decision_function(x))
         out[:, self.model.classes_] = answer
+        return out
+
+    def embed(self, windows: Windows) -> FloatArray:
+        """The columns that the model reads, (windows, F)."""
+        self._require_fitted(windows)
+        return np.asarray(self.columns(windows), np.float32) if self.info.sees else super().embed(windows)
+
+    def of_person(self, windows: Windows) -> ClassicalEstimator:
+        """The same row with the own level of these windows' people, labelled or not, in the population's place."""
+        self._require_fitted(windows)
+        if self.normaliser is None:
+            super().of_person(windows)
+        out = copy.copy(self)
+        out.normaliser = None if self.normaliser is None else self.normaliser.of_person(windows)
         return out
 
     def predict(self, windows: Windows) -> Any:

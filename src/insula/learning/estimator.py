@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,9 +33,6 @@ from insula.protocols.protocols import inner_split
 from insula.types import DoubleArray, FloatArray, InputSpec
 from insula.windows.table import Windows
 from insula.windows.targets import is_ordered
-
-if TYPE_CHECKING:
-    from insula.learning.personal.personal import Personal
 
 SCOPES = ("window", "trial", "session")
 
@@ -232,8 +230,8 @@ class Estimator(Learner):
         network = self._fitted()[0]
         return self._gather(network, self.prepare(windows), len(windows), ("logits", *collect))
 
-    def predict_proba(self, windows: Windows, absent: str | None = None) -> DoubleArray:
-        """Probability of each class, (windows, K); ``absent`` names a modality to predict without."""
+    def predict_proba(self, windows: Windows, absent: str | Sequence[str] | None = None) -> DoubleArray:
+        """Probability of each class, (windows, K); ``absent`` names modalities (or ``traits``) to predict without."""
         networks = self._fitted()
         if self.schema.continuous:
             raise InputError(
@@ -247,7 +245,7 @@ class Estimator(Learner):
             total += shifted / shifted.sum(1, keepdims=True)
         return np.asarray(total / len(networks))
 
-    def predict(self, windows: Windows, absent: str | None = None) -> Any:
+    def predict(self, windows: Windows, absent: str | Sequence[str] | None = None) -> Any:
         """Most probable class code of each window, or the value of a continuous target."""
         networks = self._fitted()
         if not self.schema.continuous:
@@ -266,18 +264,20 @@ class Estimator(Learner):
         return self.networks
 
     def _gather(
-        self, network: nn.Module, prepared: Prepared, count: int, names: Sequence[str], absent: str | None = None
+        self,
+        network: nn.Module,
+        prepared: Prepared,
+        count: int,
+        names: Sequence[str],
+        absent: str | Sequence[str] | None = None,
     ) -> dict[str, FloatArray]:
         return gathered(network, prepared, count, names, self.scope, self.device, absent)
 
-    def personalise(self, windows: Windows, strategy: str = "bayes", seed: int = 0) -> Personal:
-        """Make a model of one person's own from this population model and the person's labelled windows.
-
-        ``strategy`` is a name of `insula.learning.personal.personal.STRATEGIES`.
-        """
-        from insula.learning.personal.personal import personalise
-
-        return personalise(self, windows, strategy, seed)
+    def of_person(self, windows: Windows) -> Estimator:
+        """The same networks with the own level of these windows' people, labelled or not, in the population's place."""
+        out = copy.copy(self)
+        out.normaliser, out.scaler = self.normaliser.of_person(windows), self.scaler.of_person(windows)
+        return out
 
     # -- keeping ------------------------------------------------------------------------------------------------
 

@@ -11,9 +11,11 @@ import numpy as np
 
 from insula.errors import InputError
 from insula.learning.metrics import person_mean
-from insula.types import DoubleArray, IntArray, Schema
+from insula.types import DoubleArray, FloatArray, IntArray, Schema
 
 if TYPE_CHECKING:
+    from insula.learning.personal.personal import Personal
+    from insula.signals.recipe import Recipe
     from insula.windows.table import Windows
 
 
@@ -25,6 +27,7 @@ class Learner(ABC):
     """
 
     schema: Schema
+    recipe: Recipe
 
     @abstractmethod
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -58,6 +61,26 @@ class Learner(ABC):
     @abstractmethod
     def notes(self) -> tuple[str, ...]:
         """Where something stood in for what was missing, person by person."""
+
+    def embed(self, windows: Windows) -> FloatArray:  # noqa: ARG002
+        """What the row makes of each window before it decides, (windows, H)."""
+        raise InputError(f"an embedding of {self!r}; expected a network, or a row on signals. Use another row.")
+
+    def of_person(self, windows: Windows) -> Learner:  # noqa: ARG002
+        """The same row with the own level of these windows' people, labelled or not, in the population's place."""
+        raise InputError(f"the own level of a person for {self!r}; expected a row on signals. Use another row.")
+
+    def personalise(
+        self, windows: Windows, strategy: str = "bayes", seed: int = 0, others: Windows | None = None
+    ) -> Personal:
+        """Make a model of one person's own from this population model and the person's labelled windows.
+
+        ``strategy`` is a name of `insula.learning.personal.personal.STRATEGIES`; ``others`` are labelled windows of the
+        people it was trained on, for the strategy that looks for similar ones.
+        """
+        from insula.learning.personal.personal import personalise
+
+        return personalise(self, windows, strategy, seed, others)
 
     @property
     def classes_(self) -> IntArray:

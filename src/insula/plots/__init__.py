@@ -9,6 +9,7 @@ from insula.plots.by_class import ClassShares, Roc, class_shares, roc
 from insula.plots.calibration import CurveLine, calibration
 from insula.plots.connectivity import HeadGraph, head_graphs
 from insula.plots.cost import CostPoint, GatePoint, energy, gate
+from insula.plots.coverage import coverage
 from insula.plots.electrodes import ElectrodeMap, electrode_heads, electrode_matrices
 from insula.plots.inside import ClassCurve, class_curves, latent, retention, seconds, time_constants
 from insula.plots.mixtures import MixedTrial, mixtures
@@ -65,6 +66,7 @@ __all__ = [
     "class_shares",
     "conductance",
     "confusion",
+    "coverage",
     "css_variables",
     "electrode_heads",
     "electrode_matrices",

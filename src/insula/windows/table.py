@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -213,6 +213,11 @@ class Windows:
                 digest.update(np.ascontiguousarray(values).data)
                 digest.update(np.ascontiguousarray(trial.observed[name]).data)
         return digest.hexdigest()
+
+    def without_traits(self) -> Windows:
+        """Return the same windows of people about whom nothing is known."""
+        schema = replace(self.schema, traits=())
+        return Windows(self._shared, self.rows, schema, self.recipe, self.table["y"].to_numpy(), self.terms)
 
     def with_y(self, y: NDArray[np.float64] | NDArray[np.int64]) -> Windows:
         """Return a view with other targets, which what is taken from it keeps; mixtures become these classes alone."""

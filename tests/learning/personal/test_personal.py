@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from own_maps import CONFIG, TRIALS, Small, cohort
+from own_maps import CONFIG, TRIALS, Small, Straight, cohort
 
 import insula
 from insula.errors import InputError
 from insula.learning.feed import Feed
+from insula.learning.personal.likeness import likeness
 from insula.learning.personal.personal import STRATEGIES, Personal, personalise
 from insula.learning.personal.recalibration import Recalibration
 from insula.learning.personal.suggest import suggest
@@ -124,3 +125,55 @@ def test_suggestions_rank_trials_that_are_not_labelled(population: insula.Estima
     assert found["trial"].is_unique
     assert len(suggest(population, own, known, count=50)) == TRIALS - 3
     assert suggest(population, own.with_y(np.full(len(own), -1)), count=2).shape[0] == 2
+
+
+@pytest.mark.parametrize("strategy", ["normalised", "recalibrated", "bayes", "scratch"])
+def test_a_classical_row_is_personal_too_and_kept(strategy: str, data: Windows, tmp_path: Path) -> None:
+    people = data.table["subject"]
+    row = insula.make("logistic_regression", normaliser="population")
+    row = row.fit(data.take(np.flatnonzero(people.isin(["p0", "p2", "p4"]))))
+    own = person(data)
+    half = (own.table["trial"] < "t08").to_numpy()
+    given, later = own.take(np.flatnonzero(half)), own.take(np.flatnonzero(~half))
+    made = row.personalise(given, strategy)
+    assert (row.predict(later) == later.y).mean() < 0.4
+    if strategy in ("bayes", "scratch"):
+        assert (made.predict(later) == later.y).mean() > 0.75
+    again = Personal.load(made.save(tmp_path / "mine"))
+    np.testing.assert_array_equal(again.predict_proba(later), made.predict_proba(later))
+
+
+def test_what_a_model_cannot_is_refused(data: Windows, population: insula.Estimator) -> None:
+    row = insula.make("logistic_regression", normaliser="population").fit(data)
+    own = person(data)
+    with pytest.raises(InputError, match="expected a network for it"):
+        row.personalise(own, "head")
+    with pytest.raises(InputError, match="training people's windows"):
+        population.personalise(own, "similar")
+    clock = insula.make("elapsed").fit(data)
+    for asked in (clock.embed, clock.of_person):
+        with pytest.raises(InputError, match="a row on signals"):
+            asked(own)
+
+
+def test_an_own_network_is_kept_with_its_factory(population: insula.Estimator, data: Windows, tmp_path: Path) -> None:
+    own = person(data)
+    made = population.personalise(own, "head")
+    again = Personal.load(made.save(tmp_path / "mine"), factory=Small)
+    np.testing.assert_array_equal(again.predict_proba(own), made.predict_proba(own))
+
+
+def test_people_with_the_same_traits_and_level_weigh_more_and_teach_their_map() -> None:
+    both = cohort(8, kinds=True)
+    people = both.table["subject"].to_numpy()
+    new, others = both.take(np.flatnonzero(people == "p1")), both.take(np.flatnonzero(people != "p1"))
+    weight = likeness(others, new)
+    alike = np.isin(others.table["subject"], ["p3", "p5", "p7"])
+    assert weight[alike].min() > 1.5 * weight[~alike].max()
+    assert np.mean([weight[np.flatnonzero(others.table["subject"] == p)[0]] for p in set(people) - {"p1"}]) == (
+        pytest.approx(1, rel=1e-5)
+    )
+    population = insula.Estimator(CONFIG, Straight).fit(others)
+    made = population.personalise(new.with_y(np.full(len(new), -1)), "similar", others=others)
+    assert (population.predict(new) == new.y).mean() < 0.7
+    assert (made.predict(new) == new.y).mean() > 0.8

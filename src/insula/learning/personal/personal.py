@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +12,13 @@ import numpy as np
 
 from insula.errors import DataError, InputError, unknown_name
 from insula.files import replacing, require_folder
-from insula.learning.estimator import Estimator
+from insula.learning.estimator import Estimator, ModelFactory
+from insula.learning.learner import Learner
 from insula.learning.personal.bayes import BayesianHead
+from insula.learning.personal.likeness import likeness
 from insula.learning.personal.recalibration import Recalibration
 from insula.learning.personal.tuning_weights import retrained, retrained_each
+from insula.learning.saving import load_model
 from insula.protocols.grouping import codes
 from insula.protocols.protocol import TRIAL
 from insula.types import DoubleArray, IntArray
@@ -30,10 +32,10 @@ OWN_EPOCHS = 60
 
 @dataclass(frozen=True)
 class Personal:
-    """A personal model: an Estimator, and what reads its answers anew (None: nothing does)."""
+    """A personal model: a network or classical row, and what reads its answers anew (None: nothing does)."""
 
     strategy: str
-    base: Estimator
+    base: Learner
     readout: BayesianHead | Recalibration | None = None
 
     def predict_proba(self, windows: Windows) -> DoubleArray:
@@ -63,8 +65,8 @@ class Personal:
         return target
 
     @classmethod
-    def load(cls, folder: str | Path) -> Personal:
-        """Read what `save` wrote; nothing in it is executed."""
+    def load(cls, folder: str | Path, factory: ModelFactory | None = None) -> Personal:
+        """Read what `save` wrote; nothing in it is executed. ``factory`` is needed where one built the network."""
         path = Path(folder) / _FILE
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
@@ -75,49 +77,79 @@ class Personal:
             strategy = str(data["strategy"])
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise DataError(f"no personal model in {folder} ({error}); expected {_FILE} and model/.") from None
-        return cls(strategy, Estimator.load(path.parent / "model"), readout)
+        return cls(strategy, load_model(path.parent / "model", factory=factory), readout)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a strategy is given: the population model, one person's windows, and the training people's labelled ones."""
+
+    model: Learner
+    windows: Windows
+    seed: int = 0
+    others: Windows | None = None
+
+    @property
+    def network(self) -> Estimator:
+        """The model, which is a network here."""
+        assert isinstance(self.model, Estimator)
+        return self.model
+
+    @property
+    def trials(self) -> IntArray:
+        """Number of each window's trial."""
+        return codes(self.windows.table, np.arange(len(self.windows)), TRIAL)
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """One way to adapt: what it is called, what it does, and whether it needs labels.
+    """One way to adapt: what it is called, what it does, whether it needs labels, a network, or the training people.
 
-    ``part`` names the weights that it trains further, of many people at once.
+    ``part`` names the weights of a network that it trains further, of many people at once.
     """
 
     name: str
     title: str
-    adapt: Callable[[Estimator, Windows, int], Personal]
+    adapt: Callable[[Case], Personal]
     labels: bool = True
+    network: bool = False
+    others: bool = False
     part: str = ""
 
 
-def personalise(model: Estimator, windows: Windows, strategy: str = DEFAULT, seed: int = 0) -> Personal:
+def personalise(
+    model: Learner, windows: Windows, strategy: str = DEFAULT, seed: int = 0, others: Windows | None = None
+) -> Personal:
     """Make a personal model from one person's windows.
 
     Parameters
     ----------
-    model : trained on other people.
+    model : network or classical row, trained on other people.
     windows : of one person, labelled for every strategy that needs labels.
     strategy : a name of `STRATEGIES`.
+    others : labelled windows of the people that the model was trained on, for a strategy that looks for similar ones.
     """
-    return personalise_each(model, [windows], strategy, seed)[0]
+    return personalise_each(model, [windows], strategy, seed, others)[0]
 
 
 def personalise_each(
-    model: Estimator, cohort: Sequence[Windows], strategy: str = DEFAULT, seed: int = 0
+    model: Learner,
+    cohort: Sequence[Windows],
+    strategy: str = DEFAULT,
+    seed: int = 0,
+    others: Windows | None = None,
 ) -> list[Personal]:
     """What `personalise` makes of each of several people (or amounts of labels), networks trained as one program."""
     if strategy not in STRATEGIES:
         raise unknown_name("strategy", strategy, STRATEGIES)
     chosen = STRATEGIES[strategy]
-    given = [_given(model, windows, chosen) for windows in cohort]
-    if chosen.part:
+    given = [_given(model, windows, chosen, others) for windows in cohort]
+    if chosen.part and isinstance(model, Estimator):
         return [Personal(strategy, own) for own in retrained_each(model, given, chosen.part, seed)]
-    return [chosen.adapt(model, windows, seed) for windows in given]
+    return [chosen.adapt(Case(model, windows, seed, others)) for windows in given]
 
 
-def _given(model: Estimator, windows: Windows, chosen: Strategy) -> Windows:
+def _given(model: Learner, windows: Windows, chosen: Strategy, others: Windows | None) -> Windows:
     """Windows that a strategy learns from; InputError where it cannot."""
     people = windows.table["subject"].nunique()
     if people != 1:
@@ -125,6 +157,9 @@ def _given(model: Estimator, windows: Windows, chosen: Strategy) -> Windows:
     if model.schema.continuous:
         raise InputError("personalise for a continuous target; expected classes.")
     model.schema.require(windows.schema, "the model", "the data")
+    if not suits(chosen.name, model, others is not None):
+        needed = "the training people's windows" if isinstance(model, Estimator) else "a network"
+        raise InputError(f"{chosen.name} with {model!r}; expected {needed} for it. Use {DEFAULT}.")
     training = windows.scored if chosen.labels else windows
     if chosen.labels and np.unique(training.y).size < 2:
         raise InputError(
@@ -133,42 +168,51 @@ def _given(model: Estimator, windows: Windows, chosen: Strategy) -> Windows:
     return training
 
 
+def suits(strategy: str, model: Learner, others: bool = False) -> bool:
+    """Whether a model can be adapted so; ``others`` says whether the training people's windows are at hand."""
+    asked = STRATEGIES[strategy]
+    return (isinstance(model, Estimator) or not asked.network) and (others or not asked.others)
+
+
 # -- strategies --------------------------------------------------------------------------------------------------------
 
 
-def _population(model: Estimator, _windows: Windows, _seed: int) -> Personal:
-    return Personal("population", model)
+def _population(case: Case) -> Personal:
+    return Personal("population", case.model)
 
 
-def _normalised(model: Estimator, windows: Windows, _seed: int) -> Personal:
-    out = copy.copy(model)
-    out.normaliser, out.scaler = model.normaliser.of_person(windows), model.scaler.of_person(windows)
-    return Personal("normalised", out)
+def _normalised(case: Case) -> Personal:
+    return Personal("normalised", case.model.of_person(case.windows))
 
 
-def _recalibrated(model: Estimator, windows: Windows, _seed: int) -> Personal:
-    trial = codes(windows.table, np.arange(len(windows)), TRIAL)
-    return Personal(
-        "recalibrated", model, Recalibration.fit(_logits(model, windows), windows.y.astype(np.int64), trial)
-    )
+def _similar(case: Case) -> Personal:
+    assert case.others is not None
+    weight = likeness(case.others, case.windows)
+    return Personal("similar", retrained(case.network, case.others, "all", seed=case.seed, weight=weight))
 
 
-def _bayes(model: Estimator, windows: Windows, _seed: int) -> Personal:
-    x = head_inputs(model, windows)
-    trial = codes(windows.table, np.arange(len(windows)), TRIAL)
-    return Personal(
-        "bayes", model, head_of(model, x, len(windows) / (trial.max() + 1)).fit(x, windows.y.astype(np.int64))
-    )
+def _recalibrated(case: Case) -> Personal:
+    y = case.windows.y.astype(np.int64)
+    return Personal("recalibrated", case.model, Recalibration.fit(_logits(case.model, case.windows), y, case.trials))
 
 
-def _weights(part: str) -> Callable[[Estimator, Windows, int], Personal]:
-    return lambda model, windows, seed: Personal(part, retrained(model, windows, part, seed=seed))
+def _bayes(case: Case) -> Personal:
+    x = head_inputs(case.model, case.windows)
+    head = head_of(case.model, x, len(case.windows) / (case.trials.max() + 1))
+    return Personal("bayes", case.model, head.fit(x, case.windows.y.astype(np.int64)))
 
 
-def _scratch(model: Estimator, windows: Windows, seed: int) -> Personal:
+def _weights(part: str) -> Callable[[Case], Personal]:
+    return lambda case: Personal(part, retrained(case.network, case.windows, part, seed=case.seed))
+
+
+def _scratch(case: Case) -> Personal:
+    model = case.model
+    if not isinstance(model, Estimator):
+        return Personal("scratch", model.clone().fit(case.windows))
     long = replace(model.config.train, epochs=max(model.config.train.epochs, OWN_EPOCHS), validation_fraction=0.0)
-    config = replace(model.config, seed=seed, group=TRIAL, normaliser=model.terms.normaliser, train=long)
-    return Personal("scratch", Estimator(config, model.factory).fit(windows))
+    config = replace(model.config, seed=case.seed, group=TRIAL, normaliser=model.terms.normaliser, train=long)
+    return Personal("scratch", Estimator(config, model.factory).fit(case.windows))
 
 
 STRATEGIES: Mapping[str, Strategy] = {
@@ -176,25 +220,28 @@ STRATEGIES: Mapping[str, Strategy] = {
     for s in (
         Strategy("population", "population model", _population, labels=False),
         Strategy("normalised", "own level of unlabelled signals only", _normalised, labels=False),
+        Strategy("similar", "people like this one weigh more", _similar, labels=False, network=True, others=True),
         Strategy("recalibrated", "temperature and bias", _recalibrated),
         Strategy("bayes", "Bayesian head on the embedding", _bayes),
-        Strategy("head", "the head trained further", _weights("head"), part="head"),
-        Strategy("adapters", "low-rank adapters", _weights("adapters"), part="adapters"),
-        Strategy("last", "the last blocks trained further", _weights("last"), part="last"),
-        Strategy("all", "all weights trained further", _weights("all"), part="all"),
+        Strategy("head", "the head trained further", _weights("head"), network=True, part="head"),
+        Strategy("adapters", "low-rank adapters", _weights("adapters"), network=True, part="adapters"),
+        Strategy("last", "the last blocks trained further", _weights("last"), network=True, part="last"),
+        Strategy("all", "all weights trained further", _weights("all"), network=True, part="all"),
         Strategy("scratch", "an own model from scratch", _scratch),
     )
 }
 """Strategies by name, the cheapest first."""
 
 
-def head_inputs(model: Estimator, windows: Windows) -> DoubleArray:
+def head_inputs(model: Learner, windows: Windows) -> DoubleArray:
     """What a Bayesian head reads: the embedding and, last, the model's own probabilities, (windows, H + K)."""
+    if not isinstance(model, Estimator):
+        return np.hstack([model.embed(windows).astype(np.float64), model.predict_proba(windows)])
     found = model.outputs(windows, ("embedding",))
     return np.hstack([found["embedding"].astype(np.float64), _softmax(found["logits"].astype(np.float64))])
 
 
-def head_of(model: Estimator, x: DoubleArray, repeats: float = 1.0) -> BayesianHead:
+def head_of(model: Learner, x: DoubleArray, repeats: float = 1.0) -> BayesianHead:
     """A head that knows nothing of the person yet: it decides as the model does.
 
     ``x`` (rows, H + K) are `head_inputs` of some windows, labelled or not, which scale the embedding; ``repeats`` is
@@ -214,7 +261,7 @@ def head_of(model: Estimator, x: DoubleArray, repeats: float = 1.0) -> BayesianH
     )
 
 
-def _logits(model: Estimator, windows: Windows) -> DoubleArray:
+def _logits(model: Learner, windows: Windows) -> DoubleArray:
     return np.log(np.maximum(model.predict_proba(windows), 1e-9))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from insula.errors import InputError
-from insula.learning.estimator import Estimator
+from insula.learning.learner import Learner
 from insula.learning.personal.personal import head_inputs, head_of
 from insula.protocols.grouping import codes
 from insula.protocols.protocol import TRIAL
@@ -14,7 +14,7 @@ from insula.types import BoolArray
 from insula.windows.table import Windows
 
 
-def suggest(model: Estimator, windows: Windows, labelled: BoolArray | None = None, count: int = 5) -> pd.DataFrame:
+def suggest(model: Learner, windows: Windows, labelled: BoolArray | None = None, count: int = 5) -> pd.DataFrame:
     """Rank a person's unlabelled trials: a row each with subject, session, trial, start_s, stop_s and value.
 
     Greedy and by trial: the value is the mean posterior deviation of a Bayesian head that has seen the labelled windows

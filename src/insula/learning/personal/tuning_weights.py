@@ -15,6 +15,7 @@ from insula.learning.estimator import Estimator
 from insula.learning.feed import Feed, run
 from insula.learning.together import Training, fit_together
 from insula.learning.train_config import TrainConfig
+from insula.types import FloatArray
 from insula.windows.table import Windows
 
 PARTS = ("head", "adapters", "last", "all")
@@ -39,22 +40,31 @@ class LowRank(nn.Module):
         return weight + self.up @ self.down
 
 
-def retrained(model: Estimator, windows: Windows, part: str, seed: int = 0, epochs: int = 0) -> Estimator:
+def retrained(
+    model: Estimator, windows: Windows, part: str, seed: int = 0, epochs: int = 0, weight: FloatArray | None = None
+) -> Estimator:
     """Return a copy of a trained Estimator with part of its weights trained further on these labelled windows.
 
-    ``epochs`` 0: as many as `STEPS` need. Scales, recipe and everything else stay those of the population.
+    ``epochs`` 0: as many as `STEPS` need. ``weight`` (windows,) is that of each window in the loss. Scales, recipe and
+    everything else stay those of the population.
     """
-    return retrained_each(model, [windows], part, seed, epochs)[0]
+    return retrained_each(model, [windows], part, seed, epochs, [weight])[0]
 
 
 def retrained_each(
-    model: Estimator, cohort: Sequence[Windows], part: str, seed: int = 0, epochs: int = 0
+    model: Estimator,
+    cohort: Sequence[Windows],
+    part: str,
+    seed: int = 0,
+    epochs: int = 0,
+    weights: Sequence[FloatArray | None] | None = None,
 ) -> list[Estimator]:
     """What `retrained` returns for each of several people (or amounts of labels), trained as one program.
 
     See `insula.learning.together`; the weights are those of the separate trainings to about 1e-4.
     """
-    feeds = [Feed(model.prepare(windows), model.scope) for windows in cohort]
+    each = zip(cohort, weights or [None] * len(cohort), strict=True)
+    feeds = [Feed(model.prepare(windows, weight), model.scope) for windows, weight in each]
     configs = [_short(model.config.train, feed) for feed in feeds]
     if epochs:
         configs = [replace(config, epochs=epochs) for config in configs]
