@@ -36,7 +36,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def with_little_room(limit: int, *command: object) -> subprocess.CompletedProcess[str]:
     run = [sys.executable, "-c", LITTLE_ROOM, str(limit), *map(str, command)]
-    return subprocess.run(run, capture_output=True, text=True, timeout=300)
+    return subprocess.run(run, capture_output=True, text=True, timeout=550)
 
 
 def require_one_error(done: subprocess.CompletedProcess[str]) -> None:
