@@ -66,11 +66,11 @@ def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int
     chosen: int | None = None
     prior: float | None = None
     if plan.network is not None:
-        config, before = plan.network, 0
+        config, before = _of_fold(plan.network, plan, index), 0
         if plan.tune is not None:
             before = len(plan.tune.candidates) * plan.tune.folds
             chosen, config = choose(training, config, plan.tune, part, plan.factory, _within(tick, 0, before + 1, True))
-        row: Any = Estimator(_of_fold(config, plan, index), plan.factory)
+        row: Any = Estimator(config, plan.factory)
         told = _within(tick, before, before + 1)
     else:
         normaliser = "population" if plan.normaliser == "none" else plan.normaliser
