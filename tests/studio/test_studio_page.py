@@ -165,8 +165,12 @@ def test_with_the_keyboard_alone(browser: Any, tmp_path: Path) -> None:
     with studio(str(root)) as (url, _):
         visit = Visit(browser, url)
         page = visit.page
-        visit.until("document.querySelectorAll('.target').length === 2")
+        visit.until("document.querySelectorAll('#grid td').length > 0 && document.querySelector('#work').hidden")
         assert page.evaluate("document.activeElement.id") == "screen-title", "the focus begins at the step"
+        visit.tab_to("#next")
+        visit.press("Enter")
+        visit.screen("What is there")
+        visit.until("document.querySelectorAll('.target').length === 2")
         visit.tab_to("#next")
         visit.press("Enter")
         visit.screen("What do you want to know?")
