@@ -186,7 +186,7 @@ def test_with_the_keyboard_alone(browser: Any, tmp_path: Path) -> None:
         visit.press("Enter")
         visit.until("document.querySelector('#stop') !== null")
         page.evaluate("document.querySelector('#screen-title').focus()")
-        visit.press("Shift+Tab")
+        visit.press("Tab")
         assert page.evaluate("document.activeElement.closest('#work') !== null"), "what is under way can be reached"
         visit.tab_to("#stop")
         visit.press("Enter")
