@@ -14,9 +14,10 @@ from torch import nn
 from torch.nn import functional
 
 from insula.explain.cost import Work, column_preparation, count_estimator, count_layer
+from insula.models.cells.bank import LiquidBank
 from insula.models.cells.cfc import CfC
 from insula.models.cells.conductance import ConductanceLTC
-from insula.models.cells.cores import ExponentialAverage
+from insula.models.cells.cores import ExponentialAverage, GatedRecurrent
 from insula.models.cells.liquid import NeuralLTC
 from insula.models.cells.wiring import Wiring
 from insula.models.cmslnet import LowRankFusion
@@ -265,10 +266,24 @@ def test_closed_form_liquid_worksheet(mode: Any, backbone: int, expected: tuple[
 
 
 def test_exponential_average_worksheet() -> None:
-    # 5 samples, 3 inputs, 4 units. W u 60; tanh 20; -elapsed / tau: 20 divisions; exp 20; keep h: 20 products;
-    # 1 - keep: 20; (.) drive: 20 products; sum: 20
+    # 5 samples, 3 inputs, 4 units. W u 60; tanh 20; -elapsed / tau: 20 divisions; 1 - exp 20; (.) drive: 20 products;
+    # exp 20; keep h + (.): 20
     layer = ExponentialAverage(3, 4, (0.1, 1.0))
-    assert counted(layer, torch.randn(1, 5, 3), torch.ones(1, 5, 1)) == (60 + 20 + 20, 20 + 20, 20 + 20 + 20)
+    assert counted(layer, torch.randn(1, 5, 3), torch.ones(1, 5, 1)) == (60 + 20 + 20, 0, 20 + 20 + 20 + 20)
+
+
+def test_gated_recurrent_worksheet() -> None:
+    # as a GRU of 3 inputs and 4 units, 5 samples: 3 gates x 4 x 7 = 84, r (U h) and h + z (.) 8; n - h 4; 12 functions
+    layer = GatedRecurrent(3, 4)
+    assert counted(layer, torch.randn(1, 5, 3), torch.ones(1, 5, 1)) == (5 * 92, 5 * 4, 5 * 12)
+
+
+def test_bank_counts_its_leaky_sum() -> None:
+    with_sum = counted(LiquidBank(3, (1.0, 10.0)), torch.randn(1, 5, 3), torch.ones(1, 5, 1))
+    bare = LiquidBank(3, (1.0, 10.0))
+    bare.leaky_sum.operations = lambda *_: (0, 0, 0)
+    without = counted(bare, torch.randn(1, 5, 3), torch.ones(1, 5, 1))
+    assert (with_sum[0] - without[0], with_sum[2] - without[2]) == (5 * 6, 5 * 6)
 
 
 def test_band_entropy_worksheet() -> None:

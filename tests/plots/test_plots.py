@@ -99,6 +99,22 @@ def _examples() -> Iterator[tuple[str, Callable[..., str], tuple, dict]]:
     minutes = np.concatenate([np.arange(9.0) / 6, 5 + np.arange(9.0) / 6])
     yield "conductance", plots.conductance, (minutes, rng.normal(size=18), np.where(minutes > 5, 0.5, np.nan)), {}
     yield "agreement", plots.agreement, (np.full(20, 0.05), rng.dirichlet(np.ones(20))), {}
+    three = (0.6, 0.5, 0.4)
+    line = plots.StressLine("Liquid", "model", (0.0, 1.0, 2.0), three, three, three)
+    panel = plots.StressPanel(
+        "added noise",
+        "deviations",
+        (line, plots.StressLine("Forest", "classical", (0.0, 1.0, 2.0), three, three, three)),
+    )
+    yield "stress", plots.stress, ([panel],), {"chance": 0.5, "axis": "score", "tick": percent}
+    curve_line = plots.CurveLine("head", "c1", (0, 1, 2), three, three, three, strong=True)
+    yield "calibration", plots.calibration, ([curve_line],), {"unit": "trials", "chance": 0.5, "own": 0.7}
+    yield "coverage", plots.coverage, ((1.0, 0.5, 0.2), three), {"tick": percent}
+    trace = plots.Trace("eda", rng.normal(size=200))
+    yield "window", plots.window, ([trace], 4.0, rng.dirichlet(np.ones(8), 2)), {}
+    bars, times = (("eda", 0.2), ("eeg", -0.1)), ((-2.0, 0.1), (-1.0, 0.2))
+    one = plots.SingleWindow(bars, bars, bars, bars, times, 2.0, 0.8, (0.1, 0.2, 0.3), three, three, three, three)
+    yield "single", plots.single, (one, 0.5), {}
     labels = [EMOTIONS[i % 7] for i in range(40)]
     yield "latent", plots.latent, (rng.normal(size=(40, 2)), labels, [f"S{i % 9}" for i in range(40)], EMOTIONS), {}
 

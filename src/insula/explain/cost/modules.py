@@ -90,6 +90,11 @@ def _gru(module: Any, inputs: tuple[Any, ...], output: Any) -> Work:
     return _recurrent(module, inputs, output)
 
 
+@register("insula.models.cells.cores.GatedRecurrent")
+def _gated_recurrent(module: Any, inputs: tuple[Any, ...], output: Any) -> Work:
+    return _recurrent(module.gru, inputs, output)
+
+
 @register("torch.nn.modules.rnn.LSTM")
 def _lstm(module: Any, inputs: tuple[Any, ...], output: Any) -> Work:
     return _recurrent(module, inputs, output)

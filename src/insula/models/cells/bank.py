@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from insula.errors import InputError
-from insula.models.kernels.scan import scan
+from insula.models.kernels.scan import LeakySum
 
 REST = 1 / 3
 """Fixed point at the start where the column is at its mean: sigmoid(0) / (1 + sigmoid(0)) of a reversal of 1."""
@@ -43,6 +43,7 @@ class LiquidBank(nn.Module):
         if columns < 1 or not tau_s or min(tau_s) <= 0:
             raise InputError(f"{columns} columns, tau_s {tuple(tau_s)}; expected one or more of each, above 0 s.")
         self.inputs, self.units, self.liquid = columns, columns * len(tau_s), liquid
+        self.leaky_sum = LeakySum()
         log_tau = torch.tensor(tau_s, dtype=torch.float32).log().repeat_interleave(columns)
         if not liquid:
             self.register_buffer("log_tau", log_tau)
@@ -82,7 +83,7 @@ class LiquidBank(nn.Module):
         else:
             held, past = state.chunk(2, -1)  # (B, H): sum so far, log of what is left of the beginning
         left = past.unsqueeze(1) + keep.cumsum(1)
-        now = scan(keep, -torch.expm1(keep) * target, held)
+        now = self.leaky_sum(keep, -torch.expm1(keep) * target, held)
         weight = -torch.expm1(left)  # what the observations so far add up to
         outputs = torch.where(weight > 1e-6, now / weight.clamp_min(1e-6) - self._rest, torch.zeros_like(now))
         return outputs * self._scale, torch.cat([now[:, -1], left[:, -1]], -1)

@@ -17,7 +17,7 @@ from insula.models.cells.cfc import CfC
 from insula.models.cells.conductance import ConductanceLTC
 from insula.models.cells.liquid import NeuralLTC
 from insula.models.kernels import use_compiled
-from insula.models.kernels.scan import scan
+from insula.models.kernels.scan import LeakySum
 
 CORES = ("liquid", "ema", "gru", "cfc", "conductance")
 
@@ -30,6 +30,7 @@ class ExponentialAverage(nn.Module):
     def __init__(self, inputs: int, units: int, tau_s: tuple[float, float]) -> None:
         super().__init__()
         self.inputs = nn.Linear(inputs, units)
+        self.leaky_sum = LeakySum()
         self.register_buffer("tau_s", torch.logspace(math.log10(tau_s[0]), math.log10(tau_s[1]), units))
 
     def forward(
@@ -40,7 +41,7 @@ class ExponentialAverage(nn.Module):
         if observed is not None:
             log_keep = torch.where(observed.unsqueeze(-1), log_keep, torch.zeros_like(log_keep))
         h = drive.new_zeros(drive.shape[0], drive.shape[2]) if state is None else state
-        outputs = scan(log_keep, -torch.expm1(log_keep) * drive, h)
+        outputs = self.leaky_sum(log_keep, -torch.expm1(log_keep) * drive, h)
         return outputs, outputs[:, -1] if outputs.shape[1] else h
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from insula.models.kernels import use_compiled
 from insula.models.kernels.stacking import over_models
@@ -52,3 +52,16 @@ def _fade(total: Tensor) -> Tensor:
     past = torch.ones(steps, steps, dtype=torch.bool, device=total.device).tril()
     gap = total.unsqueeze(2) - total.unsqueeze(1)
     return torch.where(past[None, :, :, None], gap, torch.full_like(gap, -1e4)).exp()
+
+
+class LeakySum(nn.Module):
+    """`scan` as a layer without weights, so that what it computes in one opaque piece is counted."""
+
+    def forward(self, log_keep: Tensor, fresh: Tensor, state: Tensor) -> Tensor:
+        """Do what `reference` does."""
+        return scan(log_keep, fresh, state)
+
+    def operations(self, log_keep: Tensor, fresh: Tensor, state: Tensor) -> tuple[int, int, int]:
+        """Return multiply-accumulates, additions and others: keep h + fresh, and the exponential of keep."""
+        del state
+        return fresh.numel(), 0, log_keep.numel()
