@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from insula.evaluation.experiment import DataPart, Experiment, experiment_from, read_experiment
     from insula.evaluation.results import Result
     from insula.evaluation.run import evaluate
-    from insula.learning.classical import CLASSICAL, ClassicalEstimator
+    from insula.learning.classical import ClassicalEstimator
+    from insula.learning.classical_rows import CLASSICAL
     from insula.learning.estimator import Estimator, EstimatorConfig
     from insula.learning.making import make
     from insula.learning.saving import load_model
@@ -54,7 +55,8 @@ _HOMES = {
     "evaluation.experiment": ("DataPart", "Experiment", "experiment_from", "from_torch", "read_experiment"),
     "evaluation.results": ("Result",),
     "evaluation.run": ("evaluate",),
-    "learning.classical": ("CLASSICAL", "ClassicalEstimator"),
+    "learning.classical": ("ClassicalEstimator",),
+    "learning.classical_rows": ("CLASSICAL",),
     "learning.estimator": ("Estimator", "EstimatorConfig"),
     "learning.making": ("make",),
     "learning.saving": ("load_model",),

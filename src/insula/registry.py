@@ -38,7 +38,7 @@ def _held(kind: Kind) -> dict[str, Any]:
     """The plain dict that a room keeps of its things."""
     room, attribute = {
         "model": ("insula.models", "MODELS"),
-        "row": ("insula.learning.classical", "CLASSICAL"),
+        "row": ("insula.learning.classical_rows", "CLASSICAL"),
         "protocol": ("insula.protocols.protocols", "PROTOCOLS"),
         "reader": ("insula.data", "READERS"),
         "analysis": ("insula.explain.analyses", "ANALYSES"),
@@ -65,7 +65,7 @@ def _model(name: str, thing: Any) -> None:
 
 
 def _row(name: str, thing: Any) -> None:
-    from insula.learning.classical import ClassicalInfo
+    from insula.learning.classical_rows import ClassicalInfo
 
     if not isinstance(thing, ClassicalInfo) or thing.make is None or thing.name != name:
         raise KindError(f"row {name!r} is {thing!r}; expected a ClassicalInfo of that name with make. Give one.")

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import insula
-from insula.learning.classical import CLASSICAL
+from insula.learning.classical_rows import CLASSICAL
 from insula.models import MODELS
 
 SOURCE = Path(insula.__file__).parent

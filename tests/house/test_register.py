@@ -14,7 +14,7 @@ import insula
 from insula.data import READERS
 from insula.errors import InputError, KindError
 from insula.explain.analyses import ANALYSES, explain
-from insula.learning.classical import CLASSICAL
+from insula.learning.classical_rows import CLASSICAL
 from insula.models import MODELS
 from insula.protocols.protocols import PROTOCOLS
 
@@ -27,7 +27,7 @@ from torch import nn
 
 from insula.data.info import DataInfo
 from insula.explain.analysis import Analysis
-from insula.learning.classical import ClassicalInfo
+from insula.learning.classical_rows import ClassicalInfo
 from insula.models.card import ModelCard, Variant
 from insula.protocols.dealing import held_out
 from insula.protocols.protocol import Protocol

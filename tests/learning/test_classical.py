@@ -8,7 +8,8 @@ from windows_double import WindowsDouble, make_table, make_windows
 
 from insula.errors import InputError, SchemaError
 from insula.evaluation.nulls import null_test
-from insula.learning.classical import CLASSICAL, ClassicalEstimator
+from insula.learning.classical import ClassicalEstimator
+from insula.learning.classical_rows import CLASSICAL
 from insula.learning.metrics import balanced_accuracy, ccc
 from insula.protocols.protocols import exchangeable_labellings, permute_labels, scored_rows, split
 

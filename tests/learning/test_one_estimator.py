@@ -16,7 +16,7 @@ from torch import nn
 
 import insula
 from insula.errors import DataError, InputError
-from insula.learning.classical import CLASSICAL
+from insula.learning.classical_rows import CLASSICAL
 from insula.learning.learner import Learner
 
 QUICK: dict[str, Any] = {"epochs": 1}

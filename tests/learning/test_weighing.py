@@ -24,7 +24,8 @@ from insula.evaluation.experiment import experiment_from
 from insula.evaluation.rows import make_plans
 from insula.evaluation.run import evaluate
 from insula.learning.batches import LabelledBatch
-from insula.learning.classical import CLASSICAL, ClassicalEstimator
+from insula.learning.classical import ClassicalEstimator
+from insula.learning.classical_rows import CLASSICAL
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.feed import Feed
 from insula.learning.losses import training_loss

@@ -101,7 +101,7 @@ def models() -> None:
     """List the networks and classical rows that `evaluate` knows."""
     from rich.table import Table
 
-    from insula.learning.classical import CLASSICAL
+    from insula.learning.classical_rows import CLASSICAL
     from insula.models import MODELS, card
 
     table = Table("name", "kind", "needs", "what it is", "variants")

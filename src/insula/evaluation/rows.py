@@ -14,7 +14,8 @@ from insula.evaluation.experiment import Experiment, Tune, checked
 from insula.evaluation.results import WITH_PRIOR
 from insula.evaluation.tuning import with_candidate
 from insula.learning.batches import input_spec
-from insula.learning.classical import CLASSICAL, ClassicalEstimator
+from insula.learning.classical import ClassicalEstimator
+from insula.learning.classical_rows import CLASSICAL
 from insula.learning.estimator import EstimatorConfig, ModelFactory
 from insula.learning.level import Normaliser
 from insula.learning.prior import Weight

@@ -136,7 +136,7 @@ def _size(cell: Cell, recordings: tuple[Recording, ...] | str) -> Size:
 
 
 def _work(cell: Cell, size: Size) -> float:
-    from insula.learning.classical import CLASSICAL
+    from insula.learning.classical_rows import CLASSICAL
     from insula.learning.train_config import TrainConfig
     from insula.models import card
     from insula.protocols.protocols import PROTOCOLS

@@ -211,7 +211,7 @@ def _beside(model: str, compare: dict[str, Any]) -> dict[str, Any]:
 
 
 def _compare(table: Mapping[str, Any]) -> dict[str, Any]:
-    from insula.learning.classical import CLASSICAL
+    from insula.learning.classical_rows import CLASSICAL
 
     table = with_variants(table)
     _known("[compare] key", table, [f.name for f in dataclasses.fields(CompareWith)])
@@ -234,7 +234,7 @@ def _protocol(given: Any) -> dict[str, Any]:
 
 def _model(given: Any) -> tuple[dict[str, Any], str, dict[str, Any]]:
     """Table of [model], the row's name, the model's own [train] keys."""
-    from insula.learning.classical import CLASSICAL
+    from insula.learning.classical_rows import CLASSICAL
     from insula.models import MODELS
 
     table = _named("model", given)
@@ -254,7 +254,7 @@ def _named(kind: str, given: Any) -> dict[str, Any]:
 
 
 def _is_row(name: str) -> bool:
-    from insula.learning.classical import CLASSICAL
+    from insula.learning.classical_rows import CLASSICAL
 
     return name in CLASSICAL
 

@@ -263,7 +263,7 @@ def _names(cells: Sequence[Cell], systems: Mapping[str, System]) -> list[str]:
 
 def _title(name: str, cells: Sequence[Cell]) -> str:
     """Title of a row that has not run, or was written before its network had one."""
-    from insula.learning.classical import CLASSICAL
+    from insula.learning.classical_rows import CLASSICAL
     from insula.models import card
 
     model = next((c.experiment.model for c in cells if name in (c.system, c.experiment.model.name)), None)
@@ -274,7 +274,7 @@ def _title(name: str, cells: Sequence[Cell]) -> str:
 
 
 def _kind(name: str, cells: Sequence[Cell]) -> str:
-    from insula.learning.classical import CLASSICAL
+    from insula.learning.classical_rows import CLASSICAL
 
     model = next((c.experiment.model.name for c in cells if c.system == name), name)
     return CLASSICAL[model].kind if model in CLASSICAL else "model"

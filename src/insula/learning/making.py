@@ -6,7 +6,8 @@ import importlib
 from typing import Any
 
 from insula.errors import InputError, unknown_name
-from insula.learning.classical import CLASSICAL, row
+from insula.learning.classical import row
+from insula.learning.classical_rows import CLASSICAL
 from insula.learning.estimator import Estimator, EstimatorConfig, ModelFactory
 from insula.learning.learner import Learner
 from insula.models import MODELS

@@ -22,8 +22,9 @@ from insula.evaluation.run import FoldModel
 from insula.explain.cost import Costs, EnergySheet, OperationCount, Work, classical_sheet, column_preparation, sheet
 from insula.explain.cost.estimators import ESTIMATOR_COUNTERS
 from insula.explain.cost.sheet import DAY_S
-from insula.learning.classical import CLASSICAL, ClassicalEstimator, one_thread
+from insula.learning.classical import ClassicalEstimator, one_thread
 from insula.learning.classical_models import BESIDE, CLOCKS
+from insula.learning.classical_rows import CLASSICAL
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.feed import Feed
 from insula.models import MODELS
