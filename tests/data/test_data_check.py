@@ -139,7 +139,8 @@ def test_sessions_are_compared_with_sessions_of_the_same_name() -> None:
 
 
 def test_data_check_and_evaluate_find_the_same_schedule() -> None:
-    from insula.evaluation.results import Result, System
+    from insula.evaluation.results import Result
+    from insula.evaluation.system import System
 
     for paces in (None, np.random.default_rng(0)):
         people = [

@@ -17,7 +17,8 @@ from insula.evaluation.audit import audit
 from insula.evaluation.audit_run import audit_of, audit_predictions, audit_result
 from insula.evaluation.audit_words import EXPLAINED
 from insula.evaluation.fakes import Cohort, result_of, table_of
-from insula.evaluation.results import Result, System
+from insula.evaluation.results import Result
+from insula.evaluation.system import System
 from insula.evaluation.timing import boundaries_are_labels, clock_features, clock_of, clocks_among, length_tells
 from insula.windows.table import Windows
 

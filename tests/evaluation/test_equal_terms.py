@@ -12,8 +12,9 @@ from small_cohort import RECIPE, recording, scored
 
 from insula.evaluation.declared import BEST
 from insula.evaluation.experiment import experiment_from, read_experiment
-from insula.evaluation.results import Result, System
+from insula.evaluation.results import Result
 from insula.evaluation.run import evaluate
+from insula.evaluation.system import System
 from insula.grid.ledger import _drop
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.level import Normaliser

@@ -13,7 +13,8 @@ from windows_double import make_table, predictions
 
 from insula.errors import InputError
 from insula.evaluation.power import pilot_of, power
-from insula.evaluation.results import Result, System
+from insula.evaluation.results import Result
+from insula.evaluation.system import System
 
 
 def pilot_result(people=200, trials=8, windows=10, mean=0.65, between=0.08, seed=0, clock=0.5):

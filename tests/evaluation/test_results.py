@@ -12,7 +12,8 @@ from windows_double import make_table, predictions
 
 from insula.errors import DataError, InputError, SchemaError
 from insula.evaluation.nulls import null_test
-from insula.evaluation.results import Result, System
+from insula.evaluation.results import Result
+from insula.evaluation.system import System
 
 
 def make_result(people=9, leaky=False, schedule="random", skill=0.9, **changes):

@@ -18,8 +18,8 @@ import insula.explain.cost.systems as explain_energy
 from insula import plots
 from insula.errors import InputError
 from insula.evaluation.experiment import experiment_from
-from insula.evaluation.results import jsonable
 from insula.evaluation.run import Evaluation, evaluate
+from insula.evaluation.writing import jsonable
 from insula.explain import Evaluated
 from insula.explain.cost import EnergySheet, Latency, shared_basis, sheet
 from insula.explain.cost.spikes import spike_sheet

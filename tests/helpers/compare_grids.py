@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from windows_double import make_table, predictions
 
-from insula.evaluation.results import Result, System
+from insula.evaluation.results import Result
+from insula.evaluation.system import System
 from insula.grid import grid_from
 from insula.grid.cell import Outcome, commit
 

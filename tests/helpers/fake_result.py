@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from insula.evaluation.results import Result, System
+from insula.evaluation.results import Result
+from insula.evaluation.system import System
 from insula.explain.facts import Facts, gather
 from insula.report import page
 

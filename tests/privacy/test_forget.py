@@ -23,7 +23,8 @@ from windows_double import make_table, predictions
 
 from insula.errors import DataError, InputError
 from insula.evaluation.experiment import Experiment, experiment_from
-from insula.evaluation.results import Result, System
+from insula.evaluation.results import Result
+from insula.evaluation.system import System
 from insula.grid.cell import Outcome
 from insula.grid.run import finished, keep, locked, outcomes
 from insula.learning.estimator import Estimator

@@ -79,7 +79,8 @@ def _kept(folder: Path, plan: Experiment) -> Result | None:
     """What an earlier run of exactly this experiment left; None where there is none."""
     from insula.errors import InsulaError
     from insula.evaluation.experiment import experiment_from
-    from insula.evaluation.results import Result, jsonable
+    from insula.evaluation.results import Result
+    from insula.evaluation.writing import jsonable
 
     if not (folder / "result.json").is_file():
         return None

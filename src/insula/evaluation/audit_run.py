@@ -13,7 +13,8 @@ import pandas as pd
 from insula.data.formats.tables import read_table, read_typed, to_numbers
 from insula.errors import DataError, InputError
 from insula.evaluation.audit_words import EXPLAINED
-from insula.evaluation.results import Result, System
+from insula.evaluation.results import Result
+from insula.evaluation.system import System
 from insula.evaluation.timing import Clock, boundaries_are_labels, clock_of, length_tells
 from insula.protocols.grouping import stratified_folds
 from insula.types import DoubleArray, IntArray

@@ -11,7 +11,7 @@ import pandas as pd
 
 from insula.evaluation.adapting import CHOSEN, OWN, POPULATION, SHUFFLED, SUGGESTED, WRONG, point
 from insula.evaluation.fits import Fit
-from insula.evaluation.results import System
+from insula.evaluation.system import System
 from insula.learning.metrics import balanced_accuracy
 from insula.learning.personal.personal import STRATEGIES
 from insula.protocols.own_median import for_fold

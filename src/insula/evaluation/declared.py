@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from insula.errors import ProtocolError
-from insula.evaluation.results import System
 from insula.evaluation.rows import RowPlan
 from insula.evaluation.scores import mean_over_people
+from insula.evaluation.system import System
 from insula.learning.metrics import metrics_for
 from insula.protocols.own_median import for_fold
 from insula.protocols.protocols import Split, inner_split

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from insula.errors import unknown_name
-from insula.evaluation.results import Result, System
+from insula.evaluation.results import Result
+from insula.evaluation.system import System
 from insula.learning.classical import one_thread
 from insula.protocols.grouping import stratified_folds
 from insula.types import DoubleArray, IntArray

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import uuid
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
 import pandas as pd
 
 from insula.errors import DataError, InputError, SchemaError, unknown_name
@@ -28,7 +25,9 @@ from insula.evaluation.scores import (
     pooled,
     to_trials,
 )
+from insula.evaluation.system import STIMULI, WITH_PRIOR, System
 from insula.evaluation.verdict import Evidence, Opponent, Verdict, decide
+from insula.evaluation.writing import Pending, jsonable, sha256_of
 from insula.files import read_json, understood
 from insula.learning.metrics import metrics_for
 from insula.notebook import facts_html
@@ -73,73 +72,6 @@ KEYS = (
     "y_pred",
 )
 """Columns of every prediction table; p_<class> columns follow."""
-
-STIMULI = "stimulus_prior"
-"""The row that knows which stimulus was on; it is there where tested stimuli were in training."""
-WITH_PRIOR = "_with_prior"
-"""Ends the name of a row that is multiplied by what it learned from other people."""
-Kind = Literal["model", "ablation", "classical", "baseline"]
-
-
-@dataclass(frozen=True)
-class System:
-    """One row of a result: what predicted, and what must be known to read its score.
-
-    ``scope`` says where its state or context is reset (``none``, ``window``, ``trial``, ``session``). ``role`` is that
-    of a network's variant: ``core``, ``control``, ``twin``, ``ablation``, ``published``.
-    ``steps`` (of the fit with fewest), ``loss`` (final one in training, mean over fits) and ``converged`` (in every
-    fit) say how a network was trained; ``readout_alone`` of ``fits`` kept no deep path beside a convex readout, which
-    has no steps, and those of the others count. ``fallbacks`` names those for whom the normaliser that was asked for
-    had nothing to go by. ``prior`` has the weights of other people's prior, empty for a row without one.
-    """
-
-    name: str
-    title: str
-    kind: Kind
-    scope: str = "none"
-    normaliser: str = "none"
-    leaky: bool = False
-    transductive: bool = False
-    parameters: int | None = None
-    seconds: float = 0.0
-    notes: tuple[str, ...] = ()
-    role: str = ""
-    steps: int | None = None
-    loss: float | None = None
-    converged: bool | None = None
-    fallbacks: tuple[str, ...] = ()
-    readout_alone: int = 0
-    fits: int = 0
-    prior: str = ""
-
-    @property
-    def budget(self) -> str:
-        """How long it was trained, and whether its training loss had stopped falling; empty for what has no steps."""
-        if self.steps is None or self.loss is None:
-            return ""
-        alone = f"convex readout alone in {self.readout_alone} of {self.fits} fits, " if self.readout_alone else ""
-        if self.readout_alone and self.readout_alone == self.fits:
-            return f"{alone}loss {self.loss:.3f}"
-        how = f"{self.steps:,} steps, loss {self.loss:.3f}"
-        return alone + (how if self.converged else f"not converged after {how}")
-
-    @property
-    def scaling(self) -> str:
-        """The normaliser, and for whom something else was used."""
-        if not self.fallbacks:
-            return self.normaliser
-        who = ", ".join(f.split(":")[0] for f in self.fallbacks[:3]) + (", ..." if len(self.fallbacks) > 3 else "")
-        return f"{self.normaliser}; population for {len(self.fallbacks)} ({who})"
-
-    @property
-    def marks(self) -> str:
-        """What makes the score not comparable with a clean, trial-scope one; empty where nothing does."""
-        found = [
-            ("leaky", self.leaky),
-            ("session scope", self.scope == "session" and self.kind != "baseline"),
-            ("transductive", self.transductive),
-        ]
-        return ", ".join(text for text, there in found if there)
 
 
 @dataclass(frozen=True, repr=False)
@@ -365,9 +297,9 @@ class Result:
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(".result-*.partial"):
             left.unlink(missing_ok=True)
-        with _Pending(folder) as pending:
+        with Pending(folder) as pending:
             table = pending.write(lambda p: self.predictions.to_parquet(p, index=False))
-            document = self._document(_sha256(table), len(self.predictions))
+            document = self._document(sha256_of(table), len(self.predictions))
             text = json.dumps(document, indent=1, allow_nan=False)
             description = pending.write(lambda p: p.write_text(text, encoding="utf-8"))
             os.replace(table, folder / "predictions.parquet")
@@ -396,7 +328,7 @@ class Result:
             )
         found = read_json(path, _Document, wanted)
         table = path.parent / "predictions.parquet"
-        if not table.is_file() or _sha256(table) != found.predictions.sha256:
+        if not table.is_file() or sha256_of(table) != found.predictions.sha256:
             raise DataError(
                 f"{table} is missing or not the one that {path} describes; expected both from one save. Evaluate again."
             )
@@ -435,53 +367,5 @@ class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shared_schedule: bool | None = None
 
 
-def jsonable(value: Any) -> Any:
-    """Turn numpy values, tuples, paths and dataclasses into plain JSON values; what is not finite becomes None."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return jsonable(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(k): jsonable(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return jsonable(value.tolist())
-    if isinstance(value, str) or value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, np.generic):
-        return jsonable(value.item())
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    if isinstance(value, Iterable):
-        return [jsonable(v) for v in value]
-    return str(value)
-
-
 def _interval(found: Paired) -> Interval:
     return Interval(found.mean, found.lo, found.hi, found.people, found.unit)
-
-
-class _Pending:
-    """Files being written beside their destination; what was not moved away is removed at the end."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.files: list[Path] = []
-
-    def __enter__(self) -> _Pending:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for file in self.files:
-            file.unlink(missing_ok=True)
-
-    def write(self, action: Callable[[Path], object]) -> Path:
-        """Let ``action`` fill a new file and bring it to the disk."""
-        path = self.folder / f".result-{uuid.uuid4().hex}.partial"
-        self.files.append(path)
-        action(path)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-        return path
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,7 +11,7 @@ from insula.errors import InputError, ProtocolError, unknown_name
 from insula.evaluation.adapting import USUAL, require_strategies
 from insula.evaluation.elders import Elder, elders_of
 from insula.evaluation.experiment import Experiment, Tune, checked
-from insula.evaluation.results import WITH_PRIOR
+from insula.evaluation.system import WITH_PRIOR
 from insula.evaluation.tuning import with_candidate
 from insula.learning.batches import input_spec
 from insula.learning.classical import ClassicalEstimator

@@ -24,10 +24,11 @@ from insula.evaluation.fits import Fit
 from insula.evaluation.folds import folds_of
 from insula.evaluation.kept import KeptRow, keeps, kept_rows
 from insula.evaluation.nulls import null_test
-from insula.evaluation.results import Result, System
+from insula.evaluation.results import Result
 from insula.evaluation.rows import RowPlan, make_plans, require_names
 from insula.evaluation.running import Told, run_tasks
 from insula.evaluation.scores import mean_over_people
+from insula.evaluation.system import System
 from insula.evaluation.timing import clock_features
 from insula.learning.estimator import Estimator, ModelFactory
 from insula.learning.metrics import metrics_for

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from insula.errors import InputError
-from insula.evaluation.results import Result, System
+from insula.evaluation.results import Result
 from insula.evaluation.scores import mean_over_people, over_people
+from insula.evaluation.system import System
 
 
 def joined(results: Sequence[Result]) -> Result:

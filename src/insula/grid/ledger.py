@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from insula.errors import InputError
-from insula.evaluation.results import Result, System
+from insula.evaluation.results import Result
 from insula.evaluation.scores import Paired
 from insula.evaluation.seeds import joined_rows
+from insula.evaluation.system import System
 from insula.explain.energy import ENERGY
 from insula.grid import statistics
 from insula.grid.cell import NO_DATA, Outcome

@@ -12,8 +12,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from insula.evaluation.results import jsonable
 from insula.evaluation.scores import Paired
+from insula.evaluation.writing import jsonable
 from insula.explain.cost import joules_text
 from insula.grid.cell import NO_DATA
 from insula.grid.claims import Published

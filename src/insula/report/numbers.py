@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from insula.evaluation.results import Result, jsonable
+from insula.evaluation.results import Result
+from insula.evaluation.writing import jsonable
 from insula.explain import facts as read
 from insula.explain.facts import Facts
 from insula.report import prose, sources, words
