@@ -24,6 +24,7 @@ from insula.explain import explain
 from insula.files import claimed, drop_kept, kept_beside, person_folder, publishing, replacing, require_folder
 from insula.learning.estimator import Estimator
 from insula.learning.learner import Learner
+from insula.learning.personal.personal import STRATEGIES
 from insula.learning.pretraining import PretrainConfig, Pretrained, pretrain
 from insula.learning.train import one_thread
 from insula.models import model_class
@@ -221,7 +222,8 @@ def save_models(
         told = _named(progress, "the saved model")
         model = finished.network("model", 0, lambda: Estimator(config).fit(scored, progress=told))
         curve = done.result.analyses.get(CURVE)
-        liked = {} if curve is None else {"strategy": usual_of(curve["chosen"].values())}
+        alone = [] if curve is None else [s for s in curve["chosen"].values() if not STRATEGIES[s].others]
+        liked = {"strategy": usual_of(alone)} if alone else {}
         with replacing(folder) as work:
             model.save(work, {**_story(experiment, scored, data_hash), **liked})
         return

@@ -17,6 +17,7 @@ from insula.evaluation.results import Result
 from insula.evaluation.rows import make_plans
 from insula.evaluation.run import Evaluation, evaluate
 from insula.explain import explain
+from insula.explain.analysis import Evaluated
 from insula.explain.attention import temporal_attention
 from insula.explain.by_class import distances, permuted
 from insula.explain.drift import DRIFT, Drifts, Session, sentence, trial_means
@@ -241,6 +242,13 @@ def test_drift_is_looked_for_where_sessions_are_long_enough(explained: Any) -> N
     mine = held.take(np.flatnonzero(held.table["subject"] == "ann"))
     first = model.embed(mine)[(mine.table["trial"] == "t0").to_numpy()].mean(axis=0)
     np.testing.assert_allclose(trial_means(model, mine)[0], first, atol=1e-5)
+
+
+def test_drift_is_not_looked_for_where_other_trials_of_the_session_trained() -> None:
+    done, of = run()
+    known = [replace(m, split=replace(m.split, name="leave_stimulus_out", subject=None)) for m in done.models]
+    assert DRIFT.run(Evaluated(done.result, of, done.models)) is not None
+    assert DRIFT.run(Evaluated(done.result, of, known)) is None
 
 
 def test_sure_answers_have_a_picture(explained: Any) -> None:

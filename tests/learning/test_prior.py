@@ -18,7 +18,7 @@ from insula.evaluation.run import evaluate
 from insula.learning.classical import ClassicalEstimator
 from insula.learning.learner import Learner
 from insula.learning.making import make
-from insula.learning.prior import USUAL, WithPrior, choose_weight, pool, pool_numbers
+from insula.learning.prior import _KEPT, USUAL, WithPrior, _judged, _once, choose_weight, pool, pool_numbers
 from insula.protocols.lending import lent
 from insula.protocols.own_median import split_windows
 from insula.protocols.protocol import TRIAL
@@ -230,3 +230,36 @@ def test_nobody_to_lend_is_said() -> None:
         lent(people(), fold("leave_stimulus_out", people()))
     with pytest.raises(InputError, match="some of each"):
         WithPrior(ClassicalEstimator("logistic_regression"), "a").fit(alone)
+
+
+def test_what_is_kept_belongs_to_what_was_judged() -> None:
+    windows = people("abcd").scored
+    group, seeds = ("stimulus",), range(4)
+    row = ClassicalEstimator("logistic_regression")
+    apart = []
+    for seed in seeds:
+        _KEPT.clear()
+        apart.append(choose_weight(row, windows, group, seed))
+    _KEPT.clear()
+    told = windows.table["subject"].to_numpy() == "a"
+    prior = row.clone().fit(windows.take(~told))
+    fit, few, more = (
+        np.flatnonzero(np.isin(windows.table["stimulus"], films)) for films in (FILMS[:4], FILMS[4:6], FILMS[4:])
+    )
+    assert _judged(row, prior, windows, told, group, (fit, few), 0) is not None
+    after = _judged(row, prior, windows, told, group, (fit, more), 0)
+    _KEPT.clear()
+    assert after == _judged(row, prior, windows, told, group, (fit, more), 0)
+    assert [choose_weight(row, windows, group, seed) for seed in seeds] == apart
+
+
+def test_what_is_kept_belongs_to_the_traits_that_were_known() -> None:
+    windows = people("ab").scored
+    known = replace(windows.schema, traits=("openness",))
+    made = [_once(("own",), w, object) for w in (windows, replace_schema(windows, known))]
+    assert made[0] is not made[1]
+    assert _once(("own",), windows, object) is made[0]
+
+
+def replace_schema(windows: Windows, schema: Any) -> Windows:
+    return Windows(windows._shared, windows.rows, schema, windows.recipe, windows.y, windows.terms, windows.mix)

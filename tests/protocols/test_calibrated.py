@@ -95,3 +95,11 @@ def test_the_unit_is_that_of_the_trials_where_nothing_is_asked_for():
 def test_impossible_amounts_are_refused(amounts, unit, kind):
     with pytest.raises(kind, match="expected"):
         dealt(make_table(people=3, trials=6), amounts, unit)
+
+
+def test_the_tenth_session_comes_after_the_second() -> None:
+    table = make_table(people=2, trials=8, sessions=2, windows=2)
+    table["session"] = table["session"].map(dict(zip(sorted(table["session"].unique()), ("2", "10"), strict=True)))
+    given = dealt(table, [0, 1], "trials")[0].calibration
+    assert given is not None
+    assert set(table["session"].iloc[given.given[1]]) == {"2"}

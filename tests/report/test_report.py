@@ -19,6 +19,7 @@ from insula.evaluation.results import Result
 from insula.explain import facts
 from insula.explain.picture import Picture
 from insula.learning.metrics import ece
+from insula.protocols.grouping import natural
 from insula.report import outside, page
 
 EVIL = "<script>alert('x')</script>"
@@ -77,7 +78,7 @@ def test_people_are_in_natural_order_and_scores_are_the_results_own() -> None:
     own = one.result.people()["liquid"]
     assert one.person_scores["liquid"] == {s: pytest.approx(own[s]) for s in one.people}
     assert one.headline.score == pytest.approx(own.mean())
-    assert sorted(["P10", "P2", "p1b", "²"], key=facts._natural) == ["p1b", "P2", "P10", "²"]
+    assert sorted(["P10", "P2", "p1b", "²"], key=natural) == ["p1b", "P2", "P10", "²"]
 
 
 def test_rivals_are_fair() -> None:

@@ -11,8 +11,9 @@ from insula.explain.analysis import Analysis, Evaluated, Shown
 from insula.explain.facts import Facts
 from insula.learning.learner import Learner
 from insula.learning.personal.drift import ALARM, FEWEST, drift
-from insula.protocols.grouping import codes
+from insula.protocols.grouping import codes, in_time
 from insula.protocols.protocol import TRIAL
+from insula.protocols.protocols import PROTOCOLS
 from insula.types import DoubleArray
 from insula.windows.table import Windows
 
@@ -40,6 +41,9 @@ class Drifts:
 def _run(evaluated: Evaluated) -> Drifts | None:
     if not evaluated.fitted or evaluated.models[0].split.subject is not None:
         return None  # a person's own model has learned from the same session
+    protocol = PROTOCOLS[evaluated.models[0].split.name]
+    if protocol.trains_on_tested and not protocol.calibrates:
+        return None  # the model knows other trials of the session, which is tested in many folds
     found, short = [], 0
     scored = evaluated.windows.scored
     people = scored.table["subject"].astype(str).to_numpy()
@@ -60,7 +64,7 @@ def _run(evaluated: Evaluated) -> Drifts | None:
 
 def trial_means(model: Learner, windows: Windows) -> DoubleArray:
     """Mean embedding of each trial in time order, (trials, H)."""
-    order = np.argsort(windows.table["start_s"].to_numpy(np.float64), kind="stable")
+    order = in_time(windows.table, np.arange(len(windows)))
     embedding = model.embed(windows).astype(np.float64)[order]
     trial = codes(windows.table, order, TRIAL)
     count = np.bincount(trial)[:, None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from insula.explain.pairs import PAIRS, Pair, pair
 from insula.learning.classical_models import CLOCKS
 from insula.learning.metrics import METRICS, metrics_for
 from insula.plots import PersonScore, ReliabilityBin, Strip
+from insula.protocols.grouping import natural
 
 OTHER_SCORES = tuple(name for name in METRICS if name not in [metrics_for(number)[0] for number in (False, True)])
 """Scores that stand beside the main one, those that a result has."""
@@ -126,7 +126,7 @@ def gather(result: Result) -> Facts:
     against, declared = result.opponent(headline.system), result.declared
     declared = declared if declared and declared[0] == headline.system else None
     frame = result.predictions
-    people = tuple(sorted(frame["subject"].astype(str).unique(), key=_natural))
+    people = tuple(sorted(frame["subject"].astype(str).unique(), key=natural))
     scores = {
         str(system): {str(who): float(v) for who, v in column.items() if math.isfinite(v)}
         for system, column in result.people().items()
@@ -147,11 +147,6 @@ def gather(result: Result) -> Facts:
         people=people,
         person_scores=scores,
     )
-
-
-def _natural(text: str) -> list[tuple[int, int, str]]:
-    pieces = re.split(r"([0-9]+)", text)
-    return [(0, int(piece), "") if piece.isascii() and piece.isdigit() else (1, 0, piece.lower()) for piece in pieces]
 
 
 def real(value: Any) -> float:

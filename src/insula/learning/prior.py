@@ -161,6 +161,9 @@ _MOST = 64
 def _once(key: tuple[Any, ...], windows: Windows, make: Callable[[], Any]) -> Any:
     told = hashlib.sha256(repr(key).encode())
     told.update(windows.token.encode())
+    told.update(repr(windows.schema).encode())
+    if windows.mix is not None:
+        told.update(np.ascontiguousarray(windows.mix).data)
     told.update(np.ascontiguousarray(windows.rows).data)
     told.update(np.ascontiguousarray(windows.y).data)
     name = told.digest()
@@ -252,7 +255,7 @@ def _judged(
         return None
     fit, judge = own.take(sides[0]), own.take(sides[1])
     continuous = own.schema.continuous
-    key = ("own", sorted(row.get_params().items(), key=str), own.terms)
+    key = ("own", sorted(row.get_params().items(), key=str), own.terms, judge.rows.tobytes(), judge.y.tobytes())
     answer = _once(key, fit, lambda: _answers(row.clone().fit(fit), judge))
     before = _answers(at_level_of(prior, fit), judge)
     if continuous:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from insula.errors import ProtocolError
 from insula.protocols.dealing import people_of
-from insula.protocols.grouping import codes, is_continuous, trial_labels
+from insula.protocols.grouping import codes, in_time, is_continuous, trial_labels
 from insula.protocols.protocol import TRIAL, Amounts, Calibration, Design, Part, Parts, Protocol
 from insula.types import DoubleArray, IntArray
 
@@ -53,7 +53,7 @@ def _person(
 ) -> tuple[Calibration, IntArray] | str:
     """What one person's rows give and what is tested; or why they cannot."""
     y, largest = table["y"].to_numpy(), amounts.largest
-    own = own[np.lexsort((table["start_s"].to_numpy()[own], table["session"].astype(str).to_numpy()[own]))]
+    own = in_time(table, own)
     done = _progress(table, own, amounts)
     given = {a: np.sort(own[done <= a + 1e-9]) for a in amounts.values}
     for c in classes:

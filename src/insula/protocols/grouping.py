@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -127,6 +128,19 @@ def codes(table: pd.DataFrame, rows: IntArray, columns: Sequence[str]) -> IntArr
     """Number the units that the columns identify among the given rows, 0.. in order of appearance."""
     part = table.iloc[rows]
     return np.asarray(part.groupby(list(columns), sort=False, dropna=False).ngroup(), np.int64)
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """Key that sorts names as people do: s2 before s10."""
+    pieces = re.split(r"([0-9]+)", text)
+    return [(0, int(piece), "") if piece.isascii() and piece.isdigit() else (1, 0, piece.lower()) for piece in pieces]
+
+
+def in_time(table: pd.DataFrame, rows: IntArray) -> IntArray:
+    """Sort rows of one person by session, numbers in their names as numbers, and then by their start."""
+    session = table["session"].astype(str).to_numpy()[rows]
+    rank = {name: i for i, name in enumerate(sorted(set(session), key=natural))}
+    return rows[np.lexsort((table["start_s"].to_numpy(np.float64)[rows], np.array([rank[s] for s in session])))]
 
 
 def on_both_sides(table: pd.DataFrame, left: IntArray, right: IntArray, columns: Sequence[str]) -> list[str]:

@@ -217,7 +217,7 @@ class Windows:
     def without_traits(self) -> Windows:
         """Return the same windows of people about whom nothing is known."""
         schema = replace(self.schema, traits=())
-        return Windows(self._shared, self.rows, schema, self.recipe, self.table["y"].to_numpy(), self.terms)
+        return Windows(self._shared, self.rows, schema, self.recipe, self.table["y"].to_numpy(), self.terms, self.mix)
 
     def with_y(self, y: NDArray[np.float64] | NDArray[np.int64]) -> Windows:
         """Return a view with other targets, which what is taken from it keeps; mixtures become these classes alone."""

@@ -39,10 +39,13 @@ def likeness(others: Windows, person: Windows) -> FloatArray:
 
 
 def _level(windows: Windows) -> tuple[DoubleArray, DoubleArray]:
-    """Mean of every feature over a person's reference windows, and the variance of that mean, (F,) each."""
+    """Mean of every feature over a person's past reference windows, and the variance of that mean, (F,) each."""
     everything = windows.everything()
     mine = everything.table["subject"].astype(str).to_numpy() == str(windows.table["subject"].iloc[0])
-    reference = np.flatnonzero(mine & (everything.table["role"].to_numpy() == "reference"))
+    last = windows.table.groupby(windows.table["session"].astype(str))["stop_s"].max()
+    until = everything.table["session"].astype(str).map(last).to_numpy(np.float64)  # NaN: a session not begun
+    past = everything.table["stop_s"].to_numpy(np.float64) <= until + 1e-9
+    reference = np.flatnonzero(mine & past & (everything.table["role"].to_numpy() == "reference"))
     found = everything.take(reference) if reference.size else windows
     values = np.hstack([np.asarray(v, np.float64) for v in found.features().values()])
     seen = np.isfinite(values).sum(axis=0)

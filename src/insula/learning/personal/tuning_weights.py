@@ -93,7 +93,7 @@ def retrained_each(
 def _short(before: TrainConfig, feed: Feed) -> TrainConfig:
     return replace(
         before,
-        epochs=-(-STEPS // feed.steps(before.batch_trials)),
+        epochs=-(-STEPS // feed.steps(feed.batch_size(before))),
         weight_decay=0.0,
         average=0.0,
         validation_fraction=0.0,
