@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +14,7 @@ import pandas as pd
 from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
 from insula.evaluation.calibration import CURVE, usual_of
-from insula.evaluation.elders import final_teacher, learned_from
+from insula.evaluation.elders import elders_of, final_teacher, learned_from
 from insula.evaluation.experiment import Experiment, apply_recipe
 from insula.evaluation.finished import Finished, run_key
 from insula.evaluation.kept import FOLDS, save_kept
@@ -249,6 +250,12 @@ def train_model(
 ) -> tuple[Estimator, Windows]:
     """Train one model on all labelled windows of an experiment and save it; ``store`` as in `run_experiment`."""
     require_folder(Path(out), "estimator.json", "model")
+    elders_of(experiment)
+    if experiment.model.teacher is not None and final_teacher(experiment) is None:
+        raise InputError(
+            f"{experiment.model.teacher} has no one model for all; expected a saved model as teacher. Name a folder of "
+            "insula train."
+        )
     with claimed(Path(out)):
         windows = _read_and_cut(experiment, device, progress, store, jobs)
         scored = windows.take((windows.table["role"] == "scored").to_numpy())
@@ -260,6 +267,7 @@ def train_model(
 def _fit(experiment: Experiment, scored: Windows, device: str, progress: Progress | None) -> Estimator:
     terms = terms_of(scored)
     config = model_config(experiment, experiment.model.normaliser or terms.normaliser, terms.group, device)
+    config = replace(config, teacher=final_teacher(experiment))
     with one_thread():
         return Estimator(config).fit(scored, progress=_named(progress, "training"))
 
@@ -289,7 +297,14 @@ def pretrain_model(
         with one_thread():
             done = pretrain(windows, config, how, _named(progress, "pre-training"))
         story = _story(experiment, windows, windows.fingerprint())
-        done.estimator.save(out, {**story, "title": f"weights pre-trained on {data.name}", "told": done.told})
+        done.estimator.save(
+            out,
+            {
+                **story,
+                "title": f"weights pre-trained on {data.name}",
+                "told": done.told if math.isfinite(done.told) else None,
+            },
+        )
     return done, windows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,6 +105,7 @@ def test_the_commands_refuse_people_by_name_and_mark_the_result(
     more += ["--window", "4", "--hop", "2", "--model", "tcn", "--epochs", "1"]
     alone = say("pretrain", "--data", "simulate", *more, "--out", tmp_path / "other")
     assert alone.code == 0, alone.err
+    assert json.loads((tmp_path / "other" / "training.json").read_text())["told"] is not None
     evaluation[evaluation.index(tmp_path / "pre")] = tmp_path / "other"
     marked = say(*evaluation)
     assert marked.code == 0, marked.err

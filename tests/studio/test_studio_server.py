@@ -19,6 +19,7 @@ from insula.live.access import Access
 from insula.live.hub import Hub
 from insula.studio import messages
 from insula.studio.desk import Desk
+from insula.studio.places import named
 from insula.studio.server import build, telling
 from insula.studio.state import State
 from insula.studio.study import Study
@@ -185,3 +186,9 @@ def test_the_documentation_names_every_message_and_the_whole_state(client: TestC
         assert f"`{name}`" in text, name
     told = client.get("/api/schema").json()
     assert {"messages", "state"} == set(told)
+
+
+@pytest.mark.parametrize("typed", ["~nosuchperson/study", "a\0b", "n" * 300])
+def test_what_is_no_path_is_refused_with_its_reason(typed: str) -> None:
+    with pytest.raises(InputError, match="Correct it"):
+        named(typed)

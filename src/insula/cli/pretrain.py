@@ -59,14 +59,18 @@ def pretrain(
     with show.progress() as report:
         done, windows = pretrain_model(plan, out, how, device=device, progress=report)
     show.warn(windows.notes)
-    told = "nobody was held out" if done.told != done.told else f"{done.told:.0%} of the variance of hidden parts"
+    told = (
+        "nothing was held out"
+        if done.told != done.told
+        else f"{max(0.0, done.told):.0%} of the variance of hidden parts"
+    )
     show.console().print(
         show.facts(
             [
                 ("weights", str(out)),
                 ("windows", f"{len(windows)} of {windows.table['subject'].nunique()} people, no label read"),
                 ("loss", f"{done.losses[0]:.3f} at first, {done.losses[-1]:.3f} at last"),
-                ("told of others", told),
+                ("told of what was held out", told),
             ]
         )
     )

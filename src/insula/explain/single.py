@@ -49,7 +49,8 @@ class Deletion:
     """Chance of the answer (value of a continuous target) after shares of the cells were deleted.
 
     ``chosen`` deletes what moved the answer towards itself most, ``random`` the mean of draws of the same kinds with
-    their 5 and 95 % points; ``as_low`` is the share of all draws that did as much as the choice (1 / draws at least).
+    their 5 and 95 % points; ``as_low`` is the share of all draws, the choice among them, that did as much as the
+    choice (1 / (draws + 1) at least).
     """
 
     shares: tuple[float, ...] = ()
@@ -329,7 +330,7 @@ def _judged(deletion: Deletion) -> str:
     told = "Deleting what moved it most changes the answer more than deleting as much at random" if holds else (
         "Deleting what moved it most changes the answer no more than deleting as much at random: do not lean on this"
     )  # fmt: skip
-    return f"{told} ({deletion.as_low:.0%} of {DRAWS} draws did as much)."
+    return f"{told} (p = {deletion.as_low:.2f} against {DRAWS} random deletions)."
 
 
 def _told(one: Explained) -> Iterator[str]:

@@ -238,7 +238,8 @@ def _line(section: Section, row: Row) -> Line:
         cells.append(_budget(section, row))
     cells.append(TableCell("–" if row.parameters is None else f"{row.parameters:,}", value=row.parameters))
     cells.append(TableCell("–" if row.joules is None else joules_text(row.joules), value=row.joules))
-    cells.append(TableCell("–" if row.p50_ms is None else f"{row.p50_ms:.2g} ms", value=row.p50_ms))
+    ms = row.p50_ms
+    cells.append(TableCell("–" if ms is None else f"{ms:.0f} ms" if ms >= 10 else f"{ms:.2g} ms", value=ms))
     small = (*_said(section, row), *filter(None, [row.marks]))
     return Line(row.title, row.kind if row.system != "clock" else "clock", small, tuple(cells))
 

@@ -101,7 +101,7 @@ def _write(folder: str | Path, files: Callable[[Path], dict[str, Any]], provenan
         text = json.dumps({**description, "sha256": digest(description)}, indent=1)
         (work / _FILE).write_text(text, encoding="utf-8")
         if provenance is not None:
-            story = json.dumps(provenance, indent=1, default=str)
+            story = json.dumps(provenance, indent=1, default=str, allow_nan=False)
             (work / "training.json").write_text(story, encoding="utf-8")
     return target
 

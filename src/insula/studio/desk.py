@@ -13,6 +13,7 @@ from insula.errors import InputError, InsulaError, unknown_name
 from insula.studio import commands, found
 from insula.studio import messages as m
 from insula.studio.jobs import Job, Jobs
+from insula.studio.places import named
 from insula.studio.remedies import Sheet
 from insula.studio.results import told_run
 from insula.studio.showing import Showing
@@ -71,7 +72,7 @@ class Desk:
         match message:
             case m.Open():
                 self._require_free()
-                self._open(Path(message.path).expanduser())
+                self._open(named(message.path))
             case m.Demo():
                 self._require_free()
                 self.demo.mkdir(parents=True, exist_ok=True)

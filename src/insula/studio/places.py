@@ -13,9 +13,23 @@ from insula.errors import DataError, InputError
 MOST = 400
 """Folders that are listed of one place."""
 _COUNTED = 2000
+_LONGEST = 255
 SEARCHED = 20_000
 """Folders that are looked through for one that was dropped on the page."""
 DEEPEST = 6
+
+
+def named(text: str) -> Path:
+    """Return the folder that somebody typed; InputError for what cannot be a path."""
+    try:
+        path = Path(text).expanduser()
+        path.exists()
+        os.fsencode(path)
+        if "\0" in text or any(len(os.fsencode(part)) > _LONGEST for part in path.parts):
+            raise ValueError("a name of another kind")
+    except (RuntimeError, ValueError, OSError) as error:
+        raise InputError(f"{text[:200]!r} is no path ({error}); expected a folder. Correct it.") from None
+    return path
 
 
 def listing(path: Path) -> dict[str, Any]:
@@ -56,7 +70,7 @@ def dropped(name: str, holds: Sequence[str], starts: Sequence[Path]) -> list[str
 
     Nearer ones come first, at most ten of them; hidden folders are not looked into.
     """
-    if not name or "/" in name or "\\" in name:
+    if not name or "/" in name or "\\" in name or named(name) != Path(name):
         raise InputError(f"folder name {name!r}; expected one name. Drop one folder.")
     found: list[str] = []
     queue = deque((Path(os.path.realpath(start)), 0) for start in dict.fromkeys(starts))

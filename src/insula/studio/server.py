@@ -21,7 +21,7 @@ from insula.live.hub import Hub
 from insula.live.serving import HEADERS, Guard, assets, shown
 from insula.studio import messages as m
 from insula.studio.desk import Desk
-from insula.studio.places import dropped, listing
+from insula.studio.places import dropped, listing, named
 from insula.studio.results import FILES, ONNX
 from insula.studio.state import State
 
@@ -71,9 +71,9 @@ def build(desk: Desk, hub: Hub, access: Access) -> Guard:
     async def places(request: Request) -> Response:
         if desk.fixed or not access.local:
             raise InputError("a list of folders; expected none, the folder was chosen at the start.")
-        path = Path(request.query_params.get("path") or Path.home()).expanduser()
+        path = named(request.query_params.get("path") or str(Path.home()))
         if "named" in request.query_params:
-            asked = [one for one in request.query_params.getlist("holds")[:20] if "/" not in one]
+            asked = [one for one in request.query_params.getlist("holds")[:20] if "/" not in one and named(one)]
             starts = (path, Path.cwd(), Path.home())
             told = await asyncio.to_thread(dropped, request.query_params["named"], asked, starts)
             return JSONResponse(told, 200, HEADERS)
