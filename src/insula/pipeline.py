@@ -14,7 +14,7 @@ import pandas as pd
 from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
 from insula.evaluation.calibration import CURVE, usual_of
-from insula.evaluation.elders import elders_of, final_teacher, learned_from
+from insula.evaluation.elders import elders_of, final_teacher, records, seen_by, seen_by_folds
 from insula.evaluation.experiment import Experiment, apply_recipe
 from insula.evaluation.finished import Finished, run_key
 from insula.evaluation.kept import FOLDS, save_kept
@@ -181,7 +181,8 @@ def run_experiment(
                 if keep_model and done.models:
                     save_models(windows, experiment, done, work / "model", finished, progress)
                 if keep_folds:
-                    save_kept(done.kept, windows, work / FOLDS, {"data_hash": done.result.provenance["data_hash"]})
+                    told = {"data_hash": done.result.provenance["data_hash"]}
+                    save_kept(done.kept, windows, work / FOLDS, told, records(seen_by_folds(experiment)))
             write(result, work / "report.html")
     drop_kept(folder)
     return Run(result, folder, folder / "report.html")
@@ -310,8 +311,12 @@ def pretrain_model(
 
 def _story(experiment: Experiment, trained: Windows, data_hash: str) -> dict[str, Any]:
     """What goes beside a model: what it was trained on and on whom, so that `insula forget` can tell."""
-    subjects = sorted({*map(str, trained.table["subject"].unique()), *learned_from(experiment)})
-    return {"experiment": experiment.to_dict(), "data_hash": data_hash, "people": len(subjects), "subjects": subjects}
+    seen = seen_by(experiment, [str(p) for p in trained.table["subject"].unique()])
+    subjects = list(seen[experiment.data.name])
+    return {
+        "experiment": experiment.to_dict(), "data_hash": data_hash, "people": len(subjects), "subjects": subjects,
+        "seen": records(seen),
+    }  # fmt: skip
 
 
 def predict_windows(

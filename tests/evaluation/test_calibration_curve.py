@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from insula.evaluation.adapting import CHOSEN, OWN, SHUFFLED, SUGGESTED, WRONG
 from insula.evaluation.calibration import Curve
 from insula.evaluation.experiment import Experiment, ModelPart, experiment_from
 from insula.evaluation.finished import Finished
+from insula.evaluation.folds import folds_of
 from insula.evaluation.results import Result
+from insula.evaluation.rows import make_plans
 from insula.evaluation.run import evaluate
 from insula.explain.personal import PERSONAL, controls, lead, order
 from insula.learning.personal import personal
@@ -122,10 +125,56 @@ def test_suggested_trials_are_labelled_before_the_test_and_are_as_many(own: Resu
 
 
 def test_a_classical_row_is_adapted_too() -> None:
-    asked = replace(plan(strategies=["bayes", "head"]), model=ModelPart("logistic_regression", normaliser="population"))
+    asked = replace(plan(), model=ModelPart("logistic_regression", normaliser="population"))
     found = curve(evaluate(cohort(4), asked).result)
     assert found.interval(CHOSEN, 1)[0] > found.interval("population", 1)[0] + 0.4
-    assert not found.of("head", 1).size, "there is no network whose head could be trained"
+    named = replace(asked, protocol=replace(asked.protocol, strategies=("bayes", "head")))
+    with pytest.raises(InputError, match="strategies head with logistic_regression; expected a network"):
+        evaluate(cohort(4), named)
+    unnamed = replace(asked, protocol=replace(asked.protocol, strategies=()))
+    part = folds_of(cohort(4), unnamed)[0]
+    assert make_plans(cohort(4), unnamed, part)[0].strategies == ("normalised", "recalibrated", "bayes")
+    assert make_plans(cohort(4), replace(unnamed, model=ModelPart("tcn")), part)[0].strategies == adapting.USUAL
+
+
+def adapted(strategies: Sequence[str], people: int = 4, **more: Any) -> adapting.Adapted:
+    windows = cohort(people)
+    part = split("calibrated", windows.table, amounts=Amounts((0, 1)))[0]
+    row = insula.make("logistic_regression", normaliser="population").fit(windows.take(part.train))
+    return adapting.adapt(row, windows, part, strategies, 0, **more)
+
+
+def test_what_is_asked_for_is_what_runs() -> None:
+    assert adapted(("population",)).chosen == "population"
+    assert adapted(()).chosen == "bayes"
+    assert adapted(("normalised",), people=2).chosen == "normalised", "too few people to choose on"
+    with pytest.raises(InputError, match=r"strategies head, adapters with <logistic_regression.*expected a network"):
+        adapted(("head", "adapters"))
+
+
+def test_equal_strategies_go_to_the_cheapest_in_whatever_order_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, ...]] = []
+    monkeypatch.setattr(adapting, "choose", lambda *asked: told.append(asked[4]) or asked[4][0])
+    assert adapted(("scratch", "bayes", "recalibrated"), curve=False).chosen == "population"
+    assert told == [("population", "recalibrated", "bayes", "scratch")]
+
+
+def test_only_the_population_is_a_curve_too() -> None:
+    asked = replace(plan(strategies=["population"]), model=ModelPart("logistic_regression", normaliser="population"))
+    made = evaluate(cohort(4), asked).result
+    found = curve(made)
+    assert set(found.chosen.values()) == {"population"}
+    assert found.interval(CHOSEN, 1)[0] == found.interval("population", 0)[0]
+    assert "How much does a new person have to label?" in render(made)
+
+
+def test_a_strategy_is_chosen_without_the_teacher() -> None:
+    windows = cohort(4)
+    part = split("calibrated", windows.table, amounts=Amounts((0, 1)))[0]
+    population = insula.Estimator(replace(CONFIG, train=replace(CONFIG.train, epochs=1)), Small)
+    population.fit(windows.take(part.train))
+    population.config = replace(population.config, teacher="nowhere")  # reading it would be an error
+    assert adapting.adapt(population, windows, part, ("bayes",), 0, curve=False).chosen in ("population", "bayes")
 
 
 def test_a_person_is_forgotten_from_the_curve(own: Result) -> None:

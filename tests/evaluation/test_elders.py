@@ -14,12 +14,15 @@ from small_cohort import cohort, scored, write_manifest
 
 import insula
 from insula.errors import InputError, ProtocolError
-from insula.evaluation.elders import elders_of, open_elder, require_unseen
+from insula.evaluation.elders import elders_of, open_elder, records, require_unseen, seen_by
 from insula.evaluation.experiment import Experiment, experiment_from
+from insula.evaluation.rows import make_plans, require_names
 from insula.evaluation.run import evaluate
+from insula.learning import fitting
 from insula.learning.losses import Said
 from insula.learning.teaching import Taught
 from insula.pipeline import run_experiment
+from insula.privacy.survey import model_people
 from insula.protocols.own_median import split_windows
 
 
@@ -33,10 +36,11 @@ def tables(**more: Any) -> dict[str, Any]:
     }
 
 
-def saved(folder: Path, people: list[str], data: str = "manifest") -> Path:
-    own = scored().take(scored().table["subject"].isin(people).to_numpy())
+def saved(folder: Path, people: list[str], data: str = "manifest", **more: Any) -> Path:
+    mine = scored().table["subject"].isin(people).to_numpy()
+    own = scored().take(mine) if mine.any() else scored()
     row = insula.make("logistic_regression", normaliser="population").fit(own)
-    return row.save(folder, {"experiment": {"data": {"name": data}}, "subjects": people})
+    return row.save(folder, {"experiment": {"data": {"name": data}}, "subjects": people, **more})
 
 
 def checked(experiment: Experiment) -> None:
@@ -65,6 +69,53 @@ def test_a_model_that_does_not_say_whom_it_has_seen_is_refused(tmp_path: Path) -
     shuffled["protocol"]["null"] = 2
     with pytest.raises(ProtocolError, match="null test with a teacher"):
         elders_of(experiment_from(shuffled))
+
+
+def test_whom_an_elders_elder_has_seen_is_not_forgotten_on_other_data(tmp_path: Path) -> None:
+    first = saved(tmp_path / "first", ["ann"])
+    second = experiment_from({**tables(start=str(first)), "data": {"name": "elsewhere"}})
+    seen = seen_by(second, ["dan"])
+    assert seen == {"elsewhere": ("dan",), "manifest": ("ann",)}
+    folder = saved(tmp_path / "second", ["dan"], "elsewhere", seen=records(seen))
+    assert model_people(folder) == {"dan", "ann"}, "insula forget finds both"
+    with pytest.raises(ProtocolError, match="has seen ann, who are tested"):
+        checked(experiment_from(tables(start=str(folder))))
+    third = experiment_from({**tables(teacher=str(folder)), "data": {"name": "third"}})
+    assert set(seen_by(third, ["eve"])) == {"third", "elsewhere", "manifest"}
+    assert "1 people of elsewhere and 1 people of manifest" in elders_of(third)[0].note
+
+
+def test_other_networks_have_the_teacher_and_weights_of_their_own(tmp_path: Path) -> None:
+    folder = str(saved(tmp_path / "model", ["ann"], "elsewhere"))
+    asked = tables(start=folder, teacher=folder)
+    asked["compare"]["models"] = ["liquid"]
+    part = split_windows(scored(), "leave_one_subject_out")[0]
+    plans = {plan.name: plan for plan in make_plans(scored(), experiment_from(asked), part)}
+    assert [e.what for e in plans["tcn"].elders] == ["teacher", "start"]
+    other = plans["liquid"]
+    assert other.network is not None
+    assert (other.network.start, other.network.teacher) == (None, folder)
+    assert [e.what for e in other.elders] == ["teacher"]
+    assert other.title.endswith("taught by model")
+
+
+@pytest.mark.parametrize("more", [{"teacher": "a"}, {"start": "a"}, {"align": "euclidean"}])
+def test_a_classical_row_says_that_it_cannot_learn_from_others(more: dict[str, Any]) -> None:
+    asked = {**tables(), "model": {"name": "logistic_regression", **more}}
+    with pytest.raises(InputError, match=f"logistic_regression with {next(iter(more))}; expected a network"):
+        require_names(experiment_from(asked))
+
+
+def test_a_deep_path_is_judged_without_the_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of, said, trained = scored(), [], []
+    teacher, train = fitting._said_by, fitting._trained
+    monkeypatch.setattr(fitting, "_said_by", lambda folder, part: said.append(len(part)) or teacher(folder, part))
+    monkeypatch.setattr(fitting, "_trained", lambda *a, **k: trained.append(len(a[3])) or train(*a, **k))
+    folder = saved(tmp_path / "model", ["ann", "bob", "cyd"])
+    how = {"epochs": 1, "validation_fraction": 0.0, "normaliser": "population", "use_raw": False}
+    insula.make("liquid", teacher=str(folder), **how).fit(of)
+    assert min(trained) < len(of), "inner parts were judged"
+    assert not [count for count in said if count < len(of)]
 
 
 def test_the_loss_falls_to_nothing_where_student_and_teacher_agree() -> None:

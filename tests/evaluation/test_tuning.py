@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small_cohort import scored, windows
@@ -88,3 +90,12 @@ def test_score_is_the_mean_over_people_and_survives_a_constant_target() -> None:
     y[(base.table["subject"] == "ann").to_numpy()] = 3.0
     score = model.score(base.with_y(y))
     assert np.isfinite(score)
+
+
+def test_candidates_are_tried_without_the_teacher() -> None:
+    part = split("leave_one_subject_out", scored().table)[0]
+    taught = replace(BASE, model="tcn", normaliser="population", teacher="nowhere")  # reading it would be an error
+    _, config = choose(scored(), taught, Tune(({"epochs": 1}, {"learning_rate": 0.01}), folds=1), part)
+    assert config.teacher == "nowhere"
+    with pytest.raises(InputError, match="tune key teacher_share; expected one that inner fits use"):
+        with_candidate(taught, {"teacher_share": 0.5})

@@ -146,6 +146,7 @@ def test_train_writes_model_and_story(root: Path, tmp_path: Path) -> None:
     model, windows = train_model(experiment(root), tmp_path / "m")
     story = json.loads((tmp_path / "m" / "training.json").read_text())
     assert story["people"] == 3
+    assert story["seen"] == [{"data": "manifest", "subjects": ["ann", "bob", "cyd"]}]
     assert story["data_hash"] == windows.fingerprint()
     assert story["experiment"]["train"] == {"epochs": 1}
     assert (model.config.group, model.config.normaliser) == (("subject",), "opening")

@@ -15,6 +15,7 @@ from insula.evaluation.experiment import experiment_from
 from insula.evaluation.fits import run_fold
 from insula.evaluation.rows import RowPlan
 from insula.evaluation.run import evaluate
+from insula.learning import fitting
 from insula.learning.classical import ClassicalEstimator
 from insula.learning.learner import Learner
 from insula.learning.making import make
@@ -263,3 +264,16 @@ def test_what_is_kept_belongs_to_the_traits_that_were_known() -> None:
 
 def replace_schema(windows: Windows, schema: Any) -> Windows:
     return Windows(windows._shared, windows.rows, schema, windows.recipe, windows.y, windows.terms, windows.mix)
+
+
+def test_a_prior_and_its_weight_come_without_the_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
+    taught: list[set[str]] = []
+
+    def said(folder: str, training: Windows) -> np.ndarray:  # noqa: ARG001
+        taught.append(set(training.table["subject"]))
+        return np.full((len(training), 2), 0.5)
+
+    monkeypatch.setattr(fitting, "_said_by", said)
+    row = make("tcn", epochs=1, normaliser="population", teacher="somebody")
+    WithPrior(row, "a", "inner", group=TRIAL).fit(people("abcde"))
+    assert taught == [{"a"}]

@@ -57,6 +57,7 @@ def _one(
     from dataclasses import replace
 
     from insula.errors import InputError
+    from insula.evaluation.elders import merged, open_elder, records, seen_in
     from insula.learning.estimator import Estimator
     from insula.learning.personal.personal import DEFAULT
     from insula.learning.saving import load_model
@@ -69,6 +70,7 @@ def _one(
             f"--from with strategy {strategy or 'not said'}; expected scratch of a network, since all others begin "
             "from the population model. Leave it out, or say --strategy scratch."
         )
+    begun = {} if start is None else open_elder(start, "start").seen
     if start is not None and isinstance(population, Estimator):
         population.config = replace(population.config, start=start)
     with show.progress() as report:
@@ -85,7 +87,8 @@ def _one(
     strategy = strategy or str(story.get("strategy", DEFAULT))
     own = population.personalise(windows, strategy, seed=seed)
     people = sorted({*map(str, story.get("subjects") or ()), *map(str, windows.table["subject"].unique())})
-    own.save(out, {**story, "subjects": people, "personal": strategy})
+    seen = merged(seen_in(model), {plan.data.name: list(windows.table["subject"].astype(str))}, begun)
+    own.save(out, {**story, "subjects": people, "personal": strategy, "seen": records(seen)})
     trained = windows.scored
     console.print(
         show.facts(

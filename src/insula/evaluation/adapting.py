@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from insula.errors import InputError, ProtocolError, unknown_name
+from insula.learning.estimator import Estimator
 from insula.learning.learner import Learner
 from insula.learning.metrics import balanced_accuracy
-from insula.learning.personal.personal import DEFAULT, STRATEGIES, personalise, personalise_each, suits
+from insula.learning.personal.personal import DEFAULT, STRATEGIES, personalise, personalise_each
 from insula.learning.personal.suggest import suggest
+from insula.learning.teaching import untaught
 from insula.protocols.grouping import balanced_folds, codes, trial_labels
 from insula.protocols.protocol import TRIAL, Amounts, Design, Part
 from insula.protocols.protocols import PROTOCOLS, Split
@@ -60,20 +62,37 @@ def require_strategies(names: Sequence[str], calibrates: bool) -> None:
         raise InputError(f"strategies {', '.join(names)} without calibration; expected protocol {able}. Name it.")
 
 
+def require_network(names: Sequence[str], row: str) -> None:
+    """Raise InputError for strategies that train a network further, of a row that is none."""
+    unfit = [name for name in names if STRATEGIES[name].network]
+    if unfit:
+        raise InputError(f"strategies {', '.join(unfit)} with {row}; expected a network for them. Use {DEFAULT}.")
+
+
+def usual(network: bool) -> tuple[str, ...]:
+    """The strategies of a row for which none is named."""
+    return tuple(name for name in USUAL if network or not STRATEGIES[name].network)
+
+
 def adapt(
     population: Learner, windows: Windows, part: Split, strategies: Sequence[str], seed: int, curve: bool = True
 ) -> Adapted:
     """Adapt a fold's population model with what the tested person labelled.
 
     Without ``strategies`` by the usual one alone. With a ``curve`` every strategy and every amount is answered, beside
-    the controls: another person's labels, the own ones shuffled between trials, and the person's own full model.
+    the controls: another person's labels, the own ones shuffled between trials, and the person's own full model. Where
+    ``population`` is the only one nothing is adapted. Raises InputError for strategies that the row cannot use.
     """
     assert part.calibration is not None
     given, test = part.calibration.given, windows.take(part.test)
-    largest, wanted = max(given), tuple(s for s in strategies if s != POPULATION and suits(s, population, others=True))
+    if not isinstance(population, Estimator):
+        require_network(strategies, repr(population))
+    largest, wanted = max(given), tuple(s for s in STRATEGIES if s in strategies and s != POPULATION)
     inner = inner_people(windows, part)
     chosen = choose(population, windows, part, inner, (POPULATION, *wanted), seed) if wanted else DEFAULT
-    amounts = [a for a in given if a > 0] if curve and wanted else [largest]
+    if strategies and not wanted:
+        chosen = POPULATION
+    amounts = [a for a in given if a > 0] if curve and strategies else [largest]
     bare = population.predict_proba(test)
     training = windows.take(part.train)
     asked: dict[str, tuple[str, Windows]] = {}
@@ -100,8 +119,9 @@ def adapt(
         found |= dict(zip(names, _answers(population, trio, strategy, seed, training), strict=True))
     for amount in amounts:
         found.setdefault(point(CHOSEN, amount), found.get(point(chosen, amount), bare))
-    if curve and wanted:
+    if curve and strategies:
         found[point(POPULATION, 0.0)] = bare
+    if curve and wanted:
         found[point(OWN, largest)] = _own(population, windows, part, seed)
     return Adapted(found, chosen)
 
@@ -143,20 +163,22 @@ def choose(
 ) -> str:
     """Name the strategy that is the best on a few training people, adapted from a model of the other ones.
 
-    The usual one where there are too few people for that; of equal ones the first, which is the cheapest.
+    Where there are too few people for that the usual one, or the cheapest that adapts if it is not among them; of equal
+    ones the first, which is the cheapest. The model of the other ones has no teacher, who may know those few.
     """
+    fallback = DEFAULT if DEFAULT in strategies else strategies[1]
     subject = windows.table["subject"].astype(str).to_numpy(object)
     people = len(set(subject[part.train]))
     few = min(INNER_PEOPLE, len(inner), people - 2)
-    if few < 1 or len(strategies) < 2:
-        return DEFAULT if few < 1 else strategies[0]
+    if few < 1:
+        return fallback
     picked = [inner[i] for i in sorted(np.random.default_rng(seed + 11).permutation(len(inner))[:few])]
     rows = part.train[~np.isin(subject[part.train], [p.fold for p in picked])]
     try:
         training = windows.take(rows)
-        other = population.clone().fit(training)
+        other = untaught(population).fit(training)
     except InputError:  # one class among those who are left
-        return DEFAULT
+        return fallback
     trio = []
     for one in picked:
         assert one.then is not None

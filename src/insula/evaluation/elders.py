@@ -1,12 +1,12 @@
 """Saved models that others learn from, as teachers or by their weights, and whom they must not have seen.
 
 A fold model of a result teaches the same fold of the same protocol on the same data: it has not seen what is tested.
-Any other saved model must name its people, and none of them may be tested.
+Any other saved model must name its people and those of its own elders, by data set, and none of them may be tested.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from insula.errors import InputError, ProtocolError
-from insula.evaluation.kept import require_folds
+from insula.evaluation.kept import FOLDS, require_folds
 from insula.evaluation.results import Result
 from insula.evaluation.saved import MODEL_FILE, STORY
+from insula.evaluation.writing import jsonable
 from insula.files import read_json
 from insula.protocols.protocols import Split
 from insula.windows.table import Windows
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     from insula.evaluation.experiment import Experiment
 
 What = Literal["teacher", "start"]
+Seen = Mapping[str, tuple[str, ...]]
+"""People whom a model, its elders and theirs have seen, by data set."""
 
 
 @dataclass(frozen=True)
 class Elder:
-    """A model to learn from: its folder, what it is called, and the people of a data set that it has seen.
+    """A model to learn from: its folder, what it is called, and the people of each data set that it has seen.
 
     ``row`` is that of a result with a model a fold, empty for a single saved model.
     """
@@ -37,13 +40,12 @@ class Elder:
     what: What
     folder: Path
     title: str
-    data: str
-    people: tuple[str, ...]
+    seen: Seen
     row: str = ""
 
     def model(self, fold: int) -> str:
         """Folder of the model for a fold."""
-        return str(self.folder / "folds" / self.row / str(fold) if self.row else self.folder)
+        return str(self.folder / FOLDS / self.row / str(fold) if self.row else self.folder)
 
     @property
     def words(self) -> str:
@@ -54,14 +56,52 @@ class Elder:
     def note(self) -> str:
         """Whom it has seen."""
         if self.row:
-            return f"{self.words}: the same fold's model, which has not seen its test windows"
-        return f"{self.words}, which has seen {len(self.people)} people of {self.data}; none of them is tested"
+            return (
+                f"{self.words}: the same fold's model, which has not seen its test windows; inner choices are untaught"
+            )
+        whom = " and ".join(f"{len(people)} people of {data}" for data, people in self.seen.items())
+        return f"{self.words}, which has seen {whom}; none of them is tested"
+
+
+class _Of(msgspec.Struct):
+    data: str
+    subjects: list[str] = []
 
 
 class _Story(msgspec.Struct):
+    """What a model says of itself; ``seen`` came after ``subjects``, which are of the experiment's data alone."""
+
     experiment: dict[str, Any] = {}
     subjects: list[str] = []
     title: str = ""
+    seen: list[_Of] = []
+
+    @property
+    def everybody(self) -> Seen:
+        """People by data set."""
+        data = str(self.experiment.get("data", {}).get("name", ""))
+        own = {data: self.subjects} if data and self.subjects else {}
+        return merged(own, *({one.data: one.subjects} for one in self.seen))
+
+
+def merged(*seen: Mapping[str, Iterable[str]]) -> Seen:
+    """Join people by data set."""
+    names = dict.fromkeys(data for one in seen for data in one)
+    return {data: tuple(sorted({p for one in seen for p in one.get(data, ())})) for data in names}
+
+
+def seen_in(folder: Path) -> Seen:
+    """Whom the model in a folder has seen, as its story says; nobody where it has none."""
+    return _story(folder).everybody
+
+
+def records(seen: Seen) -> list[dict[str, Any]]:
+    """People by data set as a story keeps them (``seen``), for `insula forget` to find."""
+    return [{"data": data, "subjects": list(people)} for data, people in seen.items()]
+
+
+def _story(folder: Path) -> _Story:
+    return read_json(folder / STORY, _Story, "the story of a model") if (folder / STORY).is_file() else _Story()
 
 
 def open_elder(folder: str | Path, what: What) -> Elder:
@@ -73,19 +113,19 @@ def open_elder(folder: str | Path, what: What) -> Elder:
         result = Result.load(place)
         require_folds(place)
         first = result.systems[0]
-        people = tuple(sorted(set(result.predictions["subject"].astype(str))))
-        return Elder(what, place, first.title, str(result.config["experiment"]["data"]["name"]), people, first.name)
+        own = {str(result.config["experiment"]["data"]["name"]): set(result.predictions["subject"].astype(str))}
+        folds = sorted(p.parent for p in (place / FOLDS / first.name).glob(f"*/{STORY}"))
+        return Elder(what, place, first.title, merged(own, *map(seen_in, folds)), first.name)
     if not (place / MODEL_FILE).is_file():
         raise InputError(
             f"{place} without {MODEL_FILE}; expected a saved model. Make one with insula train or pretrain."
         )
-    story = read_json(place / STORY, _Story, "the story of a model") if (place / STORY).is_file() else _Story()
-    data = str(story.experiment.get("data", {}).get("name", ""))
-    if not story.subjects or not data:
+    story = _story(place)
+    if not story.subjects or not story.everybody:
         raise InputError(
             f"{place} does not name its people; expected a model that insula train or pretrain wrote. Train it again."
         )
-    return Elder(what, place, story.title or place.name, data, tuple(story.subjects))
+    return Elder(what, place, story.title or place.name, story.everybody)
 
 
 def elders_of(experiment: Experiment) -> tuple[Elder, ...]:
@@ -108,10 +148,10 @@ def require_unseen(
     for elder in elders:
         if elder.row:
             _require_same(elder, experiment, data_hash or windows.fingerprint())
-        elif elder.data == experiment.data.name:
+        elif experiment.data.name in elder.seen:
             subjects = windows.table["subject"].astype(str)
             tested = {name for part in splits for name in subjects.iloc[part.test].unique()}
-            seen = sorted(tested.intersection(elder.people))
+            seen = sorted(tested.intersection(elder.seen[experiment.data.name]))
             if seen:
                 raise ProtocolError(
                     f"{elder.folder} has seen {', '.join(seen[:8])}, who are tested; expected a model of other people. "
@@ -122,7 +162,7 @@ def require_unseen(
 def _require_same(elder: Elder, experiment: Experiment, data_hash: str) -> None:
     other = Result.load(elder.folder)
     theirs = other.config["experiment"]
-    mine = experiment.to_dict()
+    mine = jsonable(experiment.to_dict())  # lists, as a result has them
     differ = [
         name
         for name, a, b in (
@@ -131,7 +171,7 @@ def _require_same(elder: Elder, experiment: Experiment, data_hash: str) -> None:
             *(
                 (f"protocol.{k}", theirs["protocol"].get(k), mine["protocol"].get(k))
                 for k in mine["protocol"]
-                if k != "null"
+                if k not in ("null", "strategies")
             ),
         )
         if a != b
@@ -152,6 +192,12 @@ def final_teacher(experiment: Experiment) -> str | None:
     return str(whole) if (whole / MODEL_FILE).is_file() else None
 
 
-def learned_from(experiment: Experiment) -> set[str]:
-    """People of the same data set of whom a model knows by its elders."""
-    return {name for elder in elders_of(experiment) if elder.data == experiment.data.name for name in elder.people}
+def seen_by(experiment: Experiment, own: Iterable[str]) -> Seen:
+    """Whom a model knows that an experiment trains: its ``own`` people, those of its elders and of theirs."""
+    return merged({experiment.data.name: own}, *(elder.seen for elder in elders_of(experiment)))
+
+
+def seen_by_folds(experiment: Experiment) -> Seen:
+    """Whom every fold model of an experiment knows by its elders; the teacher of a fold knows nobody who is tested."""
+    elders, mine = elders_of(experiment), experiment.data.name
+    return merged(*({d: who for d, who in one.seen.items() if not one.row or d != mine} for one in elders))

@@ -81,13 +81,16 @@ def kept_rows(
     return tuple(rows)
 
 
-def save_kept(rows: Sequence[KeptRow], windows: Windows, folder: Path, story: Mapping[str, Any]) -> None:
-    """Write every model with the people it learned from."""
+def save_kept(
+    rows: Sequence[KeptRow], windows: Windows, folder: Path, story: Mapping[str, Any], seen: Sequence[Any] = ()
+) -> None:
+    """Write every model with the people it learned from; ``seen`` are those whom networks know by their elders."""
     for row in rows:
         for i, (part, model) in enumerate(zip(row.splits, row.models, strict=True)):
             if model is not None:
                 people = sorted(map(str, windows.table["subject"].iloc[part.train].unique()))
                 own = {**story, "row": {"title": row.title, "kind": row.kind}, "subjects": people}
+                own |= {"seen": seen} if seen and row.kind != "classical" else {}
                 model.save(folder / row.name / str(i), own)
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from insula.errors import InputError, ProtocolError, unknown_name
-from insula.evaluation.adapting import USUAL, require_strategies
+from insula.evaluation.adapting import require_network, require_strategies, usual
 from insula.evaluation.elders import Elder, elders_of
 from insula.evaluation.experiment import Experiment, Tune, checked
 from insula.evaluation.system import WITH_PRIOR
@@ -80,6 +80,7 @@ def require_names(experiment: Experiment, device: str = "cpu") -> None:
     for name in experiment.compare.models:
         card(name)
     if experiment.model.name in CLASSICAL:
+        _require_classical(experiment)
         return
     known = card(experiment.model.name)
     for variant in experiment.compare.variants or ():
@@ -88,6 +89,16 @@ def require_names(experiment: Experiment, device: str = "cpu") -> None:
     config = model_config(experiment, experiment.model.normaliser or "population", (), device)
     for candidate in experiment.tune.candidates:
         with_candidate(config, candidate)
+
+
+def _require_classical(experiment: Experiment) -> None:
+    """Raise InputError for what a classical row in the model's place would ignore."""
+    model = experiment.model
+    asked = {"teacher": model.teacher, "start": model.start, "align": None if model.align == "none" else model.align}
+    unused = [name for name, value in asked.items() if value is not None]
+    if unused:
+        raise InputError(f"{model.name} with {', '.join(unused)}; expected a network for it. Leave it out.")
+    require_network(experiment.protocol.strategies, model.name)
 
 
 def model_config(
@@ -140,8 +151,10 @@ def make_plans(
         for plan in _classical_plans(row, normaliser, experiment.compare.context, windows)
     ]
     others += [plan.with_prior(model.prior) for plan in others if model.prior and _lends(plan)]
-    drawn = experiment.protocol.strategies or USUAL if first.calibration is not None else ()
-    if model.name in CLASSICAL and factory is None:
+    classical = model.name in CLASSICAL and factory is None
+    named = experiment.protocol.strategies or usual(network=not classical)
+    drawn = named if first.calibration is not None else ()
+    if classical:
         alone = _classical_plans(model.name, normaliser, experiment.compare.context, windows)
         if not alone:
             kind = "a continuous target" if windows.schema.continuous else "classes"
@@ -196,7 +209,7 @@ def transfer_words(config: EstimatorConfig) -> str:
 
 
 def _other(name: str, main: RowPlan, config: EstimatorConfig, windows: Windows) -> RowPlan:
-    """Row of another network, built and trained like the main one without its options."""
+    """Row of another network, built and trained like the main one without its options and what it begins from."""
     facts = card(name)
     missing = [m for m in facts.reads if m not in windows.schema.modalities]
     if missing:
@@ -205,11 +218,12 @@ def _other(name: str, main: RowPlan, config: EstimatorConfig, windows: Windows) 
             "Leave the model out or name other data."
         )
     scope = config.scope if facts.step else "window"
-    network = replace(config, model=name, options={})
-    title = f"{facts.title}{transfer_words(config)}"
+    network = replace(config, model=name, options={}, start=None)
+    elders = tuple(elder for elder in main.elders if elder.what == "teacher")
+    title = "".join((f"{facts.title}{transfer_words(config)}", *(f", {elder.words}" for elder in elders)))
     return replace(
         main, name=name, title=title, scope="session" if main.normaliser == "running" else scope,
-        network=network, tune=None, factory=None,
+        network=network, tune=None, factory=None, elders=elders,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from insula.protocols.protocols import Split
 from insula.windows.table import Windows
 
 _OWN = ("size", "normaliser", "members")
+_TAUGHT = ("teacher_share", "teacher_temperature")
 
 
 def choose(
@@ -32,14 +33,15 @@ def choose(
     """Score every candidate on inner splits and return the best one's number and configuration.
 
     The score is the mean over the held-out people of balanced accuracy (CCC for a continuous target). Ties go to the
-    earlier candidate. The outer test windows are not among ``training``.
+    earlier candidate. The outer test windows are not among ``training``. Inner fits have no teacher, who may have
+    learned from the people held out.
     """
     configs = [with_candidate(base, candidate) for candidate in tune.candidates]
     scores = inner_scores(
         training,
         part.group,
         [base.seed + 17 * (inner + 1) for inner in range(tune.folds)],
-        [partial(Estimator, config, factory) for config in configs],
+        [partial(Estimator, replace(config, teacher=None), factory) for config in configs],
         progress,
     )
     best = int(np.argmax(scores))
@@ -53,6 +55,10 @@ def with_candidate(base: EstimatorConfig, candidate: Mapping[str, Any]) -> Estim
     own = {k: v for k, v in candidate.items() if k in _OWN}
     options = dict(candidate.get("options", {}))
     for key in candidate:
+        if key in _TAUGHT:
+            raise InputError(
+                f"tune key {key}; expected one that inner fits use, which have no teacher. Set it in [train]."
+            )
         if key not in train and key not in own and key != "options":
             raise unknown_name("tune key", key, [*train_keys, *_OWN, "options"])
     if Normaliser(own.get("normaliser", "population")).scope == "session":

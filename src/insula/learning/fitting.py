@@ -70,6 +70,7 @@ def _trained(
     held_out: Any,
     seed: int,
     progress: Progress | None = None,
+    taught: bool = True,
 ) -> History:
     training = windows.take(chosen)
     feed = estimator.feed(training)
@@ -82,24 +83,26 @@ def _trained(
         seed=seed,
         device=estimator.device,
         progress=progress,
-        terms=_terms(estimator, network, training, feed, seed),
+        terms=_terms(estimator, network, training, feed, seed, taught),
     )
 
 
-def _terms(estimator: Estimator, network: nn.Module, training: Windows, feed: Feed, seed: int) -> list[Term]:
-    """Further losses that the configuration asks for."""
+def _terms(
+    estimator: Estimator, network: nn.Module, training: Windows, feed: Feed, seed: int, taught: bool
+) -> list[Term]:
+    """Further losses that the configuration asks for; its teacher's only where the network is ``taught``."""
     train = estimator.config.train
-    taught: list[Term] = []
-    if estimator.config.teacher is not None:
-        taught.append(
+    said: list[Term] = []
+    if taught and estimator.config.teacher is not None:
+        said.append(
             Taught(_said_by(estimator.config.teacher, training), train.teacher_share, train.teacher_temperature)
         )
     if not (train.adversarial or train.coral or train.mmd):
-        return [term.to(estimator.device) for term in taught]
+        return [term.to(estimator.device) for term in said]
     network.eval()
     with torch.no_grad():
         width = run(network, next(iter(feed.each(1))), feed.scope).embedding.shape[-1]
-    return [term.to(estimator.device) for term in (*taught, *domain_terms(training, width, train, seed))]
+    return [term.to(estimator.device) for term in (*said, *domain_terms(training, width, train, seed))]
 
 
 def _said_by(folder: str, training: Windows) -> DoubleArray:
@@ -127,8 +130,8 @@ def _begin(estimator: Estimator, windows: Windows, parts: _Parts) -> Begun | Non
     def trained(part: Any, alone: Readout) -> nn.Module:
         other = estimator.built(cfg.seed)
         start(other, alone)
-        _trained(estimator, other, windows, part[0], part[1][:0], cfg.seed, parts.next())
-        return other
+        _trained(estimator, other, windows, part[0], part[1][:0], cfg.seed, parts.next(), taught=False)
+        return other  # untaught: a teacher may have learned from the windows on which it is judged
 
     def answers(other: nn.Module, part: Any) -> DoubleArray:
         return logits_of(other, estimator.feed(windows.take(part[1])), device)

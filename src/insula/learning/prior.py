@@ -20,6 +20,7 @@ import numpy as np
 from insula.errors import InputError, ProtocolError
 from insula.learning.learner import Learner
 from insula.learning.readout import loss
+from insula.learning.teaching import untaught
 from insula.protocols.fold import terms_of
 from insula.protocols.own_median import decided
 from insula.protocols.protocols import inner_split
@@ -176,6 +177,7 @@ def _once(key: tuple[Any, ...], windows: Windows, make: Callable[[], Any]) -> An
 
 
 def _taught(row: Learner, others: Windows, weight: Weight, group: tuple[str, ...], seed: int) -> _Taught:
+    row = untaught(row)  # a fold's teacher knows the person, and may know those on whom the weight is chosen
     key = (sorted(row.get_params().items(), key=str), weight, group, seed, others.terms)
 
     def make() -> _Taught:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,6 +11,9 @@ from torch import Tensor
 from insula.errors import InputError
 from insula.learning.losses import Said, Term
 from insula.types import DoubleArray
+
+if TYPE_CHECKING:
+    from insula.learning.learner import Learner
 
 
 class Taught(Term):
@@ -32,3 +37,9 @@ class Taught(Term):
         target: Tensor = self.soft[said.row]  # type: ignore[index]
         apart = F.kl_div(own, target, reduction="batchmean")
         return self.replaces * self.temperature**2 * apart
+
+
+def untaught(row: Learner) -> Learner:
+    """The same row, not fitted, without its teacher, who may have learned from those on whom it is judged."""
+    out = row.clone()
+    return out.set_params(teacher=None) if "teacher" in row.get_params() else out

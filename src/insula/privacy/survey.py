@@ -92,10 +92,11 @@ def survey(roots: Iterable[Path]) -> Found:
 
 
 def model_people(folder: Path) -> set[str]:
-    """People whom a model's own bookkeeping names: those it was trained on, where it says so."""
+    """People whom a model's own bookkeeping names: those it was trained on or learned from by others."""
     story, people = read_json(folder / "training.json"), set()
     if isinstance(story, dict):
         people |= set(story.get("subjects") or ()) | _chosen(story.get("experiment"))
+        people |= {p for one in story.get("seen") or () if isinstance(one, dict) for p in one.get("subjects") or ()}
     for file, parts in (("estimator.json", ("normaliser", "scaler")), ("model.json", ("normaliser", "signal_scale"))):
         described = read_json(folder / file)
         if isinstance(described, dict):
