@@ -112,7 +112,7 @@ def evaluate(
         typer.Option(
             "--prior",
             help="Multiply a person's own models by what other people taught: a weight (0 to 1), or inner to have it "
-            "chosen on inner people. Every row stands in the table with it and without. Default: 0.",
+            "chosen on inner people. The first and the classical rows stand with it and without. Default: 0.",
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed. Default: 0.")] = None,

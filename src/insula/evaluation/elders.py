@@ -114,8 +114,8 @@ def open_elder(folder: str | Path, what: What) -> Elder:
         require_folds(place)
         first = result.systems[0]
         own = {str(result.config["experiment"]["data"]["name"]): set(result.predictions["subject"].astype(str))}
-        folds = sorted(p.parent for p in (place / FOLDS / first.name).glob(f"*/{STORY}"))
-        return Elder(what, place, first.title, merged(own, *map(seen_in, folds)), first.name)
+        folds = sorted(p.parent for p in (place / FOLDS / first.bare).glob(f"*/{STORY}"))
+        return Elder(what, place, result.system(first.bare).title, merged(own, *map(seen_in, folds)), first.bare)
     if not (place / MODEL_FILE).is_file():
         raise InputError(
             f"{place} without {MODEL_FILE}; expected a saved model. Make one with insula train or pretrain."

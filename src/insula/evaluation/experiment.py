@@ -43,8 +43,8 @@ class ModelPart:
     """Which network, its size and options, where its state is reset, how a person is normalised, how many members.
 
     ``prior`` multiplies a person's own model by what other people taught: a weight (0: not at all), or ``inner`` for
-    one that is chosen on inner people (see `insula.learning.prior`). Every row that learns then stands in the table
-    with it and without. ``align`` brings people's EEG together (`insula.learning.align`).
+    one that is chosen on inner people (see `insula.learning.prior`). The first row and the classical ones that
+    learn then stand in the table with it and without. ``align`` brings people's EEG together (`insula.learning.align`).
     ``teacher`` is a folder whose model (or fold models) the network learns from, ``start`` one whose weights it begins
     with; neither may have seen who is tested (`insula.evaluation.elders`).
     """

@@ -64,20 +64,23 @@ def kept_rows(
     models: Mapping[tuple[str, int], Learner | None],
     best: Sequence[str],
 ) -> tuple[KeptRow, ...]:
-    """The first row, networks in its place, and the classical row that was the best on inner people of each fold."""
-    rows = []
+    """The first row, networks in its place, and the classical row that was the best on inner people of each fold.
+
+    Named as rows without other people's prior, which the models are.
+    """
+    rows, bare = [], {plan.name: plan for plan in plans}
     for plan in plans:
         if plan.keep and plan.kind != "classical":
             own = tuple(models[plan.name, i] for i in range(len(splits)))
-            rows.append(KeptRow(plan.name, plan.title, plan.kind, tuple(splits), own))
+            rows.append(KeptRow(plan.bare, bare[plan.bare].title, plan.kind, tuple(splits), own))
     names = list(dict.fromkeys(best))
     if names and plans[0].kind != "classical":
-        title = next(p.title for p in plans if p.name == names[0]) if len(names) == 1 else "Best classical row"
+        title = bare[bare[names[0]].bare].title if len(names) == 1 else "Best classical row"
         own = tuple(models[name, i] for i, name in enumerate(best))
         rows.append(KeptRow("classical", title, "classical", tuple(splits), own))
     elif plans[0].kind == "classical":
         own = tuple(models[plans[0].name, i] for i in range(len(splits)))
-        rows.insert(0, KeptRow(plans[0].name, plans[0].title, "classical", tuple(splits), own))
+        rows.insert(0, KeptRow(plans[0].bare, bare[plans[0].bare].title, "classical", tuple(splits), own))
     return tuple(rows)
 
 

@@ -14,6 +14,7 @@ import msgspec
 import pandas as pd
 
 from insula.errors import DataError, InputError, SchemaError, unknown_name
+from insula.evaluation.adapting import POPULATION
 from insula.evaluation.contrast import Contrast, contrast, lead
 from insula.evaluation.scores import (
     Interval,
@@ -178,6 +179,16 @@ class Result:
         found: Any = self.config.get("declared")
         names = {s.name for s in self.systems}
         return (str(found[0]), str(found[1])) if found and set(found) <= names else None
+
+    @property
+    def modelled(self) -> str:
+        """Name of the row that the fold models of the first row are, and that analyses of them look at.
+
+        The first row itself, but for what was done to its models' answers: its twin without other people's prior, or
+        under a protocol that calibrates the population model before anybody's labels.
+        """
+        first, names = self.systems[0], {s.name for s in self.systems}
+        return next(n for n in (f"{first.name}_{POPULATION}", first.bare, first.name) if n in names)
 
     def opponent(self, name: str) -> System | None:
         """The signal-free row that a system must beat: with the time since a reset where the system has resets.

@@ -63,6 +63,11 @@ class RowPlan:
     curve: bool = True
     traits: bool = True
 
+    @property
+    def bare(self) -> str:
+        """Name of the same row without other people's prior: what its own model answers by itself."""
+        return self.name.removesuffix(WITH_PRIOR) if self.prior else self.name
+
     def with_prior(self, weight: Weight) -> RowPlan:
         """Return the same row times what it learned from other people."""
         title = f"{self.title}, with other people's prior"
@@ -138,8 +143,9 @@ def make_plans(
 ) -> list[RowPlan]:
     """List the rows: the model first, its session-carried variant, ablations, classical rows, baselines.
 
-    A classical row may stand in the model's place; it has no variants. Raises ProtocolError where session scope is
-    asked for and not allowed; ``force`` has it marked only.
+    With other people's prior stand the first row, the classical ones and what is the first but for people's traits;
+    all else is a variant of the first row's twin without the prior. A classical row may stand in the model's place; it
+    has no variants. Raises ProtocolError where session scope is asked for and not allowed; ``force`` marks it only.
     """
     model = experiment.model
     normaliser = model.normaliser or default_normaliser(windows, experiment.protocol.models_a_person)
@@ -183,20 +189,25 @@ def make_plans(
         )
     if model.prior:
         plans = [main.with_prior(model.prior), replace(main, kind="ablation", role="ablation"), *plans[1:]]
-        main = plans[0]
+    plans[0] = replace(plans[0], strategies=drawn)
     if facts.step and scope != "session" and _wants_session(experiment, force):
         carried = replace(config, scope="session")
-        title = f"{title}, state carried across the session"
-        plans.append(replace(main, name=f"{name}_session", title=title, scope="session", network=carried))
+        carrying = f"{title}, state carried across the session"
+        plans.append(replace(main, name=f"{name}_session", title=carrying, scope="session", network=carried))
     if factory is None:
         plans += _variants(main, facts, config, experiment)
     if windows.schema.traits and experiment.compare.traits:
-        title = f"{title} without people's traits"
-        plans.append(
-            replace(main, name=f"{main.name}{NO_TRAITS}", title=title, kind="ablation", traits=False, role="traits")
-        )
+        plans.append(_without_traits(plans[0]))
     plans += [_other(one, main, config, windows) for one in dict.fromkeys(experiment.compare.models) if one != name]
-    return _judged([replace(main, strategies=drawn), *plans[1:], *others], experiment)
+    return _judged([*plans, *others], experiment)
+
+
+def _without_traits(first: RowPlan) -> RowPlan:
+    """The first row, its prior and the choice of its strategy included, but for people's traits."""
+    title = f"{first.title}, without people's traits"
+    return replace(
+        first, name=f"{first.name}{NO_TRAITS}", title=title, kind="ablation", traits=False, role="traits", curve=False
+    )
 
 
 def transfer_words(config: EstimatorConfig) -> str:

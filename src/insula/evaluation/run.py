@@ -15,7 +15,6 @@ import pandas as pd
 
 from insula.errors import ProtocolError
 from insula.evaluation import declared
-from insula.evaluation.adapting import POPULATION
 from insula.evaluation.calibration import CURVE, Curve, curve_of, noted, systems_of
 from insula.evaluation.elders import require_unseen
 from insula.evaluation.experiment import Experiment
@@ -48,7 +47,8 @@ Progress = Callable[[str, float, int], None]
 class FoldModel:
     """The model of one fold, kept for the analyses of what it does on windows it has not seen.
 
-    ``system`` is the row of the result that it answers for: under a protocol that calibrates the population's.
+    ``system`` is the row of the result that it answers for: without other people's prior, and under a protocol that
+    calibrates the population's.
     """
 
     split: Split
@@ -143,8 +143,8 @@ def evaluate(
         nulls=nulls,
         analyses={} if curve is None else {CURVE: curve},
     )
-    of = plans[0].name if curve is None else f"{plans[0].name}_{POPULATION}"
-    models = [FoldModel(splits[f.split], f.model, of) for f in folds if f.plan == plans[0].name and f.model is not None]
+    mine = [f for f in folds if f.plan == plans[0].name]
+    models = [FoldModel(splits[f.split], f.model, result.modelled) for f in mine if f.model is not None]
     kept = kept_rows(plans, splits, {(f.plan, f.split): f.kept for f in folds}, best.chosen) if keep else ()
     return Evaluation(result, tuple(models), kept)
 

@@ -44,6 +44,11 @@ class System:
     prior: str = ""
 
     @property
+    def bare(self) -> str:
+        """Name of the same row without other people's prior."""
+        return self.name.removesuffix(WITH_PRIOR) if self.prior else self.name
+
+    @property
     def budget(self) -> str:
         """How long it was trained, and whether its training loss had stopped falling; empty for what has no steps."""
         if self.steps is None or self.loss is None:

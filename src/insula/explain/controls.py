@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from insula.evaluation.calibration import CURVE
+from insula.evaluation.results import Result
 from insula.evaluation.scores import mean_over_people, paired
 from insula.explain import picture
 from insula.explain.analysis import Analysis, Evaluated, Shown
@@ -16,6 +18,7 @@ from insula.explain.facts import Facts
 from insula.explain.replay import again, answer
 from insula.explain.time_constants import liquid_layers, shuffled_time_constants
 from insula.learning.estimator import Estimator
+from insula.learning.personal.personal import DEFAULT
 from insula.plots import Interval
 from insula.windows.table import Windows
 
@@ -44,17 +47,31 @@ class Controls:
 def _run(evaluated: Evaluated) -> Controls | None:
     if not liquid_layers(evaluated.models[0].model.networks[0]):
         return None
-    result, main = evaluated.result, evaluated.main
-    tables = {"time constants shuffled": again(evaluated, _with_shuffled)}
-    for one in result.systems:
-        if one.role == "control":
-            tables[f"time constants {one.name.removeprefix(f'{main}_')}"] = result.of(one.name)
+    result = evaluated.result
+    tables = [("shuffled", again(evaluated, _with_shuffled), result.of(evaluated.main))]
+    name, like = trained_alike(result)
+    if like:
+        trained = [s.name for s in result.systems if s.role == "control"]
+        tables += [(one.removeprefix(f"{name}_"), result.of(one), result.of(like)) for one in trained]
     rows = []
-    for name, table in tables.items():
-        found = paired(table, result.of(main), result.main_metric)
-        score = mean_over_people(table, result.main_metric)
+    for how, table, whole in tables:
+        found, score = paired(table, whole, result.main_metric), mean_over_people(table, result.main_metric)
+        name = f"time constants {how}"
         rows.append(Control(name, score.mean, score.lo, score.hi, found.mean, found.lo, found.hi))
     return Controls(tuple(rows), "difference: control minus model, over people; shuffled after training")
+
+
+def trained_alike(result: Result) -> tuple[str, str]:
+    """Name that those of the trained controls begin with, and the row that is what they are but for time constants.
+
+    Without other people's prior; under a protocol that calibrates, where they are adapted in the usual way, the row
+    that is adapted so, empty where there is none.
+    """
+    first, names = result.systems[0].bare, {s.name for s in result.systems}
+    if CURVE not in result.analyses:
+        return first, first
+    adapted = f"{first}_{DEFAULT}"
+    return first, adapted if adapted in names else ""
 
 
 def _with_shuffled(model: Estimator, windows: Windows) -> Any:

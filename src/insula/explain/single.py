@@ -225,7 +225,8 @@ def _run(evaluated: Evaluated) -> Single | None:
         found = _surest(table, evaluated.result.classes, right)
         if found is not None:
             picked.append(found)
-    system = evaluated.result.systems[0]
+    first = evaluated.result.systems[0]
+    title = evaluated.result.system(first.bare).title
     out = []
     for asked in picked:
         for fold, (model, held_out) in zip(evaluated.models, evaluated.fitted, strict=True):
@@ -234,7 +235,7 @@ def _run(evaluated: Evaluated) -> Single | None:
             at = np.flatnonzero(_same(held_out.table, asked))
             if len(at):
                 try:
-                    out.append(explain_window(model, held_out, int(at[0]), system.name, system.title, system.kind))
+                    out.append(explain_window(model, held_out, int(at[0]), first.bare, title, first.kind))
                 except MissingDependencyError as error:
                     return Single(missing=str(error))
     return Single(tuple(out)) if out else None

@@ -53,7 +53,8 @@ def _sentence(found: Traits, gain: str, span: str) -> str:
 
 def _show(found: Traits, facts: Facts) -> Shown:
     gain = wording.difference_text(facts, found.gain.difference)
-    return Shown((_sentence(found, gain, wording.difference_range(facts, found.gain.lo, found.gain.hi)),))
+    said = _sentence(found, gain, wording.difference_range(facts, found.gain.lo, found.gain.hi))
+    return Shown((said, *filter(None, ("" if found.trained else wording.looked_into(facts),))))
 
 
 def _lines(found: Traits) -> Iterator[tuple[str, str]]:

@@ -58,6 +58,17 @@ def the(row: Row) -> str:
     return plain if row.kind == "classical" else f"the {plain}"
 
 
+def looked_into(facts: Facts) -> str:
+    """Say which row the fold models are, where that is not the headline; empty where it is."""
+    row = next((r for r in facts.rows if r.system == facts.result.modelled), facts.headline)
+    if row is facts.headline:
+        return ""
+    return (
+        f"Looked into is the row \u201c{row.title}\u201d: differences are from its score, not from that of "
+        f"\u201c{facts.headline.title}\u201d."
+    )
+
+
 def capital(text: str) -> str:
     """Write the first letter large."""
     return text[:1].upper() + text[1:]

@@ -11,7 +11,8 @@ import numpy as np
 from insula import plots
 from insula.explain import facts as read
 from insula.explain import picture
-from insula.explain.facts import Facts, real
+from insula.explain.facts import Facts, Row, real
+from insula.explain.pairs import pair as paired_with
 from insula.explain.picture import Picture
 from insula.explain.wording import difference_text, p_text, score_text, the
 from insula.report.by_class import roc
@@ -96,10 +97,13 @@ def _ablation(facts: Facts) -> Picture | None:
     rows = [picture.interval(facts, r) for r in (facts.headline, *sorted(wanted, key=lambda r: -r.score))]
     told = []
     for row in wanted:
-        pair = facts.pair(facts.headline.system, row.system)
+        like = _like(facts, row)
+        headed = like == facts.headline.system
+        pair = facts.pair(like, row.system) if headed else paired_with(facts.result, like, row.system)
         if pair is not None:
             word = "better than" if pair.lo > 0 else "worse than" if pair.hi < 0 else "not told apart from"
-            told.append(f"The model is {word} {the(row)} ({difference_text(facts, pair.difference)}).")
+            model = "The model" if headed else "Without other people\u2019s prior the model"
+            told.append(f"{model} is {word} {the(row)} ({difference_text(facts, pair.difference)}).")
     roles = {r.role for r in wanted}
     title, why = ABLATIONS.get(roles.pop() if len(roles) == 1 else "", ABLATIONS[""])
     return picture.make(
@@ -107,6 +111,13 @@ def _ablation(facts: Facts) -> Picture | None:
         (plots.Line("chance", facts.chance),), axis=picture.axis(facts),
         text=picture.written(facts), tick=picture.tick(facts),
     )  # fmt: skip
+
+
+def _like(facts: Facts, row: Row) -> str:
+    """Name of the row that a variant is but for one part: without other people's prior where it has none."""
+    bare = facts.result.system(facts.headline.system).bare
+    lends = row.system == bare or facts.result.system(row.system).prior
+    return facts.headline.system if lends else bare
 
 
 def _contrast(facts: Facts) -> Picture | None:

@@ -114,6 +114,7 @@ def _render(facts: Facts) -> str:
         best=max((r.score for r in facts.rows if math.isfinite(r.score)), default=math.nan),
         pictures=outside.pictures(facts),
         parts=parts,
+        looked_into=wording.looked_into(facts),
         shared=facts.result.shared_schedule,
         data=data.record,
         problems=data.problems,
