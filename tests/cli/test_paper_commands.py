@@ -37,6 +37,7 @@ def test_tables_and_rows_are_printed_or_written(run: Path, tmp_path: Path) -> No
         CliRunner().invoke(app, ["table", str(run), "--per", "window", "--latex"], catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_figures_are_listed_and_written(run: Path, tmp_path: Path) -> None:
     assert "confusion" in say("figure", run)
     say("figure", run, "confusion", "--svg", "--out", tmp_path / "c.svg")

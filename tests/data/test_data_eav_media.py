@@ -194,6 +194,7 @@ def test_picture_features_by_hand() -> None:
     assert np.isnan(compute("video", values, np.zeros_like(seen), spec)).all()
 
 
+@pytest.mark.slow
 def test_eavs_tf_learns_through_the_reader(person: Path, tmp_path: Path) -> None:
     """EEG, sound and video from files to a result and a saved model, by the path of `insula evaluate`."""
     from insula.learning.estimator import Estimator

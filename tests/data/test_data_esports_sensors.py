@@ -72,6 +72,7 @@ def test_a_damaged_file_is_one_error(tmp_path: Path, file: str, text: str, messa
         load("esports_sensors", tmp_path)
 
 
+@pytest.mark.slow
 def test_real_matches(recordings: Path) -> None:
     problems: list[Problem] = []
     people = load("esports_sensors", recordings / "esports_sensors", problems=problems)

@@ -76,6 +76,7 @@ def test_a_type_outside_the_table_is_an_error_and_no_crash(tmp_path: Path) -> No
             read_mat(path, ["v"])
 
 
+@pytest.mark.slow
 def test_every_cut_and_every_flipped_byte_is_numbers_or_one_error(tmp_path: Path) -> None:
     path = tmp_path / "a.mat"
     savemat(path, {"S": {"a": np.arange(3.0), "b": "text"}, "v": np.arange(4)})

@@ -115,6 +115,7 @@ def test_a_network_of_the_user_changes_the_run(tmp_path: Path, monkeypatch: pyte
     assert run_key(plan, "data", "cpu") != before
 
 
+@pytest.mark.slow
 def test_kept_fits_that_cannot_be_read_are_fitted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = Finished(tmp_path / ".out.kept")
     first = evaluate(windows(), experiment(), finished=kept)
@@ -131,6 +132,7 @@ def test_kept_fits_that_cannot_be_read_are_fitted_again(tmp_path: Path, monkeypa
     assert len(again.models) == 3
 
 
+@pytest.mark.slow
 def test_forgetting_a_person_removes_what_stopped_runs_kept(tmp_path: Path) -> None:
     kept = Finished(kept_beside(tmp_path / "out", KEY))
     other = Finished(kept_beside(tmp_path / "other", KEY))
@@ -154,6 +156,7 @@ def moving(said: list[tuple[str, float, int]], what: str) -> list[float]:
     return [done for name, done, _ in said if name == what]
 
 
+@pytest.mark.slow
 def test_progress_moves_within_a_fit_and_ends_whole() -> None:
     said: list[tuple[str, float, int]] = []
     evaluate(windows(), experiment(epochs=4), progress=lambda *now: said.append(now))
@@ -183,9 +186,9 @@ def test_progress_comes_from_other_processes() -> None:
         code += "Shares(Path(sys.argv[1])).tick(1)(1, 4)"
         subprocess.run([sys.executable, "-c", code, str(shares.file)], check=True, timeout=60)
         until = time.monotonic() + 30
-        while not said and time.monotonic() < until:
+        while (0.25, 3) not in said and time.monotonic() < until:
             pass
-    assert said == [(0.25, 3)]
+    assert set(said) - {(0.0, 3)} == {(0.25, 3)}
     assert not shares.file.exists()
     shares.put(0, 1.0)
     assert shares.done() == 0.0

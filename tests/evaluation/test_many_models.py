@@ -27,6 +27,7 @@ def run(model: str, *others: str) -> Evaluation:
     return evaluate(windows(), experiment_from(tables))
 
 
+@pytest.mark.slow
 def test_every_network_is_a_row_on_the_same_windows() -> None:
     both = run("tcn", "liquid")
     result = both.result

@@ -30,6 +30,7 @@ def pilot_result(people=200, trials=8, windows=10, mean=0.65, between=0.08, seed
     return Result("state", ("a", "b"), {"name": "within_subject", "leaky": False}, systems, pd.concat(frames))
 
 
+@pytest.mark.slow
 def test_a_large_pilot_gives_back_the_spreads_it_was_drawn_from():
     pilot = pilot_of(pilot_result(people=400, between=0.08))
     assert pilot.effect == pytest.approx(0.15, abs=0.015)

@@ -211,6 +211,7 @@ def test_opponents_match_the_scope():
     assert found.verdict("liquid").text.startswith("session scope: ")
 
 
+@pytest.mark.slow
 def test_one_person_is_judged_by_trials():
     def one(trials, skill=0.95):
         table = make_table(people=1, trials=trials, windows=4, seed=3)

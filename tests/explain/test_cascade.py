@@ -219,6 +219,7 @@ def test_every_neuron_serves_both_branches(kind: str) -> None:
     assert [n for n, p in model.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()] == []
 
 
+@pytest.mark.slow
 def test_the_threshold_is_a_knob_of_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -218,6 +218,7 @@ def test_every_subset_of_sensors_has_a_score(explained: Any) -> None:
     assert len(parts(list("abcdef"))) == 1 + 6 + 6
 
 
+@pytest.mark.slow
 def test_what_traits_add_is_said(explained: Any) -> None:
     result, said = explained[0], TRAITS.read(explained[0])
     assert said is not None
@@ -251,6 +252,7 @@ def test_drift_is_not_looked_for_where_other_trials_of_the_session_trained() -> 
     assert DRIFT.run(Evaluated(done.result, of, known)) is None
 
 
+@pytest.mark.slow
 def test_sure_answers_have_a_picture(explained: Any) -> None:
     assert "Accuracy when only sure answers count" in render(explained[0])
     assert len(explained[0].analyses["certainty"]["accuracy"]) == len(explained[0].analyses["certainty"]["shares"])
@@ -264,6 +266,7 @@ def test_data_counts(explained: Any) -> None:
     assert found["observed_share"] == {"eda": 1.0, "bvp": 1.0, "hr": 1.0}
 
 
+@pytest.mark.slow
 def test_what_a_model_lacks_is_left_out() -> None:
     done, of = run(factory=MyNet)
     found = explain(done.result, of, done.models).analyses
@@ -271,6 +274,7 @@ def test_what_a_model_lacks_is_left_out() -> None:
     assert not {"attention", "time_constants", "controls"} & set(found)
 
 
+@pytest.mark.slow
 def test_without_liquid_layers_nothing_is_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
     done, of = run(model={"options": {"core": "gru"}}, compare={"rows": [], "variants": [], "session": False})
 
@@ -282,6 +286,7 @@ def test_without_liquid_layers_nothing_is_trained_again(monkeypatch: pytest.Monk
     assert not {"time_constants", "controls"} & set(found)
 
 
+@pytest.mark.slow
 def test_continuous_target_and_one_modality() -> None:
     of = cut(cohort(), RECIPE, "valence", modalities=["eda"])
     done, of = run(of, compare={"rows": ["ridge"], "variants": [], "session": False})

@@ -112,6 +112,7 @@ def test_spiking_counts_are_the_mean_over_windows(monkeypatch: pytest.MonkeyPatc
     assert "mean of 3 windows" in found.basis[0]
 
 
+@pytest.mark.slow
 def test_systems_of_an_evaluation() -> None:
     rows = {row["system"]: row for row in analysis()["rows"]}
     assert list(rows) == [
@@ -307,6 +308,7 @@ def test_gate_curve_joins_the_folds() -> None:
 # -- the page ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_page_shows_table_and_pictures() -> None:
     def row(system: str, title: str, kind: str, joules: float) -> dict[str, Any]:
         own = {"system": system, "title": title, "kind": kind, "joules_decision": joules, "joules_day": 4e4 * joules}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from fake_result import stress
 from small_cohort import fresh, scored
 
@@ -35,6 +36,7 @@ def test_a_cascade_has_rates_of_both_branches_and_other_networks_none() -> None:
     assert spike_costs([(fresh("tcn"), scored())]) is None
 
 
+@pytest.mark.slow
 def test_the_page_draws_them() -> None:
     rates = (("enter.eeg", 0.2), ("block0.within.qkv", 0.125), ("leave", 0.5))
     own = SpikeSheet("spiking", rates, 1000.0, 50.0, 2e5, 9e-10, 1e-10, 9e-7, 8)

@@ -50,6 +50,7 @@ def evaluated() -> object:
     return windows, evaluate(windows, plan, keep=True)
 
 
+@pytest.mark.slow
 def test_shares_are_scored_shown_and_compared_with_the_mean(evaluated) -> None:  # type: ignore[no-untyped-def]
     windows, found = evaluated
     result = explain(found.result, windows, found.models)

@@ -38,6 +38,7 @@ LENGTHS = Analysis(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_analysis_of_your_own_is_one_object(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ANALYSES, LENGTHS.name, LENGTHS)
     result = explain(stress(people=3), windows(), ())

@@ -67,6 +67,7 @@ def test_a_level_that_never_moves_tells_no_decay() -> None:
     assert math.isnan(decay_of("p", []).per_min)
 
 
+@pytest.mark.slow
 def test_the_network_recovers_the_decay_and_shows_it() -> None:
     data = windows(people=1, trials=3)
     model = insula.make(

@@ -311,7 +311,7 @@ def test_saving_over_a_model_is_whole_or_not_at_all(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no space left")
 
-    for where in ("safetensors.torch.save_file", "insula.files.os.replace"):
+    for where in ("safetensors.torch.save", "insula.files.os.replace"):
         with monkeypatch.context() as patch:
             patch.setattr(where, broken)
             with pytest.raises(RuntimeError, match="no space"):

@@ -173,6 +173,7 @@ def test_the_weight_is_chosen_on_inner_people(group: tuple[str, ...], monkeypatc
     assert choose_weight(Scripted(0.2), few, group, 0) == USUAL  # too few to choose by
 
 
+@pytest.mark.slow
 def test_rows_stand_with_the_prior_and_without_and_clocks_have_it_too() -> None:
     tables = {
         "data": {"name": "simulate", "target": "state"},

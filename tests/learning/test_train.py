@@ -148,6 +148,7 @@ def test_rare_classes_weigh_more() -> None:
     assert abs((model.bias[0] - model.bias[1]).item()) < 0.15  # unweighted it would be -log 3
 
 
+@pytest.mark.slow
 def test_class_weights_hold_in_batches_of_one_class() -> None:
     """Batches of one window see one class each; weights that the batch divides away again would leave -log 3."""
     base = scored()

@@ -323,6 +323,7 @@ def insula_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     return Terminal(monkeypatch, capsys)
 
 
+@pytest.mark.slow
 def test_option_and_setting_of_the_commands(insula_command: Terminal, tmp_path: Path) -> None:
     root = write_manifest(tmp_path, people())
     common = ("--data", "manifest", "--root", root, "--target", "state", "--modalities", "eda", "--epochs", 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 from packets import spoiled
 
 from insula.learning.estimator import Estimator
@@ -13,6 +14,7 @@ from insula.live.predictor import Predictor
 from insula.types import Recording
 
 
+@pytest.mark.slow
 def test_a_crowd_equals_each_alone(model: Estimator, people: tuple[Recording, ...]) -> None:
     streams = [spoiled(people[i % 2], np.random.default_rng(i), 0.1, 0.2)[0] for i in range(5)]
     with ThreadPoolExecutor(2) as pool:

@@ -53,6 +53,7 @@ def test_elapsed_time_counts_and_differs_by_row(kind: str) -> None:
     torch.testing.assert_close(alone, usual, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("core", ["cfc", "conductance"])
 def test_the_network_trains_with_it(core: str) -> None:
     spec = make_spec("eeg", "eda", outputs=2, window_s=2.0, hop_s=1.0)

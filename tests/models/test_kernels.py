@@ -198,6 +198,7 @@ def test_without_numba_the_reference_serves_and_says_so_once(
         insula.models.kernels._numba_installed.cache_clear()
 
 
+@pytest.mark.slow
 def test_models_are_imported_without_numba() -> None:
     modules = "insula, insula.models.cells.liquid, insula.models.cells.cfc, insula.models.cells.conductance"
     code = f"import sys, {modules}; sys.exit('numba' in sys.modules)"

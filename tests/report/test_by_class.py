@@ -36,6 +36,7 @@ def test_scores_of_a_class_are_means_over_people() -> None:
     assert (np.diff(fear.found) >= 0).all()
 
 
+@pytest.mark.slow
 def test_page_has_curves_and_table_and_what_papers_print() -> None:
     facts = gathered("emotions")
     page = rendered("emotions")

@@ -301,6 +301,7 @@ def test_pickled_windows_carry_no_samples(tmp_path: Path, plain: Windows) -> Non
     assert pickle.loads(pickle.dumps(stored)).fingerprint() == plain.fingerprint()
 
 
+@pytest.mark.slow
 def test_command_line_fills_reads_and_lists_a_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
