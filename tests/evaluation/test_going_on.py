@@ -232,4 +232,4 @@ def test_control_c_says_what_is_kept_and_the_command_goes_on(study: Path) -> Non
     )
     assert done.returncode == 0, done.stderr
     assert "going on: " in done.stderr
-    assert np.isfinite(Result.load(out).scores()["balanced_accuracy"]).all()
+    assert np.isfinite(Result.load(out).table()["balanced_accuracy"].astype(float)).all()

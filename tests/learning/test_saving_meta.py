@@ -46,3 +46,19 @@ def test_weights_that_are_not_finite_are_refused_though_every_digest_fits(tmp_pa
     described.write_text(json.dumps(told | {"sha256": digest(told)}))
     with pytest.raises(DataError, match=f"holds {name} that is not finite"):
         insula.load_model(folder)
+
+
+@pytest.mark.parametrize("forged", ["normaliser", "scaler"])
+def test_levels_of_another_number_of_columns_are_refused(tmp_path: Path, forged: str) -> None:
+    folder = fresh().save(tmp_path / "model")
+    described = folder / "estimator.json"
+    told = json.loads(described.read_text())
+    del told["sha256"]
+    if forged == "normaliser":
+        told["normaliser"]["centre"] = told["normaliser"]["centre"][1:]
+    else:
+        modality = next(iter(told["scaler"]["centre"]))
+        told["scaler"]["centre"][modality] = told["scaler"]["centre"][modality][1:]
+    described.write_text(json.dumps(told | {"sha256": digest(told)}))
+    with pytest.raises(DataError, match=r"of different numbers of columns|another number of channels"):
+        insula.load_model(folder)

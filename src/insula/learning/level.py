@@ -263,6 +263,9 @@ class Normaliser:
             p: (np.array(m, np.float64), np.array(v, np.float64), np.array(n, np.float64))
             for p, (m, v, n) in data["people"].items()
         }
+        own = (part for level in normaliser.people.values() for part in level)
+        if len({array.shape for array in (*(getattr(normaliser, name) for name in _ARRAYS), *own)}) > 1:
+            raise ValueError("levels and scales of different numbers of columns")
         normaliser._fitted = True
         return normaliser
 

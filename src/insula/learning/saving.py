@@ -160,6 +160,7 @@ def _restored_network(data: dict[str, Any], folder: Path, device: str, factory: 
     estimator.terms = Terms(**{**data["terms"], "group": tuple(data["terms"]["group"])})
     estimator.normaliser = Normaliser.from_dict(data["normaliser"])
     estimator.scaler = SignalScaler.from_dict(data["scaler"])
+    estimator.scaler.require({m: len(spec.channels) for m, spec in estimator.schema.modalities.items()})
     centre, spread = data["trait_scale"]
     estimator.trait_scale = (np.asarray(centre, np.float32), np.asarray(spread, np.float32))
     if any(scale.shape != (len(estimator.schema.traits),) for scale in estimator.trait_scale):

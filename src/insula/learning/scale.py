@@ -153,6 +153,15 @@ class SignalScaler:
         }
         return scaler
 
+    def require(self, channels: Mapping[str, int]) -> None:
+        """Raise ValueError where a level or scale is not of that many channels of its modality."""
+        kept = [(m, v) for stats in (self.centre, self.spread, self.within) for m, v in stats.items()]
+        kept += [
+            (m, v) for levels in self.people.values() for m, level in levels.items() for v in level if v is not None
+        ]
+        if any(len(values) != channels.get(m, len(values)) for m, values in kept):
+            raise ValueError("signals scaled with another number of channels")
+
 
 class ScaledSignals(Mapping[TrialKey, Mapping[str, FloatArray]]):
     """Scaled samples of trials: kept while all of them are small, else read and scaled when asked for.
