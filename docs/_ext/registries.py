@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from insula.data import READERS, info, load
 from insula.errors import InsulaError
 from insula.explain.cost import joules_text
 from insula.explain.cost.systems import network_energy
-from insula.learning.classical import CLASSICAL
+from insula.learning.classical_rows import CLASSICAL
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.models import MODELS, card, model_class
 from insula.models.card import ModelCard
 from insula.protocols.protocols import PROTOCOLS
+from insula.signals.recipe import SignalRecipe
 from insula.windows.cutting import cut
 from insula.windows.table import Windows
 
@@ -54,11 +55,23 @@ def write_models(app: Sphinx) -> None:
     folder = Path(app.srcdir) / "models"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    windows = cut(load("simulate", people=1), info("simulate").recipe, "emotion")
+    bare = people(False)
+    whole = people(True)
     ledger = (Path(app.srcdir) / "ledger.md").read_text(encoding="utf-8")
     for name in MODELS:
+        windows = bare if set(card(name).reads) <= set(bare.schema.modalities) else whole
         sizes = {size: weighed(name, size, windows) for size in SIZES}
         (folder / f"{name}.md").write_text(page(name, card(name), sizes, ledger), encoding="utf-8")
+
+
+def people(eyes_and_answers: bool) -> Windows:
+    """One simulated person; with gaze, pupil and answers for the networks that cannot do without."""
+    recipe = info("simulate").recipe
+    if not eyes_and_answers:
+        return cut(load("simulate", people=1), recipe, "emotion")
+    more = {"eye": SignalRecipe(rate_hz=60.0), "self_report": SignalRecipe(rate_hz=1.0)}
+    found = load("simulate", people=1, eyes=True, self_report=True)
+    return cut(found, replace(recipe, signals={**recipe.signals, **more}), "emotion")
 
 
 def weighed(name: str, size: str, windows: Windows) -> Size:
