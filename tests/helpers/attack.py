@@ -24,7 +24,7 @@ import numpy as np
 
 from insula.cli import main
 
-SHARE = float(os.environ.get("INSULA_ATTACK", "1"))
+SHARE = float(os.environ.get("INSULA_ATTACK", "0.75"))
 """How many times the usual number of inputs is tried."""
 SECONDS = 60
 LARGEST_BYTES = 2 << 30
