@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
+STORY = "training.json"
+"""What a saved model tells of itself, beside its weights."""
 LARGEST_TOML = 1 << 20
 WINDOWS_NAMES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))]

@@ -14,13 +14,14 @@ import pandas as pd
 from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
 from insula.evaluation.calibration import CURVE, usual_of
-from insula.evaluation.elders import elders_of, final_teacher, records, seen_by, seen_by_folds
+from insula.evaluation.elders import elders_of, final_teacher, seen_by, seen_by_folds
 from insula.evaluation.experiment import Experiment, apply_recipe
 from insula.evaluation.finished import Finished, run_key
 from insula.evaluation.kept import FOLDS, save_kept
 from insula.evaluation.results import Result
 from insula.evaluation.rows import model_config, require_names
 from insula.evaluation.run import Evaluation, evaluate
+from insula.evaluation.story import records
 from insula.explain import explain
 from insula.files import claimed, drop_kept, kept_beside, person_folder, publishing, replacing, require_folder
 from insula.learning.estimator import Estimator

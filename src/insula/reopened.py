@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from insula.errors import InputError
 from insula.evaluation.experiment import experiment_from
 from insula.evaluation.kept import KeptRow, load_kept, require_folds
 from insula.evaluation.results import Result
+from insula.evaluation.story import read_story
 from insula.explain.single import SINGLE, Explained, Single, explain_trial, trial_rows
 from insula.explain.stress import STRESS, stress
-from insula.files import claimed, read_json
+from insula.files import STORY, claimed, understood
 from insula.learning.saving import load_model
 from insula.learning.train import one_thread
 from insula.pipeline import Progress, cut_windows, person_windows, read_recordings
@@ -48,7 +48,8 @@ def open_result(folder: str | Path, progress: Progress | None = None) -> Opened:
     DataError : the recordings are not those it was made from.
     """
     result = Result.load(folder)
-    experiment = experiment_from(result.config["experiment"])
+    with understood(Path(folder) / "result.json", "a result that insula wrote"):
+        experiment = experiment_from(result.experiment)
     require_folds(Path(folder))
     recordings = read_recordings(experiment, [], progress)
     windows = cut_windows(experiment, recordings, progress)
@@ -112,20 +113,17 @@ def _of_fold(row: KeptRow, windows: Windows, wanted: set[int]) -> list[Explained
     raise InputError(f"a trial that {row.title} was not tested on; expected one of its test trials. Name another.")
 
 
-class _Story(msgspec.Struct):
-    experiment: dict[str, Any] = {}
-    subjects: list[str] = []
-
-
 def _of_saved(folder: Path, trial: str, progress: Progress | None) -> Explained:
     """Explain a saved model's answer on the recordings it was trained on, and say that it has seen them."""
     model = load_model(folder)
-    story = read_json(folder / "training.json", _Story, "the story of a model")
+    story = read_story(folder)
     if not story.experiment:
         raise InputError(
             f"{folder} does not say its recordings; expected a model that `insula train` wrote. Train one."
         )
-    windows = person_windows(model, experiment_from(story.experiment), progress=progress).scored
+    with understood(folder / STORY, "the story of a model"):
+        experiment = experiment_from(story.experiment)
+    windows = person_windows(model, experiment, progress=progress).scored
     rows = trial_rows(windows, trial)
     with one_thread():
         found = explain_trial(model, windows, rows, folder.name, repr(model), "model")

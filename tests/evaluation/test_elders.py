@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,23 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from fake_result import stress
 from small_cohort import cohort, scored, write_manifest
 
 import insula
-from insula.errors import InputError, ProtocolError
-from insula.evaluation.elders import elders_of, open_elder, records, require_unseen, seen_by
+from insula.errors import DataError, InputError, ProtocolError, SchemaError
+from insula.evaluation.elders import elders_of, open_elder, require_unseen, seen_by
 from insula.evaluation.experiment import Experiment, experiment_from
 from insula.evaluation.rows import make_plans, require_names
 from insula.evaluation.run import evaluate
+from insula.evaluation.story import records
 from insula.learning import fitting
 from insula.learning.losses import Said
 from insula.learning.teaching import Taught
 from insula.pipeline import run_experiment
 from insula.privacy.survey import model_people
 from insula.protocols.own_median import split_windows
+from insula.reopened import stress_result
 
 
 def tables(**more: Any) -> dict[str, Any]:
@@ -129,6 +133,29 @@ def test_the_loss_falls_to_nothing_where_student_and_teacher_agree() -> None:
     expected = 0.6 * 4 * float(F.kl_div(torch.full((2, 2), 0.5).log(), soft, reduction="batchmean"))
     assert float(term(away)) == pytest.approx(expected, rel=1e-4)
     assert term.replaces == 0.6
+
+
+@pytest.mark.parametrize("forged", ['{"experiment": {"data": []}, "subjects": ["a"]}', '{"seen": [{"data": 1}]}', "[]"])
+def test_a_forged_story_is_one_error(tmp_path: Path, forged: str) -> None:
+    folder = saved(tmp_path / "model", ["ann"])
+    (folder / "training.json").write_text(forged)
+    with pytest.raises(DataError, match="the story of a model"):
+        open_elder(folder, "teacher")
+
+
+@pytest.mark.parametrize("change", [{"config": {}}, {"systems": []}, {"name": "../../x"}])
+def test_a_forged_result_is_one_error(tmp_path: Path, change: dict[str, Any]) -> None:
+    folder = stress().save(tmp_path / "run")
+    (folder / "folds").mkdir()
+    told = json.loads((folder / "result.json").read_text())
+    if "name" in change:
+        told["systems"][0]["name"] = change["name"]
+    told |= {k: v for k, v in change.items() if k != "name"}
+    (folder / "result.json").write_text(json.dumps(told))
+    with pytest.raises(SchemaError, match="expected what"):
+        open_elder(folder, "teacher")
+    with pytest.raises(SchemaError, match="expected what"):
+        stress_result(folder)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from insula.errors import InputError
 from insula.types import Label, Recording
 from insula.windows.cutting import cut
 from insula.windows.table import label_text
-from insula.windows.targets import Target, is_ordered, is_own_median, require_target
+from insula.windows.targets import Target, is_ordered, require_target
 
 NAMES = st.from_regex(r"[A-Za-z_][\w.-]{0,8}", fullmatch=True)
 
@@ -44,11 +44,6 @@ def test_quadrants_survive_text(one: str, other: str, op: str, value: float) -> 
 def test_own_median_survives_text(name: str) -> None:
     target = Target(name, "median", ">")
     assert Target.parse(str(target)) == target
-    assert is_own_median(str(target))
-
-
-def test_only_the_median_is_the_own_median() -> None:
-    assert not any(is_own_median(t) for t in ("median", "valence", "valence>5", "emotion:classes"))
 
 
 @pytest.mark.parametrize(

@@ -57,12 +57,13 @@ def _one(
     from dataclasses import replace
 
     from insula.errors import InputError
-    from insula.evaluation.elders import merged, open_elder, records, seen_in
+    from insula.evaluation.elders import open_elder
+    from insula.evaluation.story import merged, read_story, records
+    from insula.files import STORY, read_json
     from insula.learning.estimator import Estimator
     from insula.learning.personal.personal import DEFAULT
     from insula.learning.saving import load_model
     from insula.pipeline import person_windows
-    from insula.privacy.survey import read_json
 
     population = load_model(model)
     if start is not None and (strategy != "scratch" or not isinstance(population, Estimator)):
@@ -82,13 +83,14 @@ def _one(
         found = suggest(population, windows, count=count)
         console.print(found.to_string(index=False, float_format="%.2f"))
         return
-    story = read_json(model / "training.json")
-    story = story if isinstance(story, dict) else {}
-    strategy = strategy or str(story.get("strategy", DEFAULT))
+    story = read_story(model)
+    strategy = strategy or story.strategy or DEFAULT
     own = population.personalise(windows, strategy, seed=seed)
-    people = sorted({*map(str, story.get("subjects") or ()), *map(str, windows.table["subject"].unique())})
-    seen = merged(seen_in(model), {plan.data.name: list(windows.table["subject"].astype(str))}, begun)
-    own.save(out, {**story, "subjects": people, "personal": strategy, "seen": records(seen)})
+    people = sorted({*story.subjects, *map(str, windows.table["subject"].unique())})
+    seen = merged(story.everybody, {plan.data.name: list(windows.table["subject"].astype(str))}, begun)
+    told = read_json(model / STORY, dict[str, Any], "the story of a model") if (model / STORY).is_file() else {}
+    told |= {"people": len(people), "subjects": people, "seen": records(seen), "personal": strategy}
+    own.save(out, told)
     trained = windows.scored
     console.print(
         show.facts(

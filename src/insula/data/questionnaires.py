@@ -92,7 +92,6 @@ SAM: Mapping[str, tuple[str, ...]] = {
     "arousal": ("samarousal", "arousal", "sama"),
     "dominance": ("samdominance", "dominance", "control", "samd"),
 }
-SAM_RANGE = (1, 9)
 
 
 def recognise(columns: Sequence[str]) -> dict[str, list[str]]:

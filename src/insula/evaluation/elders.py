@@ -6,19 +6,18 @@ Any other saved model must name its people and those of its own elders, by data 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-import msgspec
+from typing import TYPE_CHECKING, Literal
 
 from insula.errors import InputError, ProtocolError
 from insula.evaluation.kept import FOLDS, require_folds
 from insula.evaluation.results import Result
-from insula.evaluation.saved import MODEL_FILE, STORY
+from insula.evaluation.saved import MODEL_FILE
+from insula.evaluation.story import Seen, merged, read_story
 from insula.evaluation.writing import jsonable
-from insula.files import read_json
+from insula.files import STORY
 from insula.protocols.protocols import Split
 from insula.windows.table import Windows
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from insula.evaluation.experiment import Experiment
 
 What = Literal["teacher", "start"]
-Seen = Mapping[str, tuple[str, ...]]
-"""People whom a model, its elders and theirs have seen, by data set."""
 
 
 @dataclass(frozen=True)
@@ -63,47 +60,6 @@ class Elder:
         return f"{self.words}, which has seen {whom}; none of them is tested"
 
 
-class _Of(msgspec.Struct):
-    data: str
-    subjects: list[str] = []
-
-
-class _Story(msgspec.Struct):
-    """What a model says of itself; ``seen`` came after ``subjects``, which are of the experiment's data alone."""
-
-    experiment: dict[str, Any] = {}
-    subjects: list[str] = []
-    title: str = ""
-    seen: list[_Of] = []
-
-    @property
-    def everybody(self) -> Seen:
-        """People by data set."""
-        data = str(self.experiment.get("data", {}).get("name", ""))
-        own = {data: self.subjects} if data and self.subjects else {}
-        return merged(own, *({one.data: one.subjects} for one in self.seen))
-
-
-def merged(*seen: Mapping[str, Iterable[str]]) -> Seen:
-    """Join people by data set."""
-    names = dict.fromkeys(data for one in seen for data in one)
-    return {data: tuple(sorted({p for one in seen for p in one.get(data, ())})) for data in names}
-
-
-def seen_in(folder: Path) -> Seen:
-    """Whom the model in a folder has seen, as its story says; nobody where it has none."""
-    return _story(folder).everybody
-
-
-def records(seen: Seen) -> list[dict[str, Any]]:
-    """People by data set as a story keeps them (``seen``), for `insula forget` to find."""
-    return [{"data": data, "subjects": list(people)} for data, people in seen.items()]
-
-
-def _story(folder: Path) -> _Story:
-    return read_json(folder / STORY, _Story, "the story of a model") if (folder / STORY).is_file() else _Story()
-
-
 def open_elder(folder: str | Path, what: What) -> Elder:
     """Read what a folder says of itself; InputError where it holds no model or does not name its people."""
     place = Path(folder)
@@ -113,14 +69,15 @@ def open_elder(folder: str | Path, what: What) -> Elder:
         result = Result.load(place)
         require_folds(place)
         first = result.systems[0]
-        own = {str(result.config["experiment"]["data"]["name"]): set(result.predictions["subject"].astype(str))}
+        own = {str(result.experiment["data"]["name"]): set(result.predictions["subject"].astype(str))}
         folds = sorted(p.parent for p in (place / FOLDS / first.bare).glob(f"*/{STORY}"))
-        return Elder(what, place, result.system(first.bare).title, merged(own, *map(seen_in, folds)), first.bare)
+        seen = merged(own, *(read_story(p).everybody for p in folds))
+        return Elder(what, place, result.system(first.bare).title, seen, first.bare)
     if not (place / MODEL_FILE).is_file():
         raise InputError(
             f"{place} without {MODEL_FILE}; expected a saved model. Make one with insula train or pretrain."
         )
-    story = _story(place)
+    story = read_story(place)
     if not story.subjects or not story.everybody:
         raise InputError(
             f"{place} does not name its people; expected a model that insula train or pretrain wrote. Train it again."
@@ -161,7 +118,7 @@ def require_unseen(
 
 def _require_same(elder: Elder, experiment: Experiment, data_hash: str) -> None:
     other = Result.load(elder.folder)
-    theirs = other.config["experiment"]
+    theirs = other.experiment
     mine = jsonable(experiment.to_dict())  # lists, as a result has them
     differ = [
         name

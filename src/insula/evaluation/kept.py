@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from insula.errors import DataError, InputError
 from insula.evaluation.folds import folds_of
 from insula.evaluation.results import Result
-from insula.files import read_json
+from insula.evaluation.story import read_story
 from insula.learning.learner import Learner
 from insula.learning.saving import load_model
 from insula.protocols.protocols import Split
@@ -38,19 +36,6 @@ class KeptRow:
     kind: str
     splits: tuple[Split, ...]
     models: tuple[Learner | None, ...]
-
-
-class _Row(msgspec.Struct):
-    title: str
-    kind: str
-
-
-class _Story(msgspec.Struct):
-    row: _Row
-
-
-def _named(folder: Path) -> _Row:
-    return read_json(folder / "training.json", _Story, "the story of a fold model").row
 
 
 def keeps(plan: RowPlan) -> bool:
@@ -128,7 +113,7 @@ def load_kept(result: Result, experiment: Experiment, windows: Windows, folder: 
     for one in sorted((p for p in place.iterdir() if p.is_dir()), key=lambda p: order.get(p.name, len(order))):
         there = [one / str(i) for i in range(len(splits))]
         models = tuple(load_model(p) if (p / "estimator.json").is_file() else None for p in there)
-        named = next((_named(p) for p, model in zip(there, models, strict=True) if model is not None), None)
+        named = next((read_story(p).row for p, model in zip(there, models, strict=True) if model is not None), None)
         if named is not None:
             found.append(KeptRow(one.name, named.title, named.kind, splits, models))
     if not found:

@@ -151,6 +151,14 @@ class Result:
         """Score of each person (rows) and system (columns)."""
         return pd.DataFrame({s.name: per_person(self.of(s.name), metric or self.main_metric) for s in self.systems})
 
+    @property
+    def experiment(self) -> Mapping[str, Any]:
+        """What was asked for, as its configuration keeps it; SchemaError where it has none."""
+        found = self.config.get("experiment")
+        if not isinstance(found, Mapping) or not isinstance(found.get("data"), Mapping) or "name" not in found["data"]:
+            raise SchemaError("a result without its experiment; expected what insula evaluate wrote. Evaluate again.")
+        return found
+
     @cached_property
     def contrasts(self) -> Mapping[str, Contrast | None]:
         """Person-swap contrast of each system; None where no two people can be compared."""
@@ -338,6 +346,8 @@ class Result:
                 f"result version {version!r} in {path}; expected {VERSION}. Use the insula that wrote it."
             )
         found = read_json(path, _Document, wanted)
+        if not found.systems or any(not s.name or {"/", "\\"} & set(s.name) or s.name == ".." for s in found.systems):
+            raise SchemaError(f"rows of {path} without names that a folder can have; expected {wanted}.")
         table = path.parent / "predictions.parquet"
         if not table.is_file() or sha256_of(table) != found.predictions.sha256:
             raise DataError(

@@ -6,14 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from insula.errors import InputError, InsulaError, unknown_name
 from insula.evaluation.results import Result
-from insula.files import read_json
+from insula.evaluation.story import read_story
 
 MODEL_FILE = "estimator.json"
-STORY = "training.json"
 
 
 @dataclass(frozen=True)
@@ -43,13 +40,9 @@ def models_in(folder: Path) -> tuple[Saved, ...]:
     return tuple(Saved(p, _people(p), above) for p in found)
 
 
-class _Story(msgspec.Struct):
-    subjects: list[str] = []
-
-
 def _people(folder: Path) -> tuple[str, ...]:
     try:
-        return tuple(read_json(folder / STORY, _Story, "the story of a model").subjects)
+        return tuple(read_story(folder).subjects)
     except InsulaError:
         return ()
 

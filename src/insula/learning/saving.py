@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from insula.errors import DataError, InputError, SchemaError
-from insula.files import read_json, replacing, require_folder, understood
+from insula.files import STORY, read_json, replacing, require_folder, understood
 from insula.learning.batches import spec_of
 from insula.learning.classical import ClassicalEstimator
 from insula.learning.classical import row as made
@@ -102,7 +102,7 @@ def _write(folder: str | Path, files: Callable[[Path], dict[str, Any]], provenan
         (work / _FILE).write_text(text, encoding="utf-8")
         if provenance is not None:
             story = json.dumps(provenance, indent=1, default=str, allow_nan=False)
-            (work / "training.json").write_text(story, encoding="utf-8")
+            (work / STORY).write_text(story, encoding="utf-8")
     return target
 
 

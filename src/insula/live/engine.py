@@ -32,8 +32,7 @@ FRAME_S = 1 / 30
 """How often signals go out."""
 STATUS_S = 1.0
 POLL_S = 0.02
-STREAMS_S = 20.0
-"""How long to wait for a first sensor."""
+"""How long a turn waits for packets."""
 
 
 class Outlet(Protocol):

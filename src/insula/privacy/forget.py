@@ -22,7 +22,7 @@ from insula.errors import DataError, InputError, unknown_name
 from insula.evaluation.kept import FOLDS
 from insula.evaluation.results import Result
 from insula.explain import ANALYSES
-from insula.files import claimed, person_folder, replacing
+from insula.files import STORY, claimed, person_folder, replacing
 from insula.grid.run import locked
 from insula.learning.saving import digest
 from insula.privacy.names import COLUMNS, Name
@@ -105,7 +105,7 @@ def forget(person: str, folders: Sequence[str | Path], *, dry_run: bool = False,
 
 def retraining_note(folder: str | Path) -> str:
     """Why the model in a folder must be trained again; empty where nothing speaks for it."""
-    story = read_json(Path(folder) / "training.json")
+    story = read_json(Path(folder) / STORY)
     marks = story.get(MARK) if isinstance(story, dict) else None
     return "; ".join(map(str, marks)) if isinstance(marks, list) else ""
 
@@ -135,7 +135,7 @@ def _plan(found: Found, name: Name) -> tuple[list[Step], list[tuple[Path, str]]]
                 )
             )
         elif trained or named(folder, name):
-            files = frozenset(folder / f for f in ("estimator.json", "training.json", "model.json"))
+            files = frozenset(folder / f for f in ("estimator.json", STORY, "model.json"))
             what = "the person removed from the model's bookkeeping"
             steps.append(Step(folder, what, partial(_clean_model, folder, name, trained), files))
         if trained and not _only(folder, name, found):
@@ -156,9 +156,6 @@ def _plan(found: Found, name: Name) -> tuple[list[Step], list[tuple[Path, str]]]
         steps.append(
             Step(path, "removed: left by a save or run that was stopped", partial(_remove_leftover, path), whole=True)
         )
-    for path in found.curves:
-        if name.name in found.people_of[path]:
-            steps.append(Step(path, "calibration curve removed: draw it again", partial(_remove, path), whole=True))
     touched: set[Path] = set()
     for folder in found.results:
         if name.name in found.people_of[folder] or any(named(folder / f, name) for f in _FILES):
@@ -322,15 +319,15 @@ def _clean_model(folder: Path, name: Name, trained: str) -> None:
                 data[part] = {**data[part], "people": {k: v for k, v in people.items() if not name.is_(k)}}
             # a description that was changed by hand stays one that is refused
             _write(path, json.dumps({**data, "sha256": digest(data) if whole else stored}, indent=1))
-        for file in ("training.json", "model.json"):
+        for file in (STORY, "model.json"):
             if (work / file).is_file():
                 _clean_file(work / file, name)
         if trained:
-            story = read_json(work / "training.json")
+            story = read_json(work / STORY)
             story = story if isinstance(story, dict) else {}
             why = f"{trained.replace('the person', 'a person').split(':')[0]}, removed on {datetime.now(UTC).date()}"
             marks = [*story.get(MARK, []), why]
-            _write(work / "training.json", json.dumps({**story, MARK: list(dict.fromkeys(marks))}, indent=1))
+            _write(work / STORY, json.dumps({**story, MARK: list(dict.fromkeys(marks))}, indent=1))
 
 
 def _trained_again(folder: Path, name: Name) -> bool:
@@ -338,7 +335,7 @@ def _trained_again(folder: Path, name: Name) -> bool:
     from insula.evaluation.experiment import experiment_from
     from insula.pipeline import train_model
 
-    story = read_json(folder / "training.json")
+    story = read_json(folder / STORY)
     if not isinstance(story, dict) or not isinstance(story.get("experiment"), dict) or not folder.is_dir():
         return False
     others = [p for p in story.get("subjects") or () if isinstance(p, str) and not name.is_(p)]

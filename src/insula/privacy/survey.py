@@ -17,7 +17,7 @@ from typing import Any
 
 from insula.errors import DataError
 from insula.evaluation.finished import PEOPLE
-from insula.files import person_folder, read_toml
+from insula.files import STORY, person_folder, read_toml
 from insula.privacy.names import COLUMNS, Name, plain
 
 _PREDICTED = ("subject", "start_s", "stop_s", "prediction")
@@ -40,7 +40,6 @@ class Found:
     grids: list[Path] = field(default_factory=list)
     stores: list[Path] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
-    curves: list[Path] = field(default_factory=list)
     unfinished: list[Path] = field(default_factory=list)
     people_of: dict[Path, set[str]] = field(default_factory=dict)
     words: set[str] = field(default_factory=set)
@@ -73,9 +72,6 @@ def survey(roots: Iterable[Path]) -> Found:
             if "result.json" in files:
                 found.results.append(folder)
                 found.people_of[folder] = _result_people(folder, found.words)
-            if "calibration.json" in files:
-                found.curves.append(folder)
-                found.people_of[folder] = _curve_people(folder)
             if "estimator.json" in files or {"model.json", "model.onnx"} <= set(files):
                 found.models.append(folder)
                 found.people_of[folder] = model_people(folder)
@@ -93,7 +89,7 @@ def survey(roots: Iterable[Path]) -> Found:
 
 def model_people(folder: Path) -> set[str]:
     """People whom a model's own bookkeeping names: those it was trained on or learned from by others."""
-    story, people = read_json(folder / "training.json"), set()
+    story, people = read_json(folder / STORY), set()
     if isinstance(story, dict):
         people |= set(story.get("subjects") or ()) | _chosen(story.get("experiment"))
         people |= {p for one in story.get("seen") or () if isinstance(one, dict) for p in one.get("subjects") or ()}
@@ -121,15 +117,6 @@ def _result_people(folder: Path, words: set[str]) -> set[str]:
         words |= {str(s.get("name")) for s in document.get("systems") or () if isinstance(s, dict)}
         words |= set((config.get("recipe") or {}).get("signals") or ())
     return {plain(str(p)) for p in people}
-
-
-def _curve_people(folder: Path) -> set[str]:
-    """People of a calibration curve, scored or left out."""
-    curve = read_json(folder / "calibration.json")
-    if not isinstance(curve, dict):
-        return set()
-    scored = {str(row.get("subject")) for row in curve.get("scores") or () if isinstance(row, dict)}
-    return {plain(p) for p in scored | {str(t).partition(":")[0] for t in curve.get("left_out") or ()}}
 
 
 def _chosen(experiment: Any) -> set[str]:

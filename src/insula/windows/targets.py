@@ -159,11 +159,6 @@ class Target:
         return 2 * high[:, 0] + high[:, 1], classes
 
 
-def is_own_median(target: str) -> bool:
-    """Say whether a target, as a schema keeps it, is about the person's own median."""
-    return target.endswith(">median")
-
-
 def require_target(target: Target, known: Iterable[str]) -> None:
     """Raise unless some trial carries the target's name (each of its names)."""
     names = set(known)

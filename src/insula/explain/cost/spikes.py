@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from insula.models.cascade import taken
 from insula.types import Batch, InputSpec
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 @dataclass(frozen=True)
@@ -87,28 +87,6 @@ def spike_rates(model: nn.Module, batch: Batch) -> dict[str, float]:
     finally:
         model.train(training)
     return {layer: float(rate.mean()) for layer, rate in extras.get("spikes", {}).items()}
-
-
-def spike_table(sheets: Sequence[SpikeSheet]) -> pd.DataFrame:
-    """Put sheets side by side, one row a system."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        [
-            {
-                "system": s.name,
-                "mean_rate": sum(r for _, r in s.rates) / len(s.rates) if s.rates else float("nan"),
-                "synaptic": s.synaptic,
-                "membrane": s.membrane,
-                "analogue": s.analogue,
-                "joules_synaptic": s.joules_synaptic,
-                "joules_membrane": s.joules_membrane,
-                "joules_analogue": s.joules_analogue,
-                "joules": s.joules,
-            }
-            for s in sheets
-        ]
-    )
 
 
 def _kinds(model: nn.Module) -> dict[str, str]:

@@ -60,7 +60,7 @@ def energy_of_systems(
     """
     if "experiment" not in result.config:
         return [], [], ""
-    experiment = experiment_from(result.config["experiment"])
+    experiment = experiment_from(result.experiment)
     first = models[0].split if models else folds_of(windows, experiment)[0]
     factory = models[0].model.factory if models else None
     here = {s.name for s in result.systems}

@@ -173,14 +173,3 @@ def retention(
     at_end = lost.gather(1, columns - 1) * (1 - share) + lost.gather(1, columns) * share
     kept = torch.exp(lost[:, :-1] - at_end)
     return kept.masked_fill(~inside.unsqueeze(-1), math.nan).to(tau_sys_s.dtype)
-
-
-def memory_dominance(
-    tau_sys_s: Tensor, elapsed_s: Tensor, horizon_s: float, *, sub_steps: int = 1, solver: Solver = "fused"
-) -> Tensor:
-    """Mean retention of each neuron over time and data at a horizon: (H,); memory-dominant above .5.
-
-    Parameters as in `retention`.
-    """
-    kept = retention(tau_sys_s, elapsed_s, horizon_s, sub_steps=sub_steps, solver=solver)
-    return kept.nanmean(dim=(0, 1))
