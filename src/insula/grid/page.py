@@ -20,12 +20,12 @@ from insula.grid.claims import Published
 from insula.grid.ledger import Comparison, Entry, Ledger, Row, Section, Span
 from insula.grid.opening import opening
 from insula.grid.statistics import Pair
+from insula.grid.texts import SPACE, milliseconds_text, p_text, points_range, points_text, range_text, score_text
 from insula.plots import NARROW_PX, WIDE_PX, css_variables
 from insula.plots.ranks import ranks
 from insula.report.page import date
 from insula.report.sources import linked
 
-_SPACE = "\u00a0"
 """Keeps a number and its sign on one line."""
 BUILT_IN = "the drop is built in"
 LEAD = (
@@ -174,13 +174,13 @@ def facts(section: Section) -> str:
     if section.empty:
         return f"Nothing has run yet of {', '.join(dict.fromkeys(row.title for row in section.rows))}."
     people = f"{section.people} {'person' if section.people == 1 else 'people'}"
-    chance = f", chance {_score(section, section.chance)}" if section.metric == "balanced_accuracy" else ""
+    chance = f", chance {score_text(section.metric, section.chance)}" if section.metric == "balanced_accuracy" else ""
     seeds = f", {section.seeds} seeds together" if section.seeds > 1 else ""
     entries = [e for r in section.rows for e in r.entries.values() if math.isfinite(e.mean)]
     few = " Intervals are over trials, there being one person." if any(e.unit != "people" for e in entries) else ""
     null = "" if _has_null(section) else " Null test: not run."
     return (
-        f"{section.metric.replace('_', ' ').capitalize()}, mean over {people} with 95{_SPACE}% interval"
+        f"{section.metric.replace('_', ' ').capitalize()}, mean over {people} with 95{SPACE}% interval"
         f"{chance}; {section.windows:,} windows{seeds}.{few}{_references(section)}{null}"
     )
 
@@ -193,9 +193,9 @@ def _references(section: Section) -> str:
     parts = []
     for what, found in (("baseline", main.baseline), ("classical row", main.classical)):
         if found is not None:
-            parts.append(f"best {what} {_score(section, found[1])} ({found[0]})")
+            parts.append(f"best {what} {score_text(section.metric, found[1])} ({found[0]})")
     if math.isfinite(main.clock):
-        parts.append(f"clock {_score(section, main.clock)}")
+        parts.append(f"clock {score_text(section.metric, main.clock)}")
     return f" To beat under {nice(main.protocol)}: {', '.join(parts)}." if parts else ""
 
 
@@ -238,8 +238,7 @@ def _line(section: Section, row: Row) -> Line:
         cells.append(_budget(section, row))
     cells.append(TableCell("–" if row.parameters is None else f"{row.parameters:,}", value=row.parameters))
     cells.append(TableCell("–" if row.joules is None else joules_text(row.joules), value=row.joules))
-    ms = row.p50_ms
-    cells.append(TableCell("–" if ms is None else f"{ms:.0f} ms" if ms >= 10 else f"{ms:.2g} ms", value=ms))
+    cells.append(TableCell(milliseconds_text(row.p50_ms), value=row.p50_ms))
     small = (*_said(section, row), *filter(None, [row.marks]))
     return Line(row.title, row.kind if row.system != "clock" else "clock", small, tuple(cells))
 
@@ -264,8 +263,7 @@ def _said(section: Section, row: Row) -> tuple[str, ...]:
 def _entry(section: Section, entry: Entry) -> TableCell:
     if not math.isfinite(entry.mean):
         return TableCell(entry.why or "–", bad=bool(entry.why))
-    low = _score(section, entry.lo).removesuffix(f"{_SPACE}%")
-    return TableCell(_score(section, entry.mean), f"{low} to {_score(section, entry.hi)}", entry.mean)
+    return TableCell(score_text(section.metric, entry.mean), range_text(section.metric, entry.lo, entry.hi), entry.mean)
 
 
 def _difference(section: Section, found: Paired | Span | None) -> TableCell:
@@ -273,7 +271,9 @@ def _difference(section: Section, found: Paired | Span | None) -> TableCell:
     if found is None or not math.isfinite(found.mean):
         return TableCell("–")
     return TableCell(
-        _points(section, found.mean), f"{_points(section, found.lo)} to {_points(section, found.hi)}", found.mean
+        points_text(section.metric, found.mean),
+        points_range(section.metric, found.lo, found.hi),
+        found.mean,
     )
 
 
@@ -309,11 +309,11 @@ def pair_text(section: Section, pair: Pair) -> list[str]:
     found = pair.found
     return [
         pair.a,
-        _points(section, found.mean),
-        f"{_points(section, found.lo)} to {_points(section, found.hi)}",
+        points_text(section.metric, found.mean),
+        points_range(section.metric, found.lo, found.hi),
         f"{found.effect:+.2f}".replace("-", "−"),
-        _p(found.p),
-        _p(pair.p_holm),
+        p_text(found.p),
+        p_text(pair.p_holm),
     ]
 
 
@@ -347,7 +347,7 @@ def _comparison(section: Section, comparison: Comparison) -> list[str]:
         found = comparison.ranks
         listed = ", ".join(f"{s} {r:.2f}" for s, r in zip(found.systems, found.mean_rank, strict=True))
         out += [
-            f"Mean ranks over {found.people} people: {listed}. Friedman p = {_p(found.friedman_p)}, critical "
+            f"Mean ranks over {found.people} people: {listed}. Friedman p = {p_text(found.friedman_p)}, critical "
             f"difference {found.critical:.2f}.",
             "",
         ]
@@ -382,20 +382,3 @@ def _bare(section: Section) -> bool:
 
 def _has_claims(section: Section) -> bool:
     return any(row.claims for row in section.rows)
-
-
-def _score(section: Section, value: float) -> str:
-    if not math.isfinite(value):
-        return "–"
-    return f"{100 * value:.1f}{_SPACE}%" if section.metric == "balanced_accuracy" else f"{value:.2f}".replace("-", "−")
-
-
-def _points(section: Section, value: float) -> str:
-    if not math.isfinite(value):
-        return "–"
-    text = f"{100 * value:+.1f}" if section.metric == "balanced_accuracy" else f"{value:+.2f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
-
-
-def _p(value: float) -> str:
-    return "–" if not math.isfinite(value) else "< .001" if value < 0.001 else f"{value:.3f}"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import queue
-import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,19 +11,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import numpy as np
-
 from insula.errors import InputError, InsulaError
 from insula.live import messages as say
 from insula.live.calibration import Calibration
-from insula.live.certainty import certainty, verdict
 from insula.live.chunks import Appeared, Begin, Event, Source, Stream
-from insula.live.electrodes import places
 from insula.live.hub import Hub
 from insula.live.learner import Adapted, Learner
-from insula.live.predictor import SAID, Decision, Predictor
+from insula.live.predictor import Decision, Predictor
 from insula.live.recorder import Recorder
 from insula.live.seat import Seat
+from insula.live.telling import Frames, hello, sensors_of, told
 from insula.live.watcher import Watcher, schema_of
 
 FRAME_S = 1 / 30
@@ -78,8 +73,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._learning: Future[Adapted] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="insula-learn")
-        self._shown: dict[str, int] = {}
-        self._shown_start_s = math.nan
+        self._frames = Frames()
         self._streams: dict[str, Stream] = {}
         self._frame_at = self._status_at = 0.0
         self._compute_ms = 0.0
@@ -180,7 +174,7 @@ class Engine:
     def _decided(self, decision: Decision) -> None:
         self.last = decision
         self.learner.see(decision)
-        message = self.describe(decision)
+        message = told(decision, self.learner, self.source.now_s(), self._compute_ms, self.setup.energy_j)
         reason = self.learner.propose(decision, message["certainty"], decision.stop_s)
         if reason is not None and self.calibration is None:
             self.hub.publish("page", _text({"type": "proposal", "why": reason}))
@@ -188,44 +182,6 @@ class Engine:
         self.hub.publish("decision", text, keep="decision")
         for outlet in self.setup.outlets:
             outlet.decision(message)
-
-    def describe(self, decision: Decision) -> dict[str, Any]:
-        """Put a decision into the documented JSON."""
-        personal = self.learner.chances(decision)
-        chances, spread = decision.chances, decision.spread
-        if personal is not None:
-            chances, spread = personal
-        code, why = verdict(chances, spread, self.learner.classes)
-        if not self.learner.classes:
-            why = "nothing to recognise yet: name two states and label them"
-        elif not len(chances) and decision.kind in SAID:
-            why = "not enough labels yet"
-        now_s = self.source.now_s()
-        return {
-            "type": "decision",
-            "time_s": round(decision.stop_s, 6),
-            "window_s": round(decision.stop_s - decision.start_s, 6),
-            "trial": decision.key[2],
-            "kind": decision.kind,
-            "classes": self.learner.classes[: len(chances)] or self.learner.classes,
-            "chances": [round(float(p), 6) for p in chances],
-            "spread": None if spread is None else [round(float(s), 6) for s in spread],
-            "saved_chances": [round(float(p), 6) for p in decision.chances],
-            "value": None if math.isnan(decision.value) else round(decision.value, 6),
-            "label": None if code is None else self.learner.classes[code],
-            "why": why,
-            "certainty": round(certainty(chances), 4),
-            "personal": personal is not None,
-            "sensors": {
-                name: {"counts": there, "observed": round(decision.share.get(name, 0.0), 4)}
-                for name, there in decision.present.items()
-            },
-            "attention": {name: np.mean(v, 0).round(4).tolist() for name, v in decision.attention.items()},
-            "late_s": None if now_s is None else round(max(0.0, now_s - decision.stop_s), 4),
-            "compute_ms": round(self._compute_ms, 3),
-            "energy_j": self.setup.energy_j,
-            "sent_ms": round(time.time() * 1000, 1),
-        }
 
     # -- learning -----------------------------------------------------------------------------------------------
 
@@ -365,61 +321,18 @@ class Engine:
     # -- frames -------------------------------------------------------------------------------------------------
 
     def _signals(self) -> None:
-        """Send what was cleaned since the last frame: a header in JSON, then float32 samples and masks."""
-        if self.seat is None or self.seat.stretch is None:
-            return
-        start_s = self.seat.stretch.begin.start_s
-        if start_s != self._shown_start_s:
-            self._shown, self._shown_start_s = {}, start_s
-        parts, payload = [], []
-        for name, lane in self.seat.lanes.items():
-            first = max(self._shown.get(name, 0), lane.due - lane.values.shape[1])
-            count = lane.due - first
-            if count <= 0 or lane.stream is None:
-                continue
-            self._shown[name] = lane.due
-            values, seen = lane.piece(first, count)
-            parts.append({"m": name, "first": first, "count": count, "channels": len(values)})
-            payload += [np.ascontiguousarray(values, np.float32).tobytes(), seen.astype(np.uint8).tobytes()]
-        if not parts:
-            return
-        now_s, newest_s = self.source.now_s(), self.seat.newest_s
-        header = {
-            "start_s": start_s,
-            "age_s": None if now_s is None or not math.isfinite(newest_s) else round(max(0.0, now_s - newest_s), 4),
-            "sent_ms": round(time.time() * 1000, 1),
-            "parts": parts,
-        }
-        text = json.dumps(header).encode()
-        text += b" " * (-len(text) % 4)
-        self.hub.publish("signals", struct.pack("<I", len(text)) + text + b"".join(payload))
+        frame = None if self.seat is None else self._frames.next(self.seat, self.source.now_s())
+        if frame is not None:
+            self.hub.publish("signals", frame)
 
     def _hello(self) -> None:
         """Tell what is read: modalities, channels, rates."""
         if self.reader is None:
             return
-        schema, recipe = self.reader.schema, self.reader.recipe
-        message = {
-            "type": "hello",
-            "source": self.source.name,
-            "model": self.setup.model_name,
-            "target": schema.target,
-            "classes": self.learner.classes,
-            "continuous": schema.continuous and self.setup.predictor is not None,
-            "window_s": recipe.window_s,
-            "hop_s": recipe.hop_s,
-            "keys": list(self.source.keys),
-            "modalities": {
-                name: {
-                    "channels": spec.channels,
-                    "rate_hz": spec.rate_hz,
-                    "unit": spec.unit,
-                    "places": places(spec.channels) if name == "eeg" else None,
-                }
-                for name, spec in schema.modalities.items()
-            },
-        }
-        self.hub.publish("page", _text(message), keep="hello")
+        said = {"source": self.source.name, "keys": list(self.source.keys), "model": self.setup.model_name}
+        predicts = self.setup.predictor is not None
+        message = hello(self.reader.schema, self.reader.recipe, self.learner.classes, predicts)
+        self.hub.publish("page", _text({**message, **said}), keep="hello")
 
     def _status(self, force: bool = False) -> None:
         """Once a second: sensors, losses, recording."""
@@ -431,20 +344,6 @@ class Engine:
         if first:
             self._hello()
             self._labels()
-        lanes = {} if self.seat is None else self.seat.lanes
-        gone = {} if self.seat is None else self.seat.gone
-        sensors = {
-            name: {
-                "there": lane.stream is not None and name not in gone,
-                "why": gone.get(name, "" if lane.stream is not None else "not found yet"),
-                "lost": lane.counts.lost,
-                "late": lane.counts.late,
-                "arrived": lane.counts.arrived,
-                "observed": round(float(lane.observed.mean()), 4) if lane.observed.size else 0.0,
-                "bad": list(lane.bad_channels),
-            }
-            for name, lane in lanes.items()
-        }
         recorder = self.setup.recorder
         self.hub.publish(
             "page",
@@ -453,7 +352,7 @@ class Engine:
                     "type": "status",
                     "ended": self.ended,
                     "problem": self.problem,
-                    "sensors": sensors,
+                    "sensors": {} if self.seat is None else sensors_of(self.seat),
                     "recording": recorder is not None and recorder.on,
                     "clients": self.hub.clients,
                     "frames_dropped": self.hub.dropped,

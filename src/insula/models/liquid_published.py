@@ -23,9 +23,7 @@ from insula.errors import InputError, unknown_name
 from insula.models.blocks.attention import RingAttention
 from insula.models.blocks.encoders import ShapeEncoder, samples_per_step, to_grid
 from insula.models.blocks.hops import answer_at_end
-from insula.models.card import ModelCard
-from insula.models.cells.liquid import NeuralLTC
-from insula.models.liquid_fusion import (
+from insula.models.blocks.liquid_form import (
     FAST,
     FAST_RATE_HZ,
     FAST_TAU_S,
@@ -35,6 +33,8 @@ from insula.models.liquid_fusion import (
     settled,
     slowest_s,
 )
+from insula.models.card import ModelCard
+from insula.models.cells.liquid import NeuralLTC
 from insula.types import Batch, InputSpec, ModelOutput
 
 BLOCKS = ("convolution", "attention", "autoencoder", "peripheral", "traits")

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
-import re
-import shutil
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,14 +13,15 @@ from typing import Any
 
 import pandas as pd
 
-from insula.errors import DataError, InputError, unknown_name
+from insula.errors import InputError, unknown_name
 from insula.evaluation.kept import FOLDS
 from insula.evaluation.results import Result
 from insula.explain import ANALYSES
-from insula.files import STORY, claimed, person_folder, replacing
+from insula.files import STORY, person_folder
 from insula.grid.run import locked
 from insula.learning.saving import digest
-from insula.privacy.names import COLUMNS, Name
+from insula.privacy.cleaning import clean_file, clean_table, remove, remove_leftover, renewed, write_text
+from insula.privacy.names import Name
 from insula.privacy.survey import Found, closed, model_people, named, read_json, survey, traces
 from insula.protocols.protocols import PROTOCOLS
 from insula.report import write
@@ -131,7 +127,7 @@ def _plan(found: Found, name: Name) -> tuple[list[Step], list[tuple[Path, str]]]
         if _only(folder, name, found):
             steps.append(
                 Step(
-                    folder, "model removed: nobody else it was trained on is left", partial(_remove, folder), whole=True
+                    folder, "model removed: nobody else it was trained on is left", partial(remove, folder), whole=True
                 )
             )
         elif trained or named(folder, name):
@@ -149,12 +145,12 @@ def _plan(found: Found, name: Name) -> tuple[list[Step], list[tuple[Path, str]]]
             steps.append(Step(path, what, partial(_clean_store, path, name), whole=True))
     for path in found.tables:
         if name.name in found.people_of[path]:
-            steps.append(Step(path, "the person's rows removed", partial(_clean_table, path, name), frozenset({path})))
+            steps.append(Step(path, "the person's rows removed", partial(clean_table, path, name), frozenset({path})))
     for path in found.unfinished:
         if name.name not in found.people_of.get(path, {name.name}):
             continue
         steps.append(
-            Step(path, "removed: left by a save or run that was stopped", partial(_remove_leftover, path), whole=True)
+            Step(path, "removed: left by a save or run that was stopped", partial(remove_leftover, path), whole=True)
         )
     touched: set[Path] = set()
     for folder in found.results:
@@ -166,7 +162,7 @@ def _plan(found: Found, name: Name) -> tuple[list[Step], list[tuple[Path, str]]]
         steps += [_ledger(grid / page) for page in _LEDGER if changed and (grid / page).is_file()]
         rest = [grid / "workers.log", *sorted(grid.glob("ended/*.json")), *sorted(grid.glob("cells/*/cell.json"))]
         steps += [
-            Step(path, "the name removed", partial(_clean_file, path, name), frozenset({path}))
+            Step(path, "the name removed", partial(clean_file, path, name), frozenset({path}))
             for path in rest
             if path.parent not in touched and path.is_file() and named(path, name)
         ]
@@ -196,12 +192,12 @@ def _result(folder: Path, name: Name) -> Step:
 
 def _clean_result(folder: Path, name: Name) -> None:
     result = without(Result.load(folder), name)
-    with _renewed(folder) as work:
+    with renewed(folder) as work:
         result.save(work)
         if (work / "report.html").is_file():
             write(result, work / "report.html")
         if (work / "cell.json").is_file():
-            _clean_file(work / "cell.json", name)
+            clean_file(work / "cell.json", name)
 
 
 def without(result: Result, name: Name) -> Result:
@@ -268,13 +264,13 @@ def _said(result: Result, stale: Sequence[str]) -> str:
 def _remove_result(folder: Path) -> None:
     """Remove a result's files and models; the folder too unless it holds something else."""
     if (folder / "cell.json").is_file():
-        _remove(folder)
+        remove(folder)
         return
     for file in _FILES[::-1]:  # result.json last: what is left of a crash is still known for a result
         (folder / file).unlink(missing_ok=True)
     for models in (folder / "model", folder / FOLDS):
         if models.is_dir():
-            _remove(models)
+            remove(models)
     if not any(folder.iterdir()):
         folder.rmdir()
 
@@ -308,7 +304,7 @@ def _only(folder: Path, name: Name, found: Found) -> bool:
 
 
 def _clean_model(folder: Path, name: Name, trained: str) -> None:
-    with _renewed(folder) as work:
+    with renewed(folder) as work:
         path = work / "estimator.json"
         data = read_json(path)
         if isinstance(data, dict):
@@ -318,16 +314,16 @@ def _clean_model(folder: Path, name: Name, trained: str) -> None:
                 people = data.get(part, {}).get("people", {})
                 data[part] = {**data[part], "people": {k: v for k, v in people.items() if not name.is_(k)}}
             # a description that was changed by hand stays one that is refused
-            _write(path, json.dumps({**data, "sha256": digest(data) if whole else stored}, indent=1))
+            write_text(path, json.dumps({**data, "sha256": digest(data) if whole else stored}, indent=1))
         for file in (STORY, "model.json"):
             if (work / file).is_file():
-                _clean_file(work / file, name)
+                clean_file(work / file, name)
         if trained:
             story = read_json(work / STORY)
             story = story if isinstance(story, dict) else {}
             why = f"{trained.replace('the person', 'a person').split(':')[0]}, removed on {datetime.now(UTC).date()}"
             marks = [*story.get(MARK, []), why]
-            _write(work / STORY, json.dumps({**story, MARK: list(dict.fromkeys(marks))}, indent=1))
+            write_text(work / STORY, json.dumps({**story, MARK: list(dict.fromkeys(marks))}, indent=1))
 
 
 def _trained_again(folder: Path, name: Name) -> bool:
@@ -364,74 +360,3 @@ def _clean_store(path: Path, name: Name) -> None:
     store = Store(path)
     for person in filter(name.is_, store.people()):
         store.forget(person)
-
-
-def _clean_table(path: Path, name: Name) -> None:
-    """Drop rows of a CSV, every other field as it was; a table of nobody is removed."""
-    with path.open(encoding="utf-8", newline="") as file:
-        head, *rows = csv.reader(file)
-    at = next(head.index(c) for c in COLUMNS if c in head)
-    rows = [r for r in rows if not name.is_(r[at])]
-    if not rows:
-        path.unlink()
-        return
-    work = path.with_name(f".{uuid.uuid4().hex}.partial")
-    try:
-        with work.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([head, *rows])
-        os.replace(work, path)
-    finally:
-        work.unlink(missing_ok=True)
-
-
-def _clean_file(path: Path, name: Name) -> None:
-    """Rewrite a JSON file or a text without the name."""
-    if path.suffix == ".json":
-        value = read_json(path)
-        if value is None:
-            raise DataError(f"{path} cannot be read; expected JSON that insula wrote. Remove it.")
-        _write(path, json.dumps(name.cleaned(value), indent=1))
-        return
-    _write(path, name.without(path.read_text(encoding="utf-8", errors="replace")))
-
-
-def _write(path: Path, text: str) -> None:
-    work = path.with_name(f".{uuid.uuid4().hex}.partial")
-    try:
-        work.write_text(text, encoding="utf-8")
-        os.replace(work, path)
-    finally:
-        work.unlink(missing_ok=True)
-
-
-@contextmanager
-def _renewed(folder: Path) -> Iterator[Path]:
-    """Give a copy of a folder to change, which takes its place once it is complete."""
-    with replacing(folder) as work:
-        shutil.copytree(folder, work, dirs_exist_ok=True, copy_function=_link)
-        yield work
-
-
-def _link(source: str, target: str) -> None:
-    """A second name of the same file: every writer here replaces files and changes none in place."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-
-
-def _remove_leftover(path: Path) -> None:
-    """Remove what a killed save left, unless a run is writing there now."""
-    whose = re.sub(r"^\.(.*)-[0-9a-f]{32}\.\w+$", r"\1", path.name)
-    with claimed(path.with_name(whose)) if whose != path.name else nullcontext():
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder: it is out of the way at once, whatever happens next."""
-    if folder.is_symlink():
-        folder.unlink()
-        return
-    away = folder.with_name(f".{uuid.uuid4().hex}.old")
-    os.replace(folder, away)
-    shutil.rmtree(away)
