@@ -1,4 +1,4 @@
-"""How nouns show themselves in a notebook: a title and facts, or a picture."""
+"""How nouns show themselves: counted in words, and in a notebook as a title with facts or a picture."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ _FITTING = (
     ".insula-picture .narrow{display:none}@media(max-width:500px){.insula-picture .wide{display:none}"
     ".insula-picture .narrow{display:block}}</style>"
 )
+
+
+def counted(n: int, one: str) -> str:
+    """Count something in words: 1 person, 12 people, 1,024 windows."""
+    many = "people" if one == "person" else f"{one}s"
+    return f"{n:,} {one if n == 1 else many}"
 
 
 def facts_html(title: str, facts: Iterable[tuple[str, str]]) -> str:

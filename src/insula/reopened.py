@@ -80,6 +80,8 @@ def explain_answers(
     """
     place = Path(folder)
     if not (place / "result.json").is_file():
+        if row is not None:
+            raise InputError(f"row {row!r} of {place}, one saved model; expected no row. Leave --row out.")
         return Single((_of_saved(place, trial, progress),))
     there = open_result(place, progress)
     names = [one.name for one in there.rows]

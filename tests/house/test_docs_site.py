@@ -16,7 +16,7 @@ from insula.models import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("plot_*.py"))
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site")]  # one build, by one worker
 
 
 class Page(HTMLParser):

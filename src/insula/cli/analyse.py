@@ -10,6 +10,7 @@ import typer
 
 from insula.cli import show
 from insula.cli.tables import result_table, verdict_lines
+from insula.errors import InputError
 
 if TYPE_CHECKING:
     from insula.evaluation.results import Result
@@ -31,8 +32,8 @@ def explain(
         str | None,
         typer.Option(
             "--trial",
-            help="Explain one answer instead: TRIAL, PERSON/TRIAL or PERSON/SESSION/TRIAL. Needs --keep-folds, or the "
-            "folder of a saved model.",
+            help="Explain one answer instead: TRIAL, PERSON/TRIAL or PERSON/SESSION/TRIAL. FOLDER is a "
+            "result of evaluate --keep-folds, or a saved model.",
         ),
     ] = None,
     row: Annotated[
@@ -47,6 +48,8 @@ def explain(
     if trial is not None:
         _explain_trial(folder, trial, row, as_json)
         return
+    if row is not None:
+        raise InputError("--row without --trial; expected both. Name the trial to explain.")
     result = Result.load(folder)
     with understood(folder / "result.json", "a result that insula wrote"):
         if as_json:

@@ -29,7 +29,7 @@ Normaliser = Annotated[
     str | None,
     typer.Option(
         "--normaliser",
-        help="pre_trial, opening, population, person_trials, running or whole_session. Default: by protocol.",
+        help="pre_trial, opening, population, person_trials, running or whole_session. Default: by protocol and data.",
     ),
 ]
 Align = Annotated[
@@ -67,7 +67,7 @@ Quality = Annotated[
         help="Spoiled training windows (flat, clipped, gap, hum, motion): keep, drop or weigh. Default: keep.",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of splits, weights and shuffles.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of all that is drawn at random.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or mps.")]
 ExperimentFile = Annotated[
     Path | None,

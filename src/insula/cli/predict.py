@@ -9,6 +9,7 @@ import typer
 
 from insula.cli import options as o
 from insula.cli import show
+from insula.notebook import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -85,9 +86,7 @@ def predict(
         woken = woken_share(next(iter(loaded.values())), windows)
         rows.insert(0, ("second branch", f"woken by {woken:.1%} of windows"))
     count = whole["subject"].nunique()
-    show.console().print(
-        show.facts([("windows", f"{len(whole):,} of {count} {'person' if count == 1 else 'people'}"), *rows])
-    )
+    show.console().print(show.facts([("windows", f"{len(whole):,} of {counted(count, 'person')}"), *rows]))
 
 
 def _summary(estimator: object, table: object) -> str:

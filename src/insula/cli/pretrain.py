@@ -9,6 +9,7 @@ import typer
 
 from insula.cli import options as o
 from insula.cli import show
+from insula.notebook import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +22,7 @@ def pretrain(
     data: o.DataName = None,
     root: o.Root = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Network of `insula models`. Default: the one made for it.")
+        str | None, typer.Option("--model", help="Network of `insula models`. Default: mood_reader.")
     ] = None,
     size: Annotated[str | None, typer.Option("--size", help="small or medium. Default: small.")] = None,
     normaliser: o.Normaliser = None,
@@ -68,7 +69,10 @@ def pretrain(
         show.facts(
             [
                 ("weights", str(out)),
-                ("windows", f"{len(windows)} of {windows.table['subject'].nunique()} people, no label read"),
+                (
+                    "windows",
+                    f"{len(windows)} of {counted(windows.table['subject'].nunique(), 'person')}, no label read",
+                ),
                 ("loss", f"{done.losses[0]:.3f} at first, {done.losses[-1]:.3f} at last"),
                 ("told of what was held out", told),
             ]

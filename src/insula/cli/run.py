@@ -12,6 +12,7 @@ import typer
 from insula.cli import options as o
 from insula.cli import show
 from insula.cli.tables import calibration_lines, result_table, verdict_lines
+from insula.notebook import counted
 
 Out = Annotated[
     Path | None,
@@ -252,7 +253,7 @@ def train(
         show.facts(
             [
                 ("model", str(out)),
-                ("windows", f"{len(windows)} of {windows.table['subject'].nunique()} people"),
+                ("windows", f"{len(windows)} of {counted(windows.table['subject'].nunique(), 'person')}"),
                 ("parameters", f"{estimator.parameters:,}"),
                 ("epochs", f"{len(history.train)}, kept the weights of epoch {history.best + 1}"),
             ]

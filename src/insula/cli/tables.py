@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from insula.notebook import counted
+
 if TYPE_CHECKING:
     from insula.evaluation.results import Result
 
@@ -108,7 +110,7 @@ def title(result: Result) -> str:
     people = result.predictions["subject"].nunique()
     leaky = " — LEAKY: windows of one trial on both sides" if result.leaky else ""
     chance = f", chance {result.chance:.3f}" if result.classes else ""
-    return f"{result.target}: {result.protocol['name']}, {people} people, mean over people{chance}{leaky}"
+    return f"{result.target}: {result.protocol['name']}, {counted(people, 'person')}, mean over people{chance}{leaky}"
 
 
 def _interval(row: Any, name: str) -> str:

@@ -18,6 +18,7 @@ from insula.evaluation.saved import MODEL_FILE
 from insula.evaluation.story import Seen, merged, read_story
 from insula.evaluation.writing import jsonable
 from insula.files import STORY
+from insula.notebook import counted
 from insula.protocols.protocols import Split
 from insula.windows.table import Windows
 
@@ -56,7 +57,7 @@ class Elder:
             return (
                 f"{self.words}: the same fold's model, which has not seen its test windows; inner choices are untaught"
             )
-        whom = " and ".join(f"{len(people)} people of {data}" for data, people in self.seen.items())
+        whom = " and ".join(f"{counted(len(people), 'person')} of {data}" for data, people in self.seen.items())
         return f"{self.words}, which has seen {whom}; none of them is tested"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from insula.notebook import counted
+
 STIMULI = "stimulus_prior"
 """The row that knows which stimulus was on; it is there where tested stimuli were in training."""
 WITH_PRIOR = "_with_prior"
@@ -56,7 +58,7 @@ class System:
         alone = f"convex readout alone in {self.readout_alone} of {self.fits} fits, " if self.readout_alone else ""
         if self.readout_alone and self.readout_alone == self.fits:
             return f"{alone}loss {self.loss:.3f}"
-        how = f"{self.steps:,} steps, loss {self.loss:.3f}"
+        how = f"{counted(self.steps, 'step')}, loss {self.loss:.3f}"
         return alone + (how if self.converged else f"not converged after {how}")
 
     @property

@@ -325,6 +325,7 @@ def _save(program: Any, file: Path) -> tuple[set[str], int]:
     import onnxruntime
 
     raw = file.with_suffix(".raw")
+    _apart(program.model.graph)
     program.save(str(raw), external_data=False)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
@@ -348,6 +349,15 @@ def _save(program: Any, file: Path) -> tuple[set[str], int]:
     onnx.checker.check_model(model)
     onnx.save(model, str(file))
     return used, len(graph.node)
+
+
+def _apart(graph: Any) -> None:
+    """Give what is computed on the way other names than the outputs: torch calls an nn.Embedding's rows embedding."""
+    outputs = {value.name: value for value in graph.outputs}
+    for node in graph:
+        for value in node.outputs:
+            if outputs.get(value.name, value) is not value:
+                value.name = f"inner_{value.name}"
 
 
 def _port(name: str, tensor: Tensor) -> Port:

@@ -21,6 +21,7 @@ from insula.grid.ledger import Comparison, Entry, Ledger, Row, Section, Span
 from insula.grid.opening import opening
 from insula.grid.statistics import Pair
 from insula.grid.texts import SPACE, milliseconds_text, p_text, points_range, points_text, range_text, score_text
+from insula.notebook import counted
 from insula.plots import NARROW_PX, WIDE_PX, css_variables
 from insula.plots.ranks import ranks
 from insula.report.page import date
@@ -173,7 +174,7 @@ def facts(section: Section) -> str:
     """Say in a few sentences what a section's scores are and what they are measured against."""
     if section.empty:
         return f"Nothing has run yet of {', '.join(dict.fromkeys(row.title for row in section.rows))}."
-    people = f"{section.people} {'person' if section.people == 1 else 'people'}"
+    people = counted(section.people, "person")
     chance = f", chance {score_text(section.metric, section.chance)}" if section.metric == "balanced_accuracy" else ""
     seeds = f", {section.seeds} seeds together" if section.seeds > 1 else ""
     entries = [e for r in section.rows for e in r.entries.values() if math.isfinite(e.mean)]

@@ -12,6 +12,7 @@ import pandas as pd
 from insula.errors import InputError
 from insula.evaluation.scores import Paired, classes_of, paired, per_person
 from insula.learning.metrics import metrics_for
+from insula.notebook import counted
 
 KEYS = ["subject", "session", "trial", "start_s", "seed"]
 """What names a window of one seed; tables of several seeds hold each window once a seed."""
@@ -116,7 +117,7 @@ def ranks(scores: pd.DataFrame, level: float = 0.05) -> Ranks:
     whole = scores.dropna()
     people, k = whole.shape
     if k < 3 or people < 5:
-        who = "1 person" if people == 1 else f"{people} people"
+        who = counted(people, "person")
         raise InputError(f"ranks of {k} systems over {who}; expected 3 systems and 5 people or more.")
     values = whole.to_numpy(np.float64)
     within = np.stack([rankdata(-row) for row in values])  # (people, systems)

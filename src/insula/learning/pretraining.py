@@ -41,10 +41,11 @@ class PretrainConfig:
     held_out: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or not 0 < self.hidden < 1 or not self.learning_rate > 0:
+        if not 0 < self.hidden < 1:
+            raise InputError(f"hidden {self.hidden}; expected a share between 0 and 1. Give --hidden 0.5.")
+        if self.epochs < 1 or not self.learning_rate > 0:
             raise InputError(
-                f"epochs {self.epochs}, hidden {self.hidden}, learning_rate {self.learning_rate}; expected above 0, "
-                "and hidden below 1."
+                f"epochs {self.epochs}, learning_rate {self.learning_rate}; expected above 0. Leave them out."
             )
 
 

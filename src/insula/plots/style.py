@@ -159,11 +159,14 @@ def draw(width_px: int, height_px: float, name: str, alt: str, paint: Callable[[
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(figsize=(width_px / 72, height_px / 72), layout="constrained")
         figure.get_layout_engine().set(w_pad=2 / 72, h_pad=3 / 72)  # type: ignore[union-attr, call-arg]
-        FigureCanvasSVG(figure)
+        canvas = FigureCanvasSVG(figure)
         paint(figure)
         _keep(figure, name)
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        for patch in (figure.patch, *(ax.patch for ax in figure.axes)):
+            patch.set(facecolor="none", edgecolor="none")
+        blank = {"Date": None, "Creator": None}
+        canvas.print_svg(buffer, metadata=blank)  # type: ignore[no-untyped-call]  # savefig draws twice
     return _clean(buffer.getvalue(), name, alt, width_px, round(height_px))
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from insula.evaluation.results import Result
 from insula.evaluation.scores import mean_over_people
 from insula.evaluation.seeds import Draws, joined, over_draws
+from insula.notebook import counted
 
 HEAD = """# Results on recordings
 
@@ -81,7 +82,7 @@ def _opening(name: str, result: Result, seeds: Sequence[Any]) -> list[str]:
     windows = len(table.drop_duplicates(["subject", "session", "trial", "start_s"]))
     trials = len(table.drop_duplicates(["subject", "session", "trial"]))
     said = f"seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"seed {seeds[0]}"
-    who = "1 person" if people == 1 else f"{people} people"
+    who = counted(people, "person")
     return [
         f"## {name}: {result.target}, {who}, {str(result.protocol['name']).replace('_', ' ')}{leaky}",
         "",

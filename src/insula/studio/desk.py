@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from insula.errors import InputError, InsulaError, unknown_name
+from insula.notebook import counted
 from insula.studio import commands, found
 from insula.studio import messages as m
 from insula.studio.jobs import Job, Jobs
@@ -125,12 +126,12 @@ class Desk:
             case m.Fill(column, value, rows):
                 study.change(f"{column}: {one_line(value)[:40]}", lambda t: t.filled(column, value, rows))
             case m.Drop(rows):
-                study.change(f"{plural(len(set(rows)), 'row')} dropped", lambda t: t.without(rows))
+                study.change(f"{counted(len(set(rows)), 'row')} dropped", lambda t: t.without(rows))
             case m.DropTrials(trials):
                 listed = Sheet(study.table()).of_trials(trials)
                 if not listed:
                     raise InputError("no row lists these trials; expected some. Check the recordings again.")
-                study.change(f"{plural(len(trials), 'trial')} dropped", lambda t: t.without(listed))
+                study.change(f"{counted(len(trials), 'trial')} dropped", lambda t: t.without(listed))
             case m.AddColumn(name):
                 study.change(f"column {name} added", lambda t: t.with_column(name))
             case m.Rename(column, name):
@@ -354,11 +355,6 @@ class Desk:
         if study.kept.choice is not None:
             out["train"] = self._training(study, study.kept.choice)
         return {step: commands.shown(arguments) for step, arguments in out.items()}
-
-
-def plural(n: int, what: str) -> str:
-    """Count something in words."""
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def ways() -> list[Way]:
