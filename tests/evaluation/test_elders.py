@@ -86,7 +86,7 @@ def test_whom_an_elders_elder_has_seen_is_not_forgotten_on_other_data(tmp_path: 
         checked(experiment_from(tables(start=str(folder))))
     third = experiment_from({**tables(teacher=str(folder)), "data": {"name": "third"}})
     assert set(seen_by(third, ["eve"])) == {"third", "elsewhere", "manifest"}
-    assert "1 people of elsewhere and 1 people of manifest" in elders_of(third)[0].note
+    assert "1 person of elsewhere and 1 person of manifest" in elders_of(third)[0].note
 
 
 def test_other_networks_have_the_teacher_and_weights_of_their_own(tmp_path: Path) -> None:

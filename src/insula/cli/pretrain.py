@@ -22,7 +22,7 @@ def pretrain(
     data: o.DataName = None,
     root: o.Root = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Network of `insula models`. Default: mood_reader.")
+        str | None, typer.Option("--model", help="Network of `insula models`. Default: the one made for it.")
     ] = None,
     size: Annotated[str | None, typer.Option("--size", help="small or medium. Default: small.")] = None,
     normaliser: o.Normaliser = None,
