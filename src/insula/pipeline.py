@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from insula.data import Problem, info, load
 from insula.errors import DataError, InputError
-from insula.evaluation.calibration import CURVE, usual_of
-from insula.evaluation.elders import elders_of, final_teacher, seen_by, seen_by_folds
+from insula.evaluation.elders import elders_of, final_teacher, seen_by_folds
 from insula.evaluation.experiment import Experiment, apply_recipe
+from insula.evaluation.final import final_row, save_models, story_of
 from insula.evaluation.finished import Finished, run_key
 from insula.evaluation.kept import FOLDS, save_kept
 from insula.evaluation.results import Result
 from insula.evaluation.rows import model_config, require_names
-from insula.evaluation.run import Evaluation, evaluate
-from insula.evaluation.story import records
+from insula.evaluation.run import evaluate
 from insula.explain import explain
-from insula.files import claimed, drop_kept, kept_beside, person_folder, publishing, replacing, require_folder
-from insula.learning.estimator import Estimator
+from insula.files import claimed, drop_kept, kept_beside, publishing, require_folder
 from insula.learning.learner import Learner
-from insula.learning.personal.personal import STRATEGIES
 from insula.learning.pretraining import PretrainConfig, Pretrained, pretrain
 from insula.learning.train import one_thread
 from insula.models import model_class
 from insula.protocols.fold import terms_of
-from insula.protocols.own_median import decided
 from insula.report import write
 from insula.signals.recipe import Recipe
 from insula.types import Recording
@@ -180,10 +174,13 @@ def run_experiment(
                 result = explain(done.result, windows, done.models, progress) if analyses else done.result
                 result.save(work)
                 if keep_model and done.models:
-                    save_models(windows, experiment, done, work / "model", finished, progress)
+                    save_models(
+                        windows, experiment, done, work / "model", finished, lambda what: _named(progress, what)
+                    )
                 if keep_folds:
                     told = {"data_hash": done.result.provenance["data_hash"]}
-                    save_kept(done.kept, windows, work / FOLDS, told, records(seen_by_folds(experiment)))
+                    seen = seen_by_folds(experiment)
+                    save_kept(done.kept, windows, work / FOLDS, told, experiment.data.name, seen)
             write(result, work / "report.html")
     drop_kept(folder)
     return Run(result, folder, folder / "report.html")
@@ -205,42 +202,6 @@ def _read_and_cut(
     return windows
 
 
-def save_models(
-    windows: Windows,
-    experiment: Experiment,
-    done: Evaluation,
-    folder: Path,
-    finished: Finished,
-    progress: Progress | None = None,
-) -> None:
-    """Train on everything that is labelled and save: one model, or one a person under a personal protocol.
-
-    ``folder`` belongs to an earlier result, if it is there, and is replaced. A person with one class has no model.
-    Models are in ``finished`` as soon as they are trained.
-    """
-    config = replace(done.models[0].model.config, teacher=final_teacher(experiment))
-    scored = windows.take((windows.table["role"] == "scored").to_numpy())
-    data_hash = str(done.result.provenance["data_hash"])
-    if not experiment.protocol.models_a_person:
-        told = _named(progress, "the saved model")
-        model = finished.network("model", 0, lambda: Estimator(config).fit(scored, progress=told))
-        curve = done.result.analyses.get(CURVE)
-        alone = [] if curve is None else [s for s in curve["chosen"].values() if not STRATEGIES[s].others]
-        liked = {"strategy": usual_of(alone)} if alone else {}
-        with replacing(folder) as work:
-            model.save(work, {**_story(experiment, scored, data_hash), **liked})
-        return
-    people = sorted(scored.table["subject"].unique())
-    with replacing(folder) as work:
-        for i, person in enumerate(people):
-            own = decided(scored.take((scored.table["subject"] == person).to_numpy()))
-            if own.schema.continuous or len(set(own.y.tolist())) > 1:
-                model = finished.network("model", i, partial(Estimator(config).fit, own))
-                model.save(work / person_folder(person), _story(experiment, own, data_hash))
-            if progress is not None:
-                progress("personal models", i + 1, len(people))
-
-
 def train_model(
     experiment: Experiment,
     out: str | Path,
@@ -249,8 +210,12 @@ def train_model(
     progress: Progress | None = None,
     store: Store | None = None,
     jobs: int = 1,
-) -> tuple[Estimator, Windows]:
-    """Train one model on all labelled windows of an experiment and save it; ``store`` as in `run_experiment`."""
+    person: str = "",
+) -> tuple[Learner, Windows]:
+    """Train one model on all labelled windows of an experiment and save it; ``store`` as in `run_experiment`.
+
+    With a ``person`` it is that person's own, times what all others taught: the experiment's ``model.prior``.
+    """
     require_folder(Path(out), "estimator.json", "model")
     elders_of(experiment)
     if experiment.model.teacher is not None and final_teacher(experiment) is None:
@@ -260,18 +225,12 @@ def train_model(
         )
     with claimed(Path(out)):
         windows = _read_and_cut(experiment, device, progress, store, jobs)
-        scored = windows.take((windows.table["role"] == "scored").to_numpy())
-        estimator = _fit(experiment, scored, device, progress)
-        estimator.save(out, _story(experiment, scored, windows.fingerprint()))
-    return estimator, scored
-
-
-def _fit(experiment: Experiment, scored: Windows, device: str, progress: Progress | None) -> Estimator:
-    terms = terms_of(scored)
-    config = model_config(experiment, experiment.model.normaliser or terms.normaliser, terms.group, device)
-    config = replace(config, teacher=final_teacher(experiment))
-    with one_thread():
-        return Estimator(config).fit(scored, progress=_named(progress, "training"))
+        scored = windows.scored
+        row = final_row(experiment, scored, device, person)
+        with one_thread():
+            model = row.fit(scored, progress=_named(progress, "training"))
+        model.save(out, story_of(experiment, scored, windows.fingerprint(), person))
+    return model, scored
 
 
 def pretrain_model(
@@ -298,7 +257,7 @@ def pretrain_model(
         config = model_config(experiment, experiment.model.normaliser or terms_of(windows).normaliser, (), device)
         with one_thread():
             done = pretrain(windows, config, how, _named(progress, "pre-training"))
-        story = _story(experiment, windows, windows.fingerprint())
+        story = story_of(experiment, windows, windows.fingerprint())
         done.estimator.save(
             out,
             {
@@ -308,16 +267,6 @@ def pretrain_model(
             },
         )
     return done, windows
-
-
-def _story(experiment: Experiment, trained: Windows, data_hash: str) -> dict[str, Any]:
-    """What goes beside a model: what it was trained on and on whom, so that `insula forget` can tell."""
-    seen = seen_by(experiment, [str(p) for p in trained.table["subject"].unique()])
-    subjects = list(seen[experiment.data.name])
-    return {
-        "experiment": experiment.to_dict(), "data_hash": data_hash, "people": len(subjects), "subjects": subjects,
-        "seen": records(seen),
-    }  # fmt: skip
 
 
 def predict_windows(
@@ -364,7 +313,7 @@ def _named(progress: Progress | None, what: str) -> Callable[[int, int], None] |
     return None if progress is None else (lambda done, total: progress(what, done, total))
 
 
-def predict_table(model: Estimator, windows: Windows) -> pd.DataFrame:
+def predict_table(model: Learner, windows: Windows) -> pd.DataFrame:
     """Predict windows: a row each with its place, the prediction and, for classes, their probabilities."""
     table = windows.table[["subject", "session", "trial", "start_s", "stop_s"]].copy()
     if model.schema.continuous:

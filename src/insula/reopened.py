@@ -129,8 +129,10 @@ def _of_saved(folder: Path, trial: str, progress: Progress | None) -> Explained:
     rows = trial_rows(windows, trial)
     with one_thread():
         found = explain_trial(model, windows, rows, folder.name, repr(model), "model")
-    seen = found.subject in story.subjects
-    return replace(found, note="the model was trained on this trial: it explains what was learned" if seen else "")
+    if found.subject in story.subjects:
+        known = "the model was trained on this trial: it explains what was learned"
+        return replace(found, note="; ".join(filter(None, (known, found.note))))
+    return found
 
 
 def _with_analysis(folder: Path, result: Result, name: str, found: Any) -> Result:

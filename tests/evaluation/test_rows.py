@@ -79,8 +79,8 @@ def test_kept_models_are_named_as_what_they_are() -> None:
     models = {(p.name, i): None for p in found for i in range(len(parts))}
     lent = "logistic_regression_with_prior"
     first, classical = kept_rows(found, parts, models, [lent] * len(parts))
-    assert (first.name, first.kind) == ("liquid", "model")
-    assert (classical.name, classical.title) == ("classical", "Logistic regression")
+    assert (first.name, first.kind) == ("liquid_with_prior", "model")
+    assert (classical.name, classical.title) == ("classical", "Logistic regression, with other people's prior")
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,8 @@ from insula.grid.run import finished, keep, locked, outcomes
 from insula.learning.estimator import Estimator
 from insula.pipeline import run_experiment, train_model
 from insula.privacy import forget as module
-from insula.privacy.forget import forget, retraining_note
+from insula.privacy.forget import forget
+from insula.privacy.retraining import retraining_note
 from insula.windows.store import Store
 
 PEOPLE = ("S1", "S10", "S11")

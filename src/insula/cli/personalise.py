@@ -90,6 +90,7 @@ def _one(
     seen = merged(story.everybody, {plan.data.name: list(windows.table["subject"].astype(str))}, begun)
     told = read_json(model / STORY, dict[str, Any], "the story of a model") if (model / STORY).is_file() else {}
     told |= {"people": len(people), "subjects": people, "seen": records(seen), "personal": strategy}
+    told["person"] = str(windows.table["subject"].iloc[0])
     own.save(out, told)
     trained = windows.scored
     console.print(

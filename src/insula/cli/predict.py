@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -49,9 +49,9 @@ def predict(
     from insula.evaluation.saved import choose, models_in, trust
     from insula.explain.cascade import set_threshold, woken_share
     from insula.files import quoted
-    from insula.learning.estimator import Estimator
+    from insula.learning.saving import load_model
     from insula.pipeline import predict_table, predict_windows
-    from insula.privacy.forget import retraining_note
+    from insula.privacy.retraining import retraining_note
 
     tables = {"data": {"name": data, "root": None if root is None else str(root), "subjects": o.names(subjects)}}
     if out is not None and out.is_dir():
@@ -62,10 +62,10 @@ def predict(
     rows: list[tuple[str, str]] = []
     notes: list[str] = []
     with show.progress() as report:
-        loaded = {one.folder: Estimator.load(one.folder, device) for one in saved}
+        loaded = {one.folder: load_model(one.folder, device) for one in saved}
         if threshold is not None:
             for estimator in loaded.values():
-                set_threshold(estimator, threshold)
+                set_threshold(_network(estimator), threshold)
         windows = predict_windows(next(iter(loaded.values())), plan, report, o.store(store))
         people = list(dict.fromkeys(windows.table["subject"]))
         for person, one in choose(saved, people, as_person).items():
@@ -83,15 +83,26 @@ def predict(
         quoted(whole).to_csv(out, index=False)
         rows.append(("written", str(out)))
     if threshold is not None:
-        woken = woken_share(next(iter(loaded.values())), windows)
+        woken = woken_share(_network(next(iter(loaded.values()))), windows)
         rows.insert(0, ("second branch", f"woken by {woken:.1%} of windows"))
     count = whole["subject"].nunique()
     show.console().print(show.facts([("windows", f"{len(whole):,} of {counted(count, 'person')}"), *rows]))
 
 
-def _summary(estimator: object, table: object) -> str:
-    from typing import Any, cast
+def _network(model: object) -> Any:
+    """The network of a saved model, a person's own where it has other people's prior."""
+    from insula.errors import InputError
+    from insula.learning.estimator import Estimator
+    from insula.learning.learner import Learner
+    from insula.learning.prior import own_of
 
+    own = own_of(cast(Learner, model))
+    if not isinstance(own, Estimator):
+        raise InputError(f"--threshold for {own!r}; expected a cascade of two networks. Leave it out.")
+    return own
+
+
+def _summary(estimator: object, table: object) -> str:
     found, frame = cast(Any, estimator), cast(Any, table)
     if found.schema.continuous:
         return f"{found.schema.target}: mean {frame['prediction'].mean():.3f} of {len(frame):,} windows"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -214,6 +215,17 @@ def train(
     hop: o.Hop = None,
     epochs: o.Epochs = None,
     quality: o.Quality = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            "--prior",
+            help="With --person: multiply the person's own model by what all others taught: a weight (0 to 1), or "
+            "inner to have it chosen on them.",
+        ),
+    ] = None,
+    person: Annotated[
+        str, typer.Option("--person", help="Whose model it is, where it has a --prior; all others lend it.")
+    ] = "",
     seed: Annotated[int | None, typer.Option("--seed", help="Seed. Default: 0.")] = None,
     experiment: o.ExperimentFile = None,
     settings: o.Set = None,
@@ -221,7 +233,10 @@ def train(
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="People cleaned at a time into the --store.")] = 2,
     device: o.Device = "cpu",
 ) -> None:
-    """Train one model on all labelled windows (one person's with --subjects) and save it."""
+    """Train one model on all labelled windows (one person's with --subjects) and save it.
+
+    With --prior and --person it is that person's own model times what the others taught.
+    """
     from insula.pipeline import train_model
 
     tables: dict[str, dict[str, Any]] = {
@@ -236,6 +251,7 @@ def train(
             "name": model,
             "size": size,
             "normaliser": normaliser,
+            "prior": None if prior is None else o.value(prior),
             "align": align,
             "teacher": teacher,
             "start": start,
@@ -246,19 +262,30 @@ def train(
     }
     plan = o.make_experiment(experiment, tables, settings)
     with show.progress() as report:
-        estimator, windows = train_model(plan, out, device=device, progress=report, store=o.store(store), jobs=jobs)
-    show.warn(windows.notes)
-    history = estimator.histories[0]
-    show.console().print(
-        show.facts(
-            [
-                ("model", str(out)),
-                ("windows", f"{len(windows)} of {counted(windows.table['subject'].nunique(), 'person')}"),
-                ("parameters", f"{estimator.parameters:,}"),
-                ("epochs", f"{len(history.train)}, kept the weights of epoch {history.best + 1}"),
-            ]
+        trained, windows = train_model(
+            plan, out, device=device, progress=report, store=o.store(store), jobs=jobs, person=person
         )
-    )
+    show.warn(windows.notes)
+    rows = [
+        ("model", str(out)),
+        ("windows", f"{len(windows)} of {counted(windows.table['subject'].nunique(), 'person')}"),
+    ]
+    show.console().print(show.facts([*rows, *_trained(trained)]))
+
+
+def _trained(model: Any) -> Iterator[tuple[str, str]]:
+    """What is to be said of a trained row: of a network its size and length, of a prior its weight."""
+    from insula.learning.estimator import Estimator
+    from insula.learning.prior import WithPrior, own_of
+
+    own = own_of(model)
+    if isinstance(own, Estimator):
+        history = own.histories[0]
+        yield "parameters", f"{own.parameters:,}"
+        yield "epochs", f"{len(history.train)}, kept the weights of epoch {history.best + 1}"
+    if isinstance(model, WithPrior):
+        how = ", chosen on the others" if model.asked == "inner" else ""
+        yield "prior", f"what others taught counts {model.weight:g} beside {model.person}'s own model{how}"
 
 
 def _finish(done: Any) -> None:

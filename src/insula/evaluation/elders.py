@@ -69,11 +69,11 @@ def open_elder(folder: str | Path, what: What) -> Elder:
             raise InputError(f"{place} holds a result; expected one model to begin from. Name {place / 'model'}.")
         result = Result.load(place)
         require_folds(place)
-        first = result.systems[0]
+        first = result.systems[0].name
         own = {str(result.experiment["data"]["name"]): set(result.predictions["subject"].astype(str))}
-        folds = sorted(p.parent for p in (place / FOLDS / first.bare).glob(f"*/{STORY}"))
+        folds = sorted(p.parent for p in (place / FOLDS / first).glob(f"*/{STORY}"))
         seen = merged(own, *(read_story(p).everybody for p in folds))
-        return Elder(what, place, result.system(first.bare).title, seen, first.bare)
+        return Elder(what, place, result.systems[0].title, seen, first)
     if not (place / MODEL_FILE).is_file():
         raise InputError(
             f"{place} without {MODEL_FILE}; expected a saved model. Make one with insula train or pretrain."

@@ -23,6 +23,8 @@ from insula.evaluation.fits import Fit
 from insula.evaluation.rows import RowPlan
 from insula.files import read_json, replacing
 from insula.learning.estimator import Estimator
+from insula.learning.learner import Learner
+from insula.learning.prior import own_of
 from insula.learning.saving import load_model
 from insula.learning.train import History
 from insula.types import FloatArray
@@ -75,11 +77,12 @@ class Finished:
             return None
         if plan.keep and not told.kept:
             return None
-        if isinstance(model, Estimator):
-            model.histories = told.histories
+        network = None if model is None else own_of(model)
+        if isinstance(network, Estimator):
+            network.histories = told.histories
         return Fit(
             told.plan, told.split, answer, told.parameters, told.seconds, told.chosen,
-            model if told.model and isinstance(model, Estimator) else None, told.notes, tuple(told.histories),
+            network if told.model and isinstance(network, Estimator) else None, told.notes, tuple(told.histories),
             told.gate, told.prior, model if told.kept else None, points, told.strategy,
         )  # fmt: skip
 
@@ -89,7 +92,7 @@ class Finished:
             fit.plan, fit.split, fit.parameters, fit.seconds, fit.chosen, fit.notes, list(fit.histories), fit.gate,
             fit.prior, fit.model is not None, fit.kept is not None, fit.strategy,
         )  # fmt: skip
-        model = fit.kept if fit.model is None else fit.model
+        model = fit.model if fit.kept is None else fit.kept
         with replacing(self._place(stage, index)) as work:
             np.save(work / _ANSWER, fit.predictions, allow_pickle=False)
             if fit.points:
@@ -98,11 +101,11 @@ class Finished:
                 model.save(work / _MODEL)
             (work / _FIT).write_bytes(msgspec.json.encode(told))
 
-    def network(self, stage: str, index: int, train: Callable[[], Estimator]) -> Estimator:
-        """Return a trained network that was kept; train and keep it otherwise."""
+    def model(self, stage: str, index: int, train: Callable[[], Learner]) -> Learner:
+        """Return a trained model that was kept; train and keep it otherwise."""
         place = self._place(stage, index)
         try:
-            return Estimator.load(place, self.device)
+            return load_model(place, self.device)
         except InsulaError:
             model = train()
             model.save(place)

@@ -35,9 +35,9 @@ class Fit:
 
     ``histories`` are those of a network's members, ``gate`` is how much of a deep path was kept beside a convex
     readout, ``prior`` how much other people's prior counts, ``notes`` say for whom the normaliser had nothing to go by,
-    ``kept`` is the model of a row whose models are to be kept. Under a protocol that calibrates ``points`` are the
-    answers of the calibration curve by name (see `insula.evaluation.adapting`), ``strategy`` is the one that inner
-    people chose.
+    ``kept`` is the model of a row whose models are to be kept, other people's prior included. Under a protocol that
+    calibrates ``points`` are the answers of the calibration curve by name (see `insula.evaluation.adapting`),
+    ``strategy`` is the one that inner people chose.
     """
 
     plan: str
@@ -100,7 +100,8 @@ def run_fold(windows: Windows, part: Split, index: int, plan: RowPlan, seed: int
         plan.name, index, np.asarray(answer), None if network is None else network.parameters,
         time.perf_counter() - started, chosen, network if plan.kind == "model" else None, model.notes,
         () if network is None else tuple(network.histories), None if begun is None else begun.gate, prior,
-        model if plan.keep else None, adapted.answers if adapted is not None and plan.strategies and plan.curve else {},
+        answers if plan.keep else None,
+        adapted.answers if adapted is not None and plan.strategies and plan.curve else {},
         "" if adapted is None else adapted.chosen,
     )  # fmt: skip
 

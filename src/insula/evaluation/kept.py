@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from insula.errors import DataError, InputError
 from insula.evaluation.folds import folds_of
 from insula.evaluation.results import Result
-from insula.evaluation.story import read_story
+from insula.evaluation.story import Seen, merged, read_story, records
 from insula.learning.learner import Learner
+from insula.learning.prior import WithPrior
 from insula.learning.saving import load_model
+from insula.protocols.lending import lent
 from insula.protocols.protocols import Split
 from insula.windows.table import Windows
 
@@ -49,36 +51,36 @@ def kept_rows(
     models: Mapping[tuple[str, int], Learner | None],
     best: Sequence[str],
 ) -> tuple[KeptRow, ...]:
-    """The first row, networks in its place, and the classical row that was the best on inner people of each fold.
-
-    Named as rows without other people's prior, which the models are.
-    """
-    rows, bare = [], {plan.name: plan for plan in plans}
+    """The first row, networks in its place, and the classical row that was the best on inner people of each fold."""
+    rows, titles = [], {plan.name: plan.title for plan in plans}
     for plan in plans:
         if plan.keep and plan.kind != "classical":
             own = tuple(models[plan.name, i] for i in range(len(splits)))
-            rows.append(KeptRow(plan.bare, bare[plan.bare].title, plan.kind, tuple(splits), own))
+            rows.append(KeptRow(plan.name, plan.title, plan.kind, tuple(splits), own))
     names = list(dict.fromkeys(best))
     if names and plans[0].kind != "classical":
-        title = bare[bare[names[0]].bare].title if len(names) == 1 else "Best classical row"
+        title = titles[names[0]] if len(names) == 1 else "Best classical row"
         own = tuple(models[name, i] for i, name in enumerate(best))
         rows.append(KeptRow("classical", title, "classical", tuple(splits), own))
     elif plans[0].kind == "classical":
         own = tuple(models[plans[0].name, i] for i in range(len(splits)))
-        rows.insert(0, KeptRow(plans[0].bare, bare[plans[0].bare].title, "classical", tuple(splits), own))
+        rows.insert(0, KeptRow(plans[0].name, plans[0].title, "classical", tuple(splits), own))
     return tuple(rows)
 
 
 def save_kept(
-    rows: Sequence[KeptRow], windows: Windows, folder: Path, story: Mapping[str, Any], seen: Sequence[Any] = ()
+    rows: Sequence[KeptRow], windows: Windows, folder: Path, story: Mapping[str, Any], data: str, seen: Seen
 ) -> None:
-    """Write every model with the people it learned from; ``seen`` are those whom networks know by their elders."""
+    """Write every model with the people of ``data`` it learned from, by its prior too, and by its elders (``seen``)."""
+    names = windows.table["subject"].astype(str)
     for row in rows:
         for i, (part, model) in enumerate(zip(row.splits, row.models, strict=True)):
             if model is not None:
-                people = sorted(map(str, windows.table["subject"].iloc[part.train].unique()))
+                people = sorted(names.iloc[part.train].unique())
                 own = {**story, "row": {"title": row.title, "kind": row.kind}, "subjects": people}
-                own |= {"seen": seen} if seen and row.kind != "classical" else {}
+                others = {data: names.iloc[lent(windows, part)]} if isinstance(model, WithPrior) else {}
+                known = merged(others, {} if row.kind == "classical" else seen)
+                own |= {"seen": records(known)} if known else {}
                 model.save(folder / row.name / str(i), own)
 
 

@@ -129,6 +129,17 @@ def model_config(
     )
 
 
+def classical_row(
+    experiment: Experiment, name: str, normaliser: str, context: Literal["trial", "session"] | None = None
+) -> ClassicalEstimator:
+    """Say how a classical row is built: by the experiment's seed and its rule for spoiled training windows."""
+    train = _train_config(experiment)
+    return ClassicalEstimator(
+        name, seed=experiment.seed, context=context or False, normaliser=normaliser, quality=train.quality,
+        quality_share=train.quality_share,
+    )  # fmt: skip
+
+
 def _train_config(experiment: Experiment) -> TrainConfig:
     return TrainConfig(**checked("[train] key", TrainConfig, experiment.train))
 

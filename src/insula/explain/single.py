@@ -26,6 +26,7 @@ from insula.explain.linear import linear_parts
 from insula.learning.classical import ClassicalEstimator
 from insula.learning.estimator import Estimator
 from insula.learning.learner import Learner
+from insula.learning.prior import WithPrior
 from insula.types import BoolArray, DoubleArray
 from insula.windows.table import Windows, label_text
 
@@ -108,6 +109,9 @@ def explain_window(model: Learner, windows: Windows, row: int, name: str, title:
     InputError : a row that is neither a network nor linear.
     MissingDependencyError : captum is not installed and the row is a network.
     """
+    if isinstance(model, WithPrior):
+        found = explain_window(model.own, windows, row, name, title, kind)
+        return replace(found, note=_beside(model, windows, row))
     if isinstance(model, Estimator):
         parts = network_parts(model, windows, row)
     elif isinstance(model, ClassicalEstimator):
@@ -140,6 +144,19 @@ def explain_window(model: Learner, windows: Windows, row: int, name: str, title:
         seconds=views["seconds"],
         gap=parts.gap,
         deletion=_deletion(parts, bool(schema.continuous)),
+    )
+
+
+def _beside(model: WithPrior, windows: Windows, row: int) -> str:
+    """What the answer is with other people's prior, which is not split into what moved it."""
+    if windows.schema.continuous:
+        whole = f"{model.predict(windows)[row]:.3g}"
+    else:
+        chances = model.predict_proba(windows)[row]
+        whole = f"{windows.schema.classes[chances.argmax()]} with a chance of {chances.max():.2f}"
+    return (
+        f"it is the person's own model that is explained; with other people's prior, which counts {model.weight:g} "
+        f"beside it, the answer is {whole}"
     )
 
 

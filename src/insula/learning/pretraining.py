@@ -21,6 +21,8 @@ from insula.errors import InputError
 from insula.learning.batches import LabelledBatch, to_device
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.feed import Feed, run
+from insula.learning.prior import own_of
+from insula.learning.saving import load_model
 from insula.protocols.fold import terms_of
 from insula.types import BoolArray
 from insula.windows.table import Windows
@@ -110,7 +112,9 @@ def begin_from(network: nn.Module, folder: str | Path, name: str) -> int:
 
     Raises InputError for another network, and where less than `LEAST_FIT` fits.
     """
-    other = Estimator.load(folder)
+    other = own_of(load_model(folder))
+    if not isinstance(other, Estimator):
+        raise InputError(f"{folder} holds {other!r}; expected a network to begin from. Name another.")
     if other.config.model != name:
         raise InputError(
             f"{folder} holds {other.config.model}; expected {name}. Pre-train the network that is trained."

@@ -77,10 +77,22 @@ class WithPrior(Learner):
         terms = terms_of(own)
         group = terms.group if self.group is None else self.group
         others = others.on(Terms(("subject",), terms.normaliser, terms.fold))
-        self.own = self.row.clone().fit(own, progress=progress)
+        fitted = self.row.clone().fit(own, progress=progress)
         taught = _taught(self.row, others, self.asked, group, self.seed)
-        self.weight, self.prior = taught.weight, at_level_of(taught.model, own)
-        self.schema = windows.schema
+        return self._with(fitted, at_level_of(taught.model, own), taught.weight)
+
+    @classmethod
+    def of(cls, own: Learner, prior: Learner, used: float, person: str, **asked: Any) -> WithPrior:
+        """Join two fitted rows, a person's own one and that of other people at the person's level, by a known weight.
+
+        ``asked`` are parameters of `WithPrior` as they were asked for; SchemaError where the two read different things.
+        """
+        own.schema.require(prior.schema, "the person's own model", "other people's prior")
+        return cls(own.clone(), person, **{"weight": used, **asked})._with(own, prior, used)
+
+    def _with(self, own: Any, prior: Any, weight: float) -> WithPrior:
+        self.own, self.prior, self.weight = own, prior, weight
+        self.schema, self.recipe = own.schema, own.recipe
         return self
 
     def predict_proba(self, windows: Windows) -> DoubleArray:
@@ -107,16 +119,29 @@ class WithPrior(Learner):
         return WithPrior(**{**self.get_params(), "row": self.row.clone()})
 
     def save(self, folder: str | Path, provenance: Mapping[str, Any] | None = None) -> Path:
-        """Write the own model into a folder, as the row itself does."""
-        return self.own.save(folder, provenance)
+        """Write both models and the weight into a folder that `insula.load_model` reads."""
+        from insula.learning.saving import save_pool
+
+        return save_pool(self, folder, provenance)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What makes it but for the row, as plain values."""
+        return {k: v for k, v in self.get_params().items() if k != "row"}
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Where something stood in for what was missing, person by person."""
-        return self.own.notes
+        return tuple(self.own.notes)
 
     def _told(self) -> dict[str, Any]:
         return {"name": "with other people's prior", "row": self.row, "person": self.person, "weight": self.asked}
+
+
+def own_of(model: Learner) -> Learner:
+    """The person's own model of a row with other people's prior; any other row as it is."""
+    own: Learner = model.own if isinstance(model, WithPrior) else model
+    return own
 
 
 def pool(own: DoubleArray, prior: DoubleArray, weight: float) -> DoubleArray:
@@ -134,12 +159,15 @@ def pool_numbers(own: DoubleArray, prior: DoubleArray, weight: float) -> DoubleA
 
 
 def at_level_of(model: Learner, windows: Windows) -> Learner:
-    """Return a fitted row that knows the own level of these windows' people, where it goes by people's levels."""
+    """Return a fitted row that, where it goes by people's levels, knows those of these windows' people alone."""
     out = copy.copy(model)
+    people = set(windows.table["subject"].astype(str))
     for name in ("normaliser", "scaler"):
         scale = getattr(model, name, None)
         if scale is not None and scale.kind == "person_trials":
-            setattr(out, name, scale.of_person(windows))
+            own = scale.of_person(windows)
+            own.people = {person: level for person, level in own.people.items() if person in people}
+            setattr(out, name, own)
     return out
 
 

@@ -1,4 +1,7 @@
-"""Rows on disk: JSON beside weights (safetensors) or fitted trees and vectors (skops); nothing read is executed."""
+"""Rows on disk: JSON beside weights (safetensors) or fitted trees and vectors (skops); nothing read is executed.
+
+A row with other people's prior is a folder of two: ``own/`` and ``prior/``, each a row by itself.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from insula.learning.classical import row as made
 from insula.learning.connectivity import connectivity_columns
 from insula.learning.estimator import Estimator, EstimatorConfig, ModelFactory
 from insula.learning.level import Normaliser, Reader, stacked
+from insula.learning.prior import WithPrior
 from insula.learning.riemann import TangentReader
 from insula.learning.scale import SignalScaler
 from insula.learning.train_config import TrainConfig
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
     from insula.learning.learner import Learner
 
 FORMAT = 1
+OWN, PRIOR = "own", "prior"
+"""Folders of the two parts of a row with other people's prior."""
 _FILE = "estimator.json"
 _TRUSTED = ("sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor")
 """Types of fitted rows that skops does not know by itself: arrays of nodes, looked through when read."""
@@ -42,19 +48,30 @@ T = TypeVar("T")
 
 
 def load_model(folder: str | Path, device: str = "cpu", factory: ModelFactory | None = None) -> Learner:
-    """Read any saved row, network or classical; nothing in the folder is executed.
+    """Read any saved row, network or classical, with other people's prior or without; nothing read is executed.
 
     ``factory`` is the class or function that built the network, where it is not a registered model.
     """
     data = _read(Path(folder) / _FILE)
+    if "pool" in data:
+        return _whole(data, folder, lambda: _restored_pool(data, Path(folder), device, factory))
+    return _single(data, folder, device, factory)
+
+
+def _single(data: dict[str, Any], folder: str | Path, device: str, factory: ModelFactory | None) -> Learner:
     if "row" in data:
         return _whole(data, folder, lambda: _restored_row(data, Path(folder)))
-    return load_network(folder, device, factory)
+    return _whole(data, folder, lambda: _restored_network(data, Path(folder), device, factory))
 
 
 def load_network(folder: str | Path, device: str = "cpu", factory: ModelFactory | None = None) -> Estimator:
     """Read a network that `save_network` wrote."""
     data = _read(Path(folder) / _FILE)
+    if "pool" in data:
+        raise InputError(
+            f"{folder} holds a model with other people's prior; expected one network. Use insula.load_model, or name "
+            f"{Path(folder) / OWN} for the person's own network alone."
+        )
     if "row" in data:
         raise InputError(f"{folder} holds the row {data['row']['name']!r}; expected a network. Use insula.load_model.")
     return _whole(data, folder, lambda: _restored_network(data, Path(folder), device, factory))
@@ -93,6 +110,24 @@ def save_row(row: ClassicalEstimator, folder: str | Path, provenance: Mapping[st
     return _write(folder, files, provenance)
 
 
+def save_pool(both: WithPrior, folder: str | Path, provenance: Mapping[str, Any] | None = None) -> Path:
+    """Write a fitted row and other people's prior; see `insula.learning.prior.WithPrior.save`."""
+    if not hasattr(both, "schema"):
+        raise InputError(f"save of {both!r} that was not fitted; expected fit before. Call fit first.")
+
+    def files(work: Path) -> dict[str, Any]:
+        for part, model in ((OWN, both.own), (PRIOR, both.prior)):
+            model.save(work / part)
+        return {"pool": {**both.given, "used": both.weight}}
+
+    return _write(folder, files, provenance)
+
+
+def parts_of(folder: Path) -> tuple[Path, ...]:
+    """Folders inside a saved model that are parts of it and no models by themselves."""
+    return tuple(folder / part for part in (OWN, PRIOR) if (folder / part / _FILE).is_file())
+
+
 def _write(folder: str | Path, files: Callable[[Path], dict[str, Any]], provenance: Mapping[str, Any] | None) -> Path:
     target = Path(folder)
     require_folder(target, _FILE, "model")
@@ -121,6 +156,15 @@ def _read(path: Path) -> dict[str, Any]:
 def _whole(data: Mapping[str, Any], folder: str | Path, restore: Callable[[], T]) -> T:
     with understood(Path(folder) / _FILE, f"those of insula {str(data.get('insula'))[:20]}, which wrote it"):
         return restore()
+
+
+def _restored_pool(data: dict[str, Any], folder: Path, device: str, factory: ModelFactory | None) -> WithPrior:
+    own, prior = (_single(_read(folder / part / _FILE), folder / part, device, factory) for part in (OWN, PRIOR))
+    given = dict(data["pool"])
+    used, group = given.pop("used"), given.pop("group")
+    if isinstance(used, bool) or not 0 <= used <= 1:
+        raise ValueError(f"a weight of {used}")
+    return WithPrior.of(own, prior, float(used), **given, group=None if group is None else tuple(group))
 
 
 # -- networks ----------------------------------------------------------------------------------------------------------

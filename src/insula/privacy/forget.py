@@ -19,16 +19,17 @@ from insula.evaluation.results import Result
 from insula.explain import ANALYSES
 from insula.files import STORY, person_folder
 from insula.grid.run import locked
-from insula.learning.saving import digest
+from insula.learning.saving import digest, parts_of
 from insula.privacy.cleaning import clean_file, clean_table, remove, remove_leftover, renewed, write_text
 from insula.privacy.names import Name
-from insula.privacy.survey import Found, closed, model_people, named, read_json, survey, traces
+from insula.privacy.retraining import MARK, train_each_again, whose
+from insula.privacy.survey import Found, closed, levels_in, model_people, named, read_json, survey, traces
 from insula.protocols.protocols import PROTOCOLS
 from insula.report import write
 
-MARK = "must_be_retrained"
-"""Key of ``training.json`` that lists why a model must be trained again."""
 _BEFORE = "computed before a person was removed"
+_PERSONAL = "personal.json"
+"""Beside the folder of a model that was made a person's own."""
 _LEDGER = ("ledger.html", "ledger.md")
 
 
@@ -87,7 +88,7 @@ def forget(person: str, folders: Sequence[str | Path], *, dry_run: bool = False,
             for step in steps:
                 step.act()
             if retrain:
-                again = [one for one in again if not _trained_again(one[0], name)]
+                again = train_each_again(again, name)
     left = [
         (path, where)
         for root in roots
@@ -97,13 +98,6 @@ def forget(person: str, folders: Sequence[str | Path], *, dry_run: bool = False,
     done = tuple((s.path, s.what) for s in steps)
     shut = tuple(dict.fromkeys(one for root in roots for one in closed(root)))
     return Forgotten(name.name, name.ordinary, done, tuple(again), tuple(dict.fromkeys(left)), shut, dry_run)
-
-
-def retraining_note(folder: str | Path) -> str:
-    """Why the model in a folder must be trained again; empty where nothing speaks for it."""
-    story = read_json(Path(folder) / STORY)
-    marks = story.get(MARK) if isinstance(story, dict) else None
-    return "; ".join(map(str, marks)) if isinstance(marks, list) else ""
 
 
 def _roots(folders: Sequence[str | Path]) -> list[Path]:
@@ -125,13 +119,15 @@ def _plan(found: Found, name: Name) -> tuple[list[Step], list[tuple[Path, str]]]
     for folder in found.models:
         trained = _trained(folder, name, found)
         if _only(folder, name, found):
-            steps.append(
-                Step(
-                    folder, "model removed: nobody else it was trained on is left", partial(remove, folder), whole=True
-                )
+            goes = folder.parent if (folder.parent / _PERSONAL).is_file() else folder
+            what = "model removed: " + (
+                "it is the person's own" if whose(folder) else "nobody else it was trained on is left"
             )
+            steps.append(Step(goes, what, partial(remove, goes), whole=True))
         elif trained or named(folder, name):
-            files = frozenset(folder / f for f in ("estimator.json", STORY, "model.json"))
+            files = frozenset(
+                one / f for one in (folder, *parts_of(folder)) for f in ("estimator.json", STORY, "model.json")
+            )
             what = "the person removed from the model's bookkeeping"
             steps.append(Step(folder, what, partial(_clean_model, folder, name, trained), files))
         if trained and not _only(folder, name, found):
@@ -287,7 +283,7 @@ def _trained(folder: Path, name: Name, found: Found) -> str:
     """Say why a model must be trained again without the person; empty where it never saw them."""
     people = model_people(folder)
     if people:
-        return "it was trained on the person's recordings" if name.name in people else ""
+        return _how(folder, name) if name.name in people else ""
     around = found.people_of.get(folder.parent)
     if folder.name == "model" and around is not None:
         return "it was trained on the person's recordings" if name.name in around else ""
@@ -296,8 +292,21 @@ def _trained(folder: Path, name: Name, found: Found) -> str:
     return "it may have been trained on the person's recordings: its bookkeeping names nobody"
 
 
+def _how(folder: Path, name: Name) -> str:
+    """Whether a model learned from the person itself, or by what other people or models lent it."""
+    story = read_json(folder / STORY)
+    own = story.get("subjects") if isinstance(story, dict) else None
+    if not own or any(map(name.is_, own)):
+        return "it was trained on the person's recordings"
+    if whose(folder):
+        return "its prior of other people was trained on the person's recordings"
+    return "a model it learned from was trained on the person's recordings"
+
+
 def _only(folder: Path, name: Name, found: Found) -> bool:
-    """Whether a model was trained on this person alone."""
+    """Whether a model was trained on this person alone, or is this person's own."""
+    if whose(folder):
+        return whose(folder) == name.name
     people = model_people(folder)
     personal = folder.parent.name == "model" and folder.parent.parent in found.people_of
     return people == {name.name} or (personal and folder.name == person_folder(name.name))
@@ -305,16 +314,8 @@ def _only(folder: Path, name: Name, found: Found) -> bool:
 
 def _clean_model(folder: Path, name: Name, trained: str) -> None:
     with renewed(folder) as work:
-        path = work / "estimator.json"
-        data = read_json(path)
-        if isinstance(data, dict):
-            stored = data.pop("sha256", None)
-            whole = stored == digest(data)
-            for part in ("normaliser", "scaler"):
-                people = data.get(part, {}).get("people", {})
-                data[part] = {**data[part], "people": {k: v for k, v in people.items() if not name.is_(k)}}
-            # a description that was changed by hand stays one that is refused
-            write_text(path, json.dumps({**data, "sha256": digest(data) if whole else stored}, indent=1))
+        for one in (work, *parts_of(work)):
+            _clean_description(one / "estimator.json", name)
         for file in (STORY, "model.json"):
             if (work / file).is_file():
                 clean_file(work / file, name)
@@ -326,20 +327,15 @@ def _clean_model(folder: Path, name: Name, trained: str) -> None:
             write_text(work / STORY, json.dumps({**story, MARK: list(dict.fromkeys(marks))}, indent=1))
 
 
-def _trained_again(folder: Path, name: Name) -> bool:
-    """Train a model again on the people it was trained on but one; False where its bookkeeping does not allow it."""
-    from insula.evaluation.experiment import experiment_from
-    from insula.pipeline import train_model
-
-    story = read_json(folder / STORY)
-    if not isinstance(story, dict) or not isinstance(story.get("experiment"), dict) or not folder.is_dir():
-        return False
-    others = [p for p in story.get("subjects") or () if isinstance(p, str) and not name.is_(p)]
-    if not others:
-        return False
-    tables = {**story["experiment"], "data": {**story["experiment"].get("data", {}), "subjects": others}}
-    train_model(experiment_from(tables), folder)
-    return True
+def _clean_description(path: Path, name: Name) -> None:
+    """Drop a person's level; a description that was changed by hand stays one that is refused."""
+    data = read_json(path)
+    if isinstance(data, dict):
+        stored = data.pop("sha256", None)
+        whole = stored == digest(data)
+        for part, levels in levels_in(data):
+            part["people"] = {k: v for k, v in levels.items() if not name.is_(k)}
+        write_text(path, json.dumps({**data, "sha256": digest(data) if whole else stored}, indent=1))
 
 
 # -- tables, stores, single files --------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from typing import Any
 from insula.errors import DataError
 from insula.evaluation.finished import PEOPLE
 from insula.files import STORY, person_folder, read_toml
+from insula.learning.saving import parts_of
 from insula.privacy.names import COLUMNS, Name, plain
 
 _PREDICTED = ("subject", "start_s", "stop_s", "prediction")
@@ -75,6 +76,8 @@ def survey(roots: Iterable[Path]) -> Found:
             if "estimator.json" in files or {"model.json", "model.onnx"} <= set(files):
                 found.models.append(folder)
                 found.people_of[folder] = model_people(folder)
+                parts = {one.name for one in parts_of(folder)}
+                folders[:] = [one for one in folders if one not in parts]
             if "cells" in folders and ".lock" in files:
                 found.grids.append(folder)
             for table in (folder / f for f in files if f.endswith(".csv")):
@@ -93,11 +96,19 @@ def model_people(folder: Path) -> set[str]:
     if isinstance(story, dict):
         people |= set(story.get("subjects") or ()) | _chosen(story.get("experiment"))
         people |= {p for one in story.get("seen") or () if isinstance(one, dict) for p in one.get("subjects") or ()}
-    for file, parts in (("estimator.json", ("normaliser", "scaler")), ("model.json", ("normaliser", "signal_scale"))):
-        described = read_json(folder / file)
-        if isinstance(described, dict):
-            people |= {p for part in parts for p in (described.get(part) or {}).get("people") or ()}
+    for file in (*(one / "estimator.json" for one in (folder, *parts_of(folder))), folder / "model.json"):
+        people |= {p for _, levels in levels_in(read_json(file)) for p in levels}
     return {plain(str(p)) for p in people}
+
+
+def levels_in(described: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Find the parts of a model's description that hold people's own levels, each with its levels by person."""
+    if isinstance(described, dict):
+        for place in (described, described.get("fitted")):
+            for part in ("normaliser", "scaler", "signal_scale"):
+                found = place.get(part) if isinstance(place, dict) else None
+                if isinstance(found, dict) and isinstance(found.get("people"), dict):
+                    yield found, found["people"]
 
 
 def _result_people(folder: Path, words: set[str]) -> set[str]:
