@@ -101,11 +101,11 @@ def report(
 
 
 def models() -> None:
-    """List the networks and classical rows that `evaluate` knows."""
+    """List the networks, classical rows and encoders that `evaluate` knows."""
     from rich.table import Table
 
     from insula.learning.classical_rows import CLASSICAL
-    from insula.models import MODELS, card
+    from insula.models import ENCODERS, MODELS, card
 
     table = Table("name", "kind", "needs", "what it is", "variants")
     for name in MODELS:
@@ -115,6 +115,15 @@ def models() -> None:
         table.add_row(name, kind, ", ".join(one.reads) or "any", text, ", ".join(one.variants))
     for name, row in CLASSICAL.items():
         table.add_row(name, row.kind, row.inputs, row.description)
+    for name in ENCODERS:
+        one = card(name)
+        if one.pretraining is not None:
+            form = ":".join([name, *(part.upper() for part in one.pretraining.parts[:-1]), "DIR"])
+            text = (
+                f"--encoder {form}. {one.title}: {one.summary} ({one.source}). {', '.join(one.pretraining.files)} from "
+                f"{one.pretraining.where} (licence: {one.pretraining.licence})"
+            )
+            table.add_row(name, "encoder", " or ".join(one.pretraining.reads), text, "")
     show.console().print(table)
 
 

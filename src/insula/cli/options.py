@@ -54,6 +54,17 @@ Start = Annotated[
         "--from", help="Folder of insula pretrain (or of a saved network) whose weights training begins with."
     ),
 ]
+Encoder = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        help="NAME:DIR, an encoder that others have trained (`insula models`) and the folder of its weights, in the "
+        "network's place: frozen with a linear probe.",
+    ),
+]
+Finetune = Annotated[
+    bool | None, typer.Option("--finetune/--frozen", help="Train the --encoder too, gently. Default: frozen.")
+]
 Window = Annotated[float | None, typer.Option("--window", help="Window in seconds. Default: the data set's recipe.")]
 Hop = Annotated[float | None, typer.Option("--hop", help="Seconds from window to window. Default: the recipe.")]
 Guard = Annotated[
@@ -118,6 +129,30 @@ def result_folder(out: Path | None, usual: Path, overwrite: bool) -> Path:
             f"{folder} holds an earlier result; expected a new folder. Give another --out, or --overwrite."
         )
     return folder
+
+
+def network(
+    models: tuple[str, ...], encoder: str | None, finetune: bool | None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Keys of [model] that these options make, and the networks that stand beside it."""
+    from insula.errors import InputError
+    from insula.models import encoder_named
+
+    if encoder is None:
+        if finetune is not None:
+            raise InputError("--finetune or --frozen without --encoder; expected both. Give --encoder NAME:DIR.")
+        return {"name": models[0] if models else None}, models[1:]
+    name, options = encoder_named(encoder)
+    return {"name": name, "options": {**options, "finetune": bool(finetune)}}, models
+
+
+def one_network(model: str | None, encoder: str | None, finetune: bool | None) -> dict[str, Any]:
+    """The same where one network is trained."""
+    from insula.errors import InputError
+
+    if model is not None and encoder is not None:
+        raise InputError(f"--model {model} and --encoder {encoder}; expected one of them. Leave one out.")
+    return network(() if model is None else (model,), encoder, finetune)[0]
 
 
 def make_experiment(file: Path | None, tables: dict[str, dict[str, Any]], settings: list[str] | None) -> Experiment:

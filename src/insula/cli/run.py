@@ -70,6 +70,8 @@ def evaluate(
         str | None,
         typer.Option("--protocol", help="E.g. within_subject, leave_one_subject_out. Default: within_subject."),
     ] = None,
+    encoder: o.Encoder = None,
+    finetune: o.Finetune = None,
     out: Out = None,
     size: Annotated[str | None, typer.Option("--size", help="small or medium. Default: small.")] = None,
     scope: Annotated[str | None, typer.Option("--scope", help="window, trial or session. Default: trial.")] = None,
@@ -145,7 +147,7 @@ def evaluate(
     from insula.pipeline import run_experiment
 
     folder = o.result_folder(out, Path("runs/evaluation"), overwrite)
-    models = o.names(model) or ()
+    chosen, others = o.network(o.names(model) or (), encoder, finetune)
     tables: dict[str, dict[str, Any]] = {
         "data": {
             "name": data,
@@ -156,7 +158,7 @@ def evaluate(
             "traits": traits,
         },
         "model": {
-            "name": models[0] if models else None,
+            **chosen,
             "size": size,
             "scope": scope,
             "normaliser": normaliser,
@@ -165,7 +167,7 @@ def evaluate(
             "teacher": teacher,
             "start": start,
         },
-        "compare": {"models": models[1:] or None},
+        "compare": {"models": others or None},
         "protocol": {
             "name": protocol,
             "folds": folds,
@@ -204,6 +206,8 @@ def train(
     root: o.Root = None,
     target: o.TargetName = None,
     model: Annotated[str | None, typer.Option("--model", help="Network. Default: liquid.")] = None,
+    encoder: o.Encoder = None,
+    finetune: o.Finetune = None,
     size: Annotated[str | None, typer.Option("--size", help="small or medium. Default: small.")] = None,
     normaliser: o.Normaliser = None,
     align: o.Align = None,
@@ -239,6 +243,7 @@ def train(
     """
     from insula.pipeline import train_model
 
+    chosen = o.one_network(model, encoder, finetune)
     tables: dict[str, dict[str, Any]] = {
         "data": {
             "name": data,
@@ -248,7 +253,7 @@ def train(
             "subjects": o.names(subjects),
         },
         "model": {
-            "name": model,
+            **chosen,
             "size": size,
             "normaliser": normaliser,
             "prior": None if prior is None else o.value(prior),

@@ -32,6 +32,7 @@ from insula.evaluation.timing import clock_features
 from insula.learning.estimator import Estimator, ModelFactory
 from insula.learning.metrics import metrics_for
 from insula.learning.prior import FEWEST
+from insula.models import card
 from insula.protocols.grouping import permuted_rows
 from insula.protocols.own_median import decided, for_fold
 from insula.protocols.protocols import Split, exchangeable_labellings
@@ -291,6 +292,9 @@ def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
     if plan.scope == "session":
         notes.append("state carried across the session: it can read the clock")
     notes += [elder.note for elder in plan.elders]
+    if plan.network is not None and plan.factory is None:
+        others = card(plan.network.model).pretraining
+        notes += [] if others is None else [others.note]
     picks = [f.chosen for f in folds if f.chosen is not None]
     if picks:
         notes.append("tuned on inner people; candidate chosen a fold: " + ", ".join(map(str, picks)))

@@ -146,11 +146,11 @@ def grid_from(tables: Mapping[str, Any], name: str = "grid") -> Grid:
 
 def _require_variants(variants: Sequence[str], tables: Mapping[str, Any]) -> None:
     """Refuse a variant that no network of the grid has."""
-    from insula.models import MODELS, card
+    from insula.models import ENCODERS, MODELS, card
 
     asked = [m for part in (tables, *tables.get("data", ())) for m in part.get("models") or ()]
     names = {m if isinstance(m, str) else m.get("name") for m in asked}
-    known = [v for name in names if name in MODELS for v in card(name).variants]
+    known = [v for name in names if name in (*MODELS, *ENCODERS) for v in card(name).variants]
     for variant in variants:
         if variant not in known:
             raise unknown_name("[compare] variant", variant, known)
@@ -235,12 +235,13 @@ def _protocol(given: Any) -> dict[str, Any]:
 def _model(given: Any) -> tuple[dict[str, Any], str, dict[str, Any]]:
     """Table of [model], the row's name, the model's own [train] keys."""
     from insula.learning.classical_rows import CLASSICAL
-    from insula.models import MODELS
+    from insula.models import ENCODERS, MODELS
 
     table = _named("model", given)
     _known("model key", table, [*(f.name for f in dataclasses.fields(ModelPart)), *_MODEL_OWN])
-    if table.get("name") not in (*MODELS, *CLASSICAL):
-        raise unknown_name("model", str(table.get("name")), [*MODELS, *CLASSICAL])
+    known = (*MODELS, *CLASSICAL, *ENCODERS)
+    if table.get("name") not in known:
+        raise unknown_name("model", str(table.get("name")), known)
     label, own = str(table.pop("label", table["name"])), dict(table.pop("train", {}))
     return table, label, own
 

@@ -24,7 +24,8 @@ from insula.types import DoubleArray
 from insula.windows.table import Windows
 
 if TYPE_CHECKING:
-    from insula.learning.estimator import Estimator
+    from insula.learning.estimator import Estimator, EstimatorConfig
+    from insula.learning.train_config import Residual
 
 Progress = Callable[[int, int], None]
 
@@ -124,8 +125,9 @@ def _begin(estimator: Estimator, windows: Windows, parts: _Parts) -> Begun | Non
     splits = _inner_splits(windows, estimator.terms.group, cfg.seed)
     readout = fit_readout(rows, splits, classes)
     own = loss(readout.answer(rows.columns), rows.y, classes)
-    if cfg.train.residual != "inner":
-        return Begun(readout, 1.0 if cfg.train.residual == "always" else 0.0, own)
+    residual = _residual(network, cfg)
+    if residual != "inner":
+        return Begun(readout, 1.0 if residual == "always" else 0.0, own)
 
     def trained(part: Any, alone: Readout) -> nn.Module:
         other = estimator.built(cfg.seed)
@@ -139,6 +141,17 @@ def _begin(estimator: Estimator, windows: Windows, parts: _Parts) -> Begun | Non
     parts.count += len(splits[:2])
     kept = judged(rows, readout, splits[:2], classes, trained, answers)
     return Begun(readout, kept.gate, own, kept.told)
+
+
+def _residual(network: nn.Module, config: EstimatorConfig) -> Residual:
+    """When the deep path is kept: as a network says that has none or always one, else as configured.
+
+    What has none is trained all the same where losses beside the labels are asked for.
+    """
+    said: Residual = getattr(network, "residual", config.train.residual)
+    train = config.train
+    beside = config.teacher is not None or train.adversarial or train.coral or train.mmd
+    return "always" if beside and said == "never" and hasattr(network, "residual") else said
 
 
 def _inner_splits(windows: Windows, group: tuple[str, ...], seed: int) -> list[Any]:

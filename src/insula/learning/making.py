@@ -10,7 +10,7 @@ from insula.learning.classical import row
 from insula.learning.classical_rows import CLASSICAL
 from insula.learning.estimator import Estimator, EstimatorConfig, ModelFactory
 from insula.learning.learner import Learner
-from insula.models import MODELS
+from insula.models import ENCODERS, MODELS, encoder_named
 
 
 def make(name: str, *, factory: ModelFactory | None = None, **params: Any) -> Learner:
@@ -18,11 +18,15 @@ def make(name: str, *, factory: ModelFactory | None = None, **params: Any) -> Le
 
     Parameters
     ----------
-    name : a network or a classical row (`insula models` lists both), or ``module:Class`` of your own network.
+    name : a network or a classical row (`insula models` lists both), an encoder with the folder of its weights
+        (``NAME:DIR``), or ``module:Class`` of your own network.
     factory : builds your own network from an InputSpec; ``name`` is then only what it is called.
     params : of the estimator (``size``, ``scope``, ``normaliser``, ``members``, ``seed``, ...), of training
         (``epochs``, ``learning_rate``, ...) or of the model itself; any of them may be searched over.
     """
+    if factory is None and name.partition(":")[0] in ENCODERS:
+        name, options = encoder_named(name) if ":" in name else (name, {})
+        return Estimator(EstimatorConfig(model=name).with_params(False, **{**options, **params}))
     if factory is None and ":" in name:
         factory = _named(name)
     if factory is not None:
@@ -30,7 +34,7 @@ def make(name: str, *, factory: ModelFactory | None = None, **params: Any) -> Le
     if name in CLASSICAL:
         return row(name, **params)
     if name not in MODELS:
-        raise unknown_name("row", name, [*MODELS, *CLASSICAL])
+        raise unknown_name("row", name, [*MODELS, *CLASSICAL, *ENCODERS])
     return Estimator(EstimatorConfig(model=name).with_params(**params))
 
 

@@ -12,17 +12,23 @@ from insula.learning.train_config import TrainConfig
 
 
 def parameter_groups(model: nn.Module, config: TrainConfig, beside: Sequence[nn.Module] = ()) -> list[dict[str, Any]]:
-    """Decay matrices only; log time constants and log gains learn faster. ``beside`` are modules that learn along."""
+    """Decay matrices only; log time constants and log gains learn faster. ``beside`` are modules that learn along.
+
+    What stands under ``encoder`` of a network that says ``encoder_rate`` learns at that share of the rate.
+    """
     learned = [(name, p) for one in (model, *beside) for name, p in one.named_parameters() if p.requires_grad]
     slow = [p for name, p in learned if name.split(".")[-1] in ("log_tau", "log_gain")]
-    chosen = {id(p) for p in slow}
-    matrices = [p for _, p in learned if p.dim() > 1]
+    share = float(getattr(model, "encoder_rate", 1.0))
+    gentle = [(name, p) for name, p in learned if share != 1 and name.startswith("encoder.")]
+    chosen = {id(p) for p in (*slow, *(p for _, p in gentle))}
+    matrices = [p for _, p in learned if p.dim() > 1 and id(p) not in chosen]
     vectors = [p for _, p in learned if p.dim() <= 1 and id(p) not in chosen]
     rate = config.learning_rate
     groups = (
         (matrices, config.weight_decay, rate),
         (vectors, 0.0, rate),
         (slow, 0.0, rate * config.time_constant_rate),
+        ([p for _, p in gentle], config.weight_decay, rate * share),
     )
     return [{"params": p, "weight_decay": decay, "lr": lr} for p, decay, lr in groups if p]
 

@@ -33,6 +33,11 @@ MODELS: dict[str, Any] = {
 }
 """Name -> ``module:Class`` or the class itself; each takes ``(spec: InputSpec, size: str, **options)``."""
 
+ENCODERS: dict[str, Any] = {
+    "papagei": "insula.models.encoders.papagei:PaPaGei",
+}
+"""The same of encoders that others have trained: each takes ``(spec, weights=folder, finetune=False, **options)``."""
+
 DEFAULT = "liquid"
 """The network of an experiment that names none."""
 PRETRAINED = "mood_reader"
@@ -42,10 +47,25 @@ BESIDE = ("liquid", "rbtransformer", "eegnet")
 
 
 def model_class(name: str) -> Any:
-    """Import the class behind a registry name."""
-    if name not in MODELS:
-        raise unknown_name("model", name, MODELS)
-    return _imported(MODELS[name])
+    """Import the class behind the name of a network or an encoder."""
+    known = {**ENCODERS, **MODELS}
+    if name not in known:
+        raise unknown_name("model", name, known)
+    return _imported(known[name])
+
+
+def encoder_named(text: str) -> tuple[str, dict[str, str]]:
+    """Name and options of an encoder that is asked for as ``NAME:DIR`` (or ``NAME:..:DIR``, as its card says)."""
+    name, _, rest = text.partition(":")
+    if name not in ENCODERS:
+        raise unknown_name("encoder", name, ENCODERS)
+    facts = card(name).pretraining
+    parts = ("weights",) if facts is None else facts.parts
+    values = rest.split(":", len(parts) - 1)
+    if len(values) != len(parts) or not all(values):
+        form = ":".join([name, *(part.upper() for part in parts[:-1]), "DIR"])
+        raise InputError(f"encoder {text!r}; expected {form}. Name the folder that holds its weights.")
+    return name, dict(zip(parts, values, strict=True))
 
 
 def _imported(thing: Any) -> Any:

@@ -49,6 +49,28 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Pretraining:
+    """Weights that others have trained and a user has in a folder.
+
+    ``files`` is what the folder holds, ``where`` they are given out and under which ``licence``, ``seen`` the
+    recordings they learned from, in words, ``reads`` the modalities of which it takes the first that there is,
+    ``parts`` the options that follow the name in ``NAME:..:DIR``.
+    """
+
+    files: tuple[str, ...]
+    where: str
+    licence: str
+    seen: str
+    reads: tuple[str, ...]
+    parts: tuple[str, ...] = ("weights",)
+
+    @property
+    def note(self) -> str:
+        """What a result has to say of them."""
+        return f"the encoder learned from {self.seen}; whether people tested here were among them is not known"
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """Facts of one network; generic code asks them and knows no network by name.
 
@@ -64,6 +86,7 @@ class ModelCard:
     experiment : file under ``experiments/`` with its published recipe and protocol.
     window_cost_s : seconds of one core for an epoch and a window of 4 s; a first guess for forecasts.
     not_exportable : why there is no ONNX model of it, None where there is one.
+    pretraining : of an encoder: the weights it needs from a folder of the user's.
     """
 
     title: str
@@ -76,6 +99,7 @@ class ModelCard:
     experiment: str | None = None
     window_cost_s: float = 2e-3
     not_exportable: str | None = None
+    pretraining: Pretraining | None = None
 
     @property
     def usual(self) -> tuple[str, ...]:

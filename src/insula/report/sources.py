@@ -15,7 +15,7 @@ from insula.evaluation.results import Result
 from insula.explain import ANALYSES
 from insula.explain.data import DATA
 from insula.explain.facts import Facts, real
-from insula.models import MODELS, model_class
+from insula.models import ENCODERS, MODELS, model_class
 from insula.models.card import card_of
 from insula.signals.features import words_of
 
@@ -102,7 +102,11 @@ def references(facts: Facts) -> tuple[tuple[str, str], ...]:
         found[f"{data.title}, files"] = f"{data.where}; licence: {data.licence}"
     for row in facts.rows:
         if row.kind in ("model", "ablation"):
-            name = max((m for m in MODELS if row.system == m or row.system.startswith(f"{m}_")), key=len, default="")
+            name = max(
+                (m for m in (*MODELS, *ENCODERS) if row.system == m or row.system.startswith(f"{m}_")),
+                key=len,
+                default="",
+            )
             card = card_of(model_class(name)) if name else None
             if card is not None and card.source:
                 found.setdefault(card.title, card.source)

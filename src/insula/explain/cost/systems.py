@@ -128,6 +128,9 @@ def network_energy(
     alone = len(model.networks) == 1
     found = model.networks[0] if alone else Members(model.networks, model.spec.continuous)
     network = copy.deepcopy(found).cpu().eval()
+    for module in network.modules():
+        if callable(getattr(module, "forget", None)):  # an answer that is remembered costs nothing
+            module.forget()  # type: ignore[operator]
     follows = any(getattr(m, "spike_driven", False) or isinstance(m, Cascade) for m in network.modules())
     rows = np.linspace(0, len(windows) - 1, min(WINDOWS, len(windows))).astype(int)
     batch = next(Feed(model.prepare(windows.take(np.unique(rows))), "window").each(1)).batch
