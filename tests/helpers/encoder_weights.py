@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -47,4 +48,52 @@ def papagei(folder: Path, width: int = 4, blocks: int = 6, embedding: int = 12, 
         linear(f"gating_network_{head}.0", channels, 3)
     folder.mkdir(parents=True, exist_ok=True)
     torch.save({f"module.{name}": tensor for name, tensor in tensors.items()}, folder / "papagei_s.pt")
+    return folder
+
+
+ELECTRODES = ("AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4", "F8", "AF4", "Cz", "Fz")
+
+
+def reve(folder: Path, width: int = 16, depth: int = 2, seed: int = 0, bank: bool = True) -> Path:
+    """``config.json`` and ``model.safetensors`` as on the Hub, and the bank of electrodes as a folder or a file."""
+    from safetensors.torch import save_file
+
+    heads, each, ratio = 2, 8, 2.66
+    g = torch.Generator().manual_seed(seed)
+
+    def drawn(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=g) / shape[-1] ** 0.5
+
+    tensors = {
+        "to_patch_embedding.0.weight": drawn(width, 200),
+        "to_patch_embedding.0.bias": drawn(width),
+        "mlp4d.0.weight": drawn(width, 4),
+        "mlp4d.2.weight": 1 + drawn(width),
+        "mlp4d.2.bias": drawn(width),
+        "ln.weight": 1 + drawn(width),
+        "ln.bias": drawn(width),
+        "cls_query_token": drawn(1, 1, width),
+    }
+    inner = int(width * ratio)
+    for i in range(depth):
+        tensors[f"transformer.layers.{i}.0.norm.weight"] = 1 + drawn(width)
+        tensors[f"transformer.layers.{i}.0.to_qkv.weight"] = drawn(3 * heads * each, width)
+        tensors[f"transformer.layers.{i}.0.to_out.weight"] = drawn(width, heads * each)
+        tensors[f"transformer.layers.{i}.1.net.0.weight"] = 1 + drawn(width)
+        tensors[f"transformer.layers.{i}.1.net.1.weight"] = drawn(2 * inner, width)
+        tensors[f"transformer.layers.{i}.1.net.3.weight"] = drawn(width, inner)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / "model.safetensors")
+    sizes = {"embed_dim": width, "depth": depth, "heads": heads, "head_dim": each, "mlp_dim_ratio": ratio, "freqs": 4}
+    more = {"model_type": "reve", "use_geglu": True, "patch_size": 200, "patch_overlap": 20, "noise_ratio": 0.0025}
+    (folder / "config.json").write_text(json.dumps({**sizes, **more}))
+    places = 0.1 * torch.randn(len(ELECTRODES), 3, generator=g)
+    names = [name.upper() for name in ELECTRODES]
+    if not bank:
+        listed = {name: place.tolist() for name, place in zip(names, places, strict=True)}
+        (folder / "positions.json").write_text(json.dumps(listed))
+        return folder
+    (folder / "reve-positions").mkdir(exist_ok=True)
+    save_file({"embedding": places}, folder / "reve-positions" / "model.safetensors")
+    (folder / "reve-positions" / "config.json").write_text(json.dumps({"position_names": names}))
     return folder

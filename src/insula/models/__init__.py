@@ -34,6 +34,7 @@ MODELS: dict[str, Any] = {
 """Name -> ``module:Class`` or the class itself; each takes ``(spec: InputSpec, size: str, **options)``."""
 
 ENCODERS: dict[str, Any] = {
+    "reve": "insula.models.encoders.reve:Reve",
     "papagei": "insula.models.encoders.papagei:PaPaGei",
 }
 """The same of encoders that others have trained: each takes ``(spec, weights=folder, finetune=False, **options)``."""

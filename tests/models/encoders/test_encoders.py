@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import encoder_weights
@@ -24,7 +25,7 @@ from insula.types import InputSpec
 UNUSED = ("encoder.network.basicblock_list.0.bn1.",)
 """In the published files, and in no published forward pass."""
 NAMES = sorted(ENCODERS)
-MAKERS: dict[str, Callable[[Path], Path]] = {"papagei": encoder_weights.papagei}
+MAKERS: dict[str, Callable[[Path], Path]] = {"papagei": encoder_weights.papagei, "reve": encoder_weights.reve}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def spec_for(name: str) -> InputSpec:
-    return make_spec("eda", *model_class(name).card.pretraining.reads[-1:], traits=0)
+    spec = make_spec("eda", *model_class(name).card.pretraining.reads[-1:], traits=0)
+    return replace(spec, channels={"eeg": ("AF3", "F7", "F3", "T3", "Cz", "Fz")} if "eeg" in spec.signals else {})
 
 
 def built(name: str, folder: str, finetune: bool = False, seed: int = 0) -> nn.Module:

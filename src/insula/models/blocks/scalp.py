@@ -14,13 +14,13 @@ _ROWS = {
     "FP": 0, "AF": 1, "F": 2, "FC": 3, "FT": 3, "C": 4, "T": 4, "CP": 5, "TP": 5, "P": 6, "PO": 7, "O": 8, "I": 8,
     "CB": 8,
 }  # fmt: skip
-_OLDER = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
+OLDER = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
 _NAME = re.compile(r"^([A-Z]+?)(Z|\d+)$")
 
 
 def cell(name: str) -> int | None:
     """Number of an electrode's cell (row by row, nose up), None for a name of no known place."""
-    match = _NAME.match(_OLDER.get(name.upper(), name.upper()))
+    match = _NAME.match(OLDER.get(name.upper(), name.upper()))
     if match is None or match[1] not in _ROWS:
         return None
     middle = SIDE // 2
