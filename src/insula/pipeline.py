@@ -22,6 +22,7 @@ from insula.evaluation.run import evaluate
 from insula.explain import explain
 from insula.files import claimed, drop_kept, kept_beside, publishing, require_folder
 from insula.learning.learner import Learner
+from insula.learning.personal.personal import Personal
 from insula.learning.pretraining import PretrainConfig, Pretrained, pretrain
 from insula.learning.train import one_thread
 from insula.models import model_class
@@ -270,7 +271,7 @@ def pretrain_model(
 
 
 def predict_windows(
-    model: Learner, experiment: Experiment, progress: Progress | None = None, store: Store | None = None
+    model: Learner | Personal, experiment: Experiment, progress: Progress | None = None, store: Store | None = None
 ) -> Windows:
     """Cut recordings as a saved model expects them; labels are not needed. ``store`` as in `run_experiment`."""
     problems: list[Problem] = []
@@ -313,7 +314,7 @@ def _named(progress: Progress | None, what: str) -> Callable[[int, int], None] |
     return None if progress is None else (lambda done, total: progress(what, done, total))
 
 
-def predict_table(model: Learner, windows: Windows) -> pd.DataFrame:
+def predict_table(model: Learner | Personal, windows: Windows) -> pd.DataFrame:
     """Predict windows: a row each with its place, the prediction and, for classes, their probabilities."""
     table = windows.table[["subject", "session", "trial", "start_s", "stop_s"]].copy()
     if model.schema.continuous:

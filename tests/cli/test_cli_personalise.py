@@ -6,17 +6,20 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from small_cohort import recording, write_manifest
 from typer.testing import CliRunner
 
 from insula.cli import app
+from insula.cli.options import make_experiment
 from insula.evaluation.calibration import usual_of
 from insula.evaluation.results import Result
 from insula.explain.personal import PERSONAL
 from insula.learning.personal import personal
 from insula.learning.personal.personal import Personal
 from insula.models import MODELS
+from insula.pipeline import predict_windows
 from insula.privacy.forget import forget
 
 runner = CliRunner()
@@ -47,7 +50,17 @@ def test_a_personal_model_and_a_suggestion(study: Path, tmp_path: Path) -> None:
     assert "bayes" in told
     assert "10 labelled trials" in told
     assert "drift" in told
-    assert Personal.load(out).strategy == "bayes"
+    own = Personal.load(out)
+    assert own.strategy == "bayes"
+    table = tmp_path / "cyd.csv"
+    cyd = ("--data", "manifest", "--root", str(study), "--subjects", "cyd")
+    assert "cyd" in run("predict", "--model", str(out), *cyd, "--out", str(table))
+    windows = predict_windows(
+        own, make_experiment(None, {"data": {"name": "manifest", "root": str(study), "subjects": ("cyd",)}}, None)
+    )
+    chances = pd.read_csv(table)[["p_calm", "p_tense"]].to_numpy()
+    np.testing.assert_allclose(chances, own.predict_proba(windows), atol=2e-6)
+    assert np.abs(chances - own.base.predict_proba(windows)).max() > 0.01, "its head answers, not the population's"
     assert json.loads((out / "model" / "training.json").read_text())["subjects"] == ["ann", "bob", "cyd"]
     told = run("personalise", "--model", model, "--person", "cyd", *asked(study), "--suggest", "3")
     assert told.count("cyd") == 3

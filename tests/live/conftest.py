@@ -12,6 +12,7 @@ from insula.learning.train_config import TrainConfig
 from insula.signals.recipe import Recipe
 from insula.types import Recording
 from insula.windows.cutting import cut
+from insula.windows.table import Windows
 
 SETTINGS = Settings(people=2, trials_per_emotion=1, trial_s=12.0, baseline_s=12.0)
 
@@ -22,11 +23,14 @@ def people() -> tuple[Recording, ...]:
 
 
 @pytest.fixture(scope="session")
-def model(people: tuple[Recording, ...]) -> Estimator:
-    recipe = Recipe(window_s=4.0, hop_s=2.0, guard_s=2.0)
-    windows = cut(people, recipe, "emotion")
+def training(people: tuple[Recording, ...]) -> Windows:
+    return cut(people, Recipe(window_s=4.0, hop_s=2.0, guard_s=2.0), "emotion").scored
+
+
+@pytest.fixture(scope="session")
+def model(training: Windows) -> Estimator:
     config = EstimatorConfig(train=TrainConfig(epochs=1, validation_fraction=0.0), members=1)
-    return Estimator(config).fit(windows.take((windows.table["role"] == "scored").to_numpy()))
+    return Estimator(config).fit(training)
 
 
 @pytest.fixture(scope="session")

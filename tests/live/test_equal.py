@@ -12,14 +12,20 @@ import pandas as pd
 import pytest
 from packets import spoiled
 
-from insula.learning.estimator import Estimator
+import insula
+from insula.errors import InputError
+from insula.learning.estimator import Estimator, EstimatorConfig
+from insula.learning.learner import Learner
+from insula.learning.prior import WithPrior
+from insula.learning.saving import load_model
 from insula.live.chunks import Appeared, Chunk, Event, Vanished
 from insula.live.predictor import Decision, Predictor
 from insula.types import Recording
 from insula.windows.cutting import cut
+from insula.windows.table import Windows
 
 
-def offline(model: Estimator, recording: Recording) -> dict[tuple[str, float], np.ndarray]:
+def offline(model: Learner, recording: Recording) -> dict[tuple[str, float], np.ndarray]:
     windows = cut([recording], model.recipe, None, schema=model.schema)
     chances = model.predict_proba(windows)
     scored = (windows.table["role"] == "scored").to_numpy()
@@ -27,7 +33,7 @@ def offline(model: Estimator, recording: Recording) -> dict[tuple[str, float], n
     return {key: p for key, p, use in zip(keys, chances, scored, strict=True) if use}
 
 
-def online(model: Estimator, events: list[Event], sizes: np.random.Generator) -> list[Decision]:
+def online(model: Learner, events: list[Event], sizes: np.random.Generator) -> list[Decision]:
     predictor = Predictor(model)
     seat, out, at = predictor.seat(patience_s=1.0), [], 0
     while at < len(events):
@@ -51,6 +57,23 @@ def test_chunks_loss_and_disorder(
     rng = np.random.default_rng(seed)
     events, kept = spoiled(people[0], rng, loss, delay_s)
     require_equal(online(model, events, rng), offline(model, kept))
+
+
+def test_with_other_people_s_prior(
+    model: Estimator, training: Windows, people: tuple[Recording, ...], tmp_path: Path
+) -> None:
+    """Two models of their own normaliser and state, one of two members, saved and read before."""
+    config = EstimatorConfig(normaliser="population", members=2, seed=5)
+    prior = Estimator(config).initialise(training.take(training.table["subject"].to_numpy() != people[0].subject))
+    both = load_model(WithPrior.of(model, prior, 0.5, people[0].subject).save(tmp_path / "model"))
+    rng = np.random.default_rng(8)
+    events, kept = spoiled(people[0], rng, 0.1, 0.3)
+    expected = offline(both, kept)
+    require_equal(online(both, events, rng), expected)
+    alone = offline(model, kept)
+    assert max(np.abs(expected[key] - alone[key]).max() for key in alone) > 0.01
+    with pytest.raises(InputError, match="expected a network"):
+        Predictor(insula.make("logistic_regression").fit(training))
 
 
 def test_a_sensor_that_vanishes_and_returns(model: Estimator, people: tuple[Recording, ...]) -> None:

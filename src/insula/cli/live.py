@@ -98,10 +98,10 @@ def live(
 
 
 def _predictor(model: Path) -> Predictor:
-    from insula.learning.estimator import Estimator
+    from insula.learning.saving import load_model
     from insula.live.predictor import Predictor
 
-    return Predictor(Estimator.load(model))
+    return Predictor(load_model(model))
 
 
 def _energy(predictor: Predictor) -> float | None:

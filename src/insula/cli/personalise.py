@@ -24,7 +24,8 @@ def personalise(
         str | None,
         typer.Option(
             "--strategy",
-            help="normalised, recalibrated, bayes, head, adapters, last, all, scratch. Default: the one that inner "
+            help="normalised, recalibrated, bayes, head, adapters, last, all, scratch, pooled (scratch "
+            "times the population model). Default: the one that inner "
             "people chose where `insula evaluate --protocol calibrated` made the model, else bayes.",
         ),
     ] = None,

@@ -49,7 +49,6 @@ def predict(
     from insula.evaluation.saved import choose, models_in, trust
     from insula.explain.cascade import set_threshold, woken_share
     from insula.files import quoted
-    from insula.learning.saving import load_model
     from insula.pipeline import predict_table, predict_windows
     from insula.privacy.retraining import retraining_note
 
@@ -62,7 +61,7 @@ def predict(
     rows: list[tuple[str, str]] = []
     notes: list[str] = []
     with show.progress() as report:
-        loaded = {one.folder: load_model(one.folder, device) for one in saved}
+        loaded = {one.folder: _load(one.folder, device) for one in saved}
         if threshold is not None:
             for estimator in loaded.values():
                 set_threshold(_network(estimator), threshold)
@@ -89,6 +88,15 @@ def predict(
     show.console().print(show.facts([("windows", f"{len(whole):,} of {counted(count, 'person')}"), *rows]))
 
 
+def _load(folder: Path, device: str) -> Any:
+    """A saved model, with what reads its answers anew where it was made a person's own."""
+    from insula.learning.personal.personal import PERSONAL, Personal
+    from insula.learning.saving import load_model
+
+    own = (folder.parent / PERSONAL).is_file()
+    return Personal.load(folder.parent, device=device) if own else load_model(folder, device)
+
+
 def _network(model: object) -> Any:
     """The network of a saved model, a person's own where it has other people's prior."""
     from insula.errors import InputError
@@ -96,7 +104,7 @@ def _network(model: object) -> Any:
     from insula.learning.learner import Learner
     from insula.learning.prior import own_of
 
-    own = own_of(cast(Learner, model))
+    own = own_of(cast(Learner, getattr(model, "base", model)))
     if not isinstance(own, Estimator):
         raise InputError(f"--threshold for {own!r}; expected a cascade of two networks. Leave it out.")
     return own

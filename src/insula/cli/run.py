@@ -98,7 +98,7 @@ def evaluate(
         typer.Option(
             "--strategy",
             help="Ways of adapting to compare, by comma: normalised, recalibrated, bayes, head, adapters, last, all, "
-            "scratch. Default: the first five.",
+            "scratch, pooled. Default: the first five.",
         ),
     ] = None,
     folds: Annotated[int | None, typer.Option("--folds", help="Folds, where the protocol leaves them free.")] = None,

@@ -15,7 +15,10 @@ MODEL_FILE = "estimator.json"
 
 @dataclass(frozen=True)
 class Saved:
-    """One saved model: its folder, the people it was trained on, and the folder of the evaluation it belongs to."""
+    """One saved model: its folder, the people it is for, and the folder of the evaluation it belongs to.
+
+    It is for the person whose own it is, else for those whom it was trained on.
+    """
 
     folder: Path
     people: tuple[str, ...]
@@ -23,7 +26,7 @@ class Saved:
 
     @property
     def personal(self) -> bool:
-        """Trained on one person."""
+        """For one person."""
         return len(self.people) == 1
 
 
@@ -42,7 +45,8 @@ def models_in(folder: Path) -> tuple[Saved, ...]:
 
 def _people(folder: Path) -> tuple[str, ...]:
     try:
-        return tuple(read_story(folder).subjects)
+        story = read_story(folder)
+        return (story.person,) if story.person else tuple(story.subjects)
     except InsulaError:
         return ()
 

@@ -29,7 +29,10 @@ class Of(msgspec.Struct):
 
 
 class Story(msgspec.Struct):
-    """``seen`` came after ``subjects``, which are of the experiment's data alone; what is not known is empty."""
+    """``seen`` came after ``subjects``, which are of the experiment's data alone; what is not known is empty.
+
+    ``person`` is whose own model it is, where it learned from others too.
+    """
 
     experiment: dict[str, Any] = {}
     subjects: list[str] = []
@@ -37,6 +40,7 @@ class Story(msgspec.Struct):
     strategy: str = ""
     row: Row | None = None
     seen: list[Of] = []
+    person: str = ""
 
     @property
     def everybody(self) -> Seen:

@@ -11,7 +11,8 @@ import numpy as np
 
 from insula.errors import InputError
 from insula.learning.personal.bayes import BayesianHead
-from insula.live.predictor import SAID, Decision
+from insula.live.predictor import Decision
+from insula.live.reading import SAID
 from insula.types import DoubleArray
 
 KEEP = 7200

@@ -20,10 +20,10 @@ class Worker:
     def __init__(self, model: str, people: int) -> None:
         import torch
 
-        from insula.learning.estimator import Estimator
+        from insula.learning.saving import load_model
 
         torch.set_num_threads(1)
-        self._crowd = Crowd(Predictor(Estimator.load(model)), people, ThreadPoolExecutor(1), 1)
+        self._crowd = Crowd(Predictor(load_model(model)), people, ThreadPoolExecutor(1), 1)
 
     def step(self, events: Sequence[Iterable[Event]]) -> list[list[Decision]]:
         """As `Crowd.step`, for this actor's people."""

@@ -10,17 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from insula.errors import InputError
-from insula.learning.estimator import Estimator
+from insula.learning.learner import Learner
+from insula.learning.prior import WithPrior, pool, pool_numbers
 from insula.live.chunks import Event
+from insula.live.reading import SAID, Reader
 from insula.live.seat import PATIENCE_S, Hop, Seat
 from insula.signals import features as feature_functions
-from insula.types import Batch, BoolArray, DoubleArray, FloatArray, ModelOutput, Schema
-
-KINDS = ("opening", "population", "person_trials", "running")
-"""Normalisers that a device can have: none that reads the future or needs to know when a trial will begin."""
-SAID = ("scored", "reference")
-"""Kinds of hops about which something can be said."""
+from insula.types import DoubleArray, FloatArray, ModelOutput, Schema
 
 
 @dataclass(frozen=True)
@@ -64,30 +60,20 @@ class _Inputs:
 
 
 class Predictor:
-    """Read any number of people's hops with one saved model, exactly as `Estimator.predict_proba` reads whole trials.
+    """Read any number of people's hops with one saved model, exactly as its ``predict_proba`` reads whole trials.
+
+    A model with other people's prior has two readers, each with its own normaliser and state; it answers by their pool.
 
     State starts anew at each stretch (at each session under session scope). Before the opening has been measured
     the training people stand in for the person's own level; once it has, its hops are read again with that level.
     """
 
-    def __init__(self, estimator: Estimator) -> None:
-        kind = estimator.normaliser.kind
-        if kind not in KINDS:
-            raise InputError(
-                f"normaliser {kind!r} for a live model; expected one of {', '.join(KINDS)}. Train it with one of them: "
-                "--normaliser opening."
-            )
-        if estimator.scaler.align != "none" and estimator.scaler.kind != "person_trials":
-            raise InputError(
-                f"align {estimator.scaler.align!r} by normaliser {kind!r} for a live model; expected none, or a "
-                "model of the person's own trials. Train it without --align."
-            )
-        self.estimator = estimator
-        self.schema, self.recipe = estimator.schema, estimator.recipe
-        self.networks = list(estimator.networks)
-        for network in self.networks:
-            network.eval()
-        self.scope = estimator.scope
+    def __init__(self, model: Learner) -> None:
+        self.readers = [Reader(one) for one in ((model.own, model.prior) if isinstance(model, WithPrior) else (model,))]
+        self.weight: float | None = model.weight if isinstance(model, WithPrior) else None
+        self.schema, self.recipe = model.schema, model.recipe
+        self.networks = [network for reader in self.readers for network in reader.networks]
+        self.scope = self.readers[0].scope
 
     def seat(self, patience_s: float = PATIENCE_S) -> Seat:
         """Make a place for one person."""
@@ -118,82 +104,16 @@ class Predictor:
                 for i, decision in zip(rows, found, strict=True):
                     out[i] = decision
         for i, hop in enumerate(hops):
-            if hop.stop_s <= hop.seat.opening_stop_s + 1e-9 and self.estimator.normaliser.kind == "opening":
+            if hop.stop_s <= hop.seat.opening_stop_s + 1e-9 and self.readers[0].normaliser.kind == "opening":
                 hop.seat.tape.append(_Inputs(hop, raw[i]))
         return [decision for decision in out if decision is not None]
 
     # -- inputs -------------------------------------------------------------------------------------------------
 
     def _learn_level(self, hop: Hop, raw: FloatArray) -> None:
-        running = self.estimator.normaliser.kind == "running" and hop.kind in SAID
+        running = self.readers[0].normaliser.kind == "running" and hop.kind in SAID
         if running or hop.kind == "reference":
             hop.seat.own.features.add(raw[None])
-
-    def _normalised(self, hops: Sequence[Hop], raw: FloatArray) -> FloatArray:
-        normaliser = self.estimator.normaliser
-        levels = [self._level(hop) for hop in hops]
-        mean, variance, count = (np.stack([level[k] for level in levels]) for k in range(3))
-        return normaliser.standardise(raw, mean, variance, count)
-
-    def _level(self, hop: Hop) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
-        normaliser = self.estimator.normaliser
-        if normaliser.kind == "person_trials":
-            subject = self._subject(hop)
-            if subject in normaliser.people:
-                return normaliser.people[subject]
-            width = normaliser.mean.size
-            return np.full(width, np.nan), np.full(width, np.nan), np.zeros(width)
-        return hop.seat.own.features.level
-
-    def _subject(self, hop: Hop) -> str:
-        return hop.seat.stretch.begin.subject if hop.seat.stretch is not None else ""
-
-    def _signal_levels(self, hop: Hop) -> Mapping[str, Any]:
-        kind = self.estimator.scaler.kind
-        if kind == "population":
-            return {}
-        if kind == "person_trials":
-            return self.estimator.scaler.people.get(self._subject(hop), {})
-        return hop.seat.own.signal_levels
-
-    def _batch(self, hops: Sequence[Hop], features: FloatArray) -> Batch:
-        """Build the networks' input; one hop with an axis of hops, or whole windows for models without state."""
-        streaming = self.scope != "window"
-        signals: dict[str, Tensor] = {}
-        observed: dict[str, Tensor] = {}
-        elapsed: dict[str, Tensor] = {}
-        levels = [self._signal_levels(hop) for hop in hops]
-        for name, spec in self.schema.modalities.items():
-            pieces = [(hop.new if streaming else hop.window)[name] for hop in hops]
-            seen = np.stack([p[1] for p in pieces])
-            values = [self._scaled(name, p, own) for p, own in zip(pieces, levels, strict=True)]
-            signals[name], observed[name] = torch.from_numpy(np.stack(values)), torch.from_numpy(seen)
-            since = np.full((len(hops), seen.shape[1], 1), 1 / spec.rate_hz, np.float32)
-            if streaming:
-                for b, hop in enumerate(hops):
-                    since[b, 0] += hop.seat.gap_s if self.scope == "session" and hop.number == 0 else 0.0
-            elapsed[name] = torch.from_numpy(since)
-        place, columns = 0, {}
-        for name, names in self.schema.features.items():
-            part = torch.from_numpy(np.ascontiguousarray(features[:, place : place + len(names)]))
-            columns[name] = part.unsqueeze(1) if streaming else part
-            place += len(names)
-        said = np.array([hop.kind in SAID for hop in hops])
-        present = torch.from_numpy(np.stack([hop.present for hop in hops]) & said[:, None])
-        traits = torch.from_numpy(np.stack([self._traits(hop) for hop in hops]))
-        return Batch(signals, observed, elapsed, columns, traits, present.unsqueeze(1) if streaming else present)
-
-    def _scaled(self, name: str, piece: tuple[FloatArray, BoolArray], own: Mapping[str, Any]) -> FloatArray:
-        values, seen = piece
-        if name not in self.estimator.scaler.centre or not seen.any():
-            return np.zeros_like(values)
-        return self.estimator.scaler.scaled(name, values, seen, own)
-
-    def _traits(self, hop: Hop) -> FloatArray:
-        known = hop.seat.stretch.begin.traits if hop.seat.stretch is not None else {}
-        values = np.array([known.get(name, np.nan) for name in self.schema.traits], np.float32)
-        centre, spread = self.estimator.trait_scale
-        return ((values - centre) / spread).astype(np.float32)
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -207,68 +127,64 @@ class Predictor:
                     self._read([kept.hop], kept.raw[None])
 
     def _read(self, hops: Sequence[Hop], raw: FloatArray) -> list[Decision]:
-        if self.scope == "window":
-            said = [i for i, hop in enumerate(hops) if hop.kind in SAID]
-            whole = [hop.kind not in SAID for hop in hops]
-            features = self._normalised(hops, raw)
-            outputs = self._run([hops[i] for i in said], features[said]) if said else []
-            place = iter(range(len(said)))
-            return [
-                self._decision(h, features[i], outputs, None if w else next(place))
-                for i, (h, w) in enumerate(zip(hops, whole, strict=True))
-            ]
-        features = self._normalised(hops, raw)
-        outputs = self._run(hops, features)
-        return [
-            self._decision(hop, features[i], outputs, i if hop.kind in SAID else None) for i, hop in enumerate(hops)
-        ]
+        asked = [i for i, hop in enumerate(hops) if self.scope != "window" or hop.kind in SAID]
+        features = [reader.normalised(hops, raw) for reader in self.readers]
+        outputs = self._run([hops[i] for i in asked], [own[asked] for own in features]) if asked else []
+        place = {i: n for n, i in enumerate(asked) if hops[i].kind in SAID}
+        return [self._decision(hop, features[0][i], outputs, place.get(i)) for i, hop in enumerate(hops)]
 
-    def _run(self, hops: Sequence[Hop], features: FloatArray) -> list[ModelOutput]:
-        """Call every network; state goes from each seat into the batch and back."""
-        batch = self._batch(hops, features)
-        outputs = []
-        with torch.no_grad():
-            if self.scope == "window":
-                return [network(batch) for network in self.networks]
-            states = []
-            for n, network in enumerate(self.networks):
-                old = None if hops[0].seat.memory is None else joined([h.seat.memory[n] for h in hops if h.seat.memory])
-                found = network.sequence(batch, old)  # type: ignore[operator]
-                states.append(found.state)
-                outputs.append(
-                    ModelOutput(
-                        found.logits[:, -1],
-                        found.embedding[:, -1],
-                        None,
-                        {name: value[:, -1] for name, value in found.attention.items()},
-                    )
-                )
-        for b, hop in enumerate(hops):
-            hop.seat.memory = [row(state, b, len(hops)) for state in states]
+    def _run(self, hops: Sequence[Hop], features: Sequence[FloatArray]) -> list[list[ModelOutput]]:
+        """Call every network, reader by reader; state goes from each seat into the batch and back."""
+        carried = None if hops[0].seat.memory is None else [list(h.seat.memory) for h in hops if h.seat.memory]
+        outputs, states, at = [], [], 0
+        for reader, own in zip(self.readers, features, strict=True):
+            until = at + len(reader.networks)
+            old = (
+                None
+                if carried is None
+                else [joined(each) for each in zip(*(c[at:until] for c in carried), strict=True)]
+            )
+            said, after = reader.run(hops, own, old)
+            outputs.append(said)
+            states += after
+            at = until
+        if states:
+            for b, hop in enumerate(hops):
+                hop.seat.memory = [row(state, b, len(hops)) for state in states]
         return outputs
 
-    def _decision(self, hop: Hop, features: FloatArray, outputs: Sequence[ModelOutput], b: int | None) -> Decision:
+    def _decision(
+        self, hop: Hop, features: FloatArray, outputs: Sequence[Sequence[ModelOutput]], b: int | None
+    ) -> Decision:
         begin = hop.seat.stretch.begin if hop.seat.stretch is not None else None
         key = ("", "", "") if begin is None else (begin.subject, begin.session, begin.trial)
         present = dict(zip(self.schema.modalities, map(bool, hop.present), strict=True))
         chances, spread, value = np.empty(0), None, float("nan")
         embedding, attention = np.empty(0, np.float32), {}
         if b is not None:
-            embedding = outputs[0].embedding[b].numpy()
-            attention = {name: v[b].numpy() for name, v in outputs[0].attention.items()}
-            logits = np.stack([o.logits[b].numpy() for o in outputs]).astype(np.float64)  # (members, K)
+            first = outputs[0][0]
+            embedding = first.embedding[b].numpy()
+            attention = {name: v[b].numpy() for name, v in first.attention.items()}
+            said = [reader.said(own, b) for reader, own in zip(self.readers, outputs, strict=True)]
+            answers = [each.mean(0) for each in said]
+            spread = None if len(said[0]) < 2 else said[0].std(0)
             if self.schema.continuous:
-                centre, scale = self.estimator.target_scale
-                value = float(logits[:, 0].mean() * scale + centre)
-                spread = None if len(logits) < 2 else logits.std(0) * scale
+                value = float(self._pooled(answers)[0])
             else:
-                shifted = np.exp(logits - logits.max(1, keepdims=True))
-                each = shifted / shifted.sum(1, keepdims=True)
-                chances, spread = each.mean(0), None if len(each) < 2 else each.std(0)
+                chances = self._pooled(answers)
         return Decision(
             key, hop.start_s, hop.stop_s, hop.kind, chances, spread, value, embedding, features, attention, present,
             dict(hop.share),
         )  # fmt: skip
+
+    def _pooled(self, answers: Sequence[DoubleArray]) -> DoubleArray:
+        """What the readers say together: chances (K,), or a number (1,)."""
+        if self.weight is None:
+            return answers[0]
+        own, prior = answers
+        if self.schema.continuous:
+            return pool_numbers(own, prior, self.weight)
+        return np.asarray(pool(own[None], prior[None], self.weight)[0])
 
 
 def raw_features(schema: Schema, hops: Sequence[Hop]) -> FloatArray:

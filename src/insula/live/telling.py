@@ -14,7 +14,8 @@ import numpy as np
 from insula.live.certainty import certainty, verdict
 from insula.live.electrodes import places
 from insula.live.learner import Learner
-from insula.live.predictor import SAID, Decision
+from insula.live.predictor import Decision
+from insula.live.reading import SAID
 from insula.live.seat import Seat
 from insula.signals.recipe import Recipe
 from insula.types import Schema

@@ -8,7 +8,8 @@ import numpy as np
 
 from insula.errors import InputError
 from insula.live.chunks import Event, Stream
-from insula.live.predictor import SAID, Decision, raw_features
+from insula.live.predictor import Decision, raw_features
+from insula.live.reading import SAID
 from insula.live.seat import PATIENCE_S, Hop, Seat
 from insula.signals import features as feature_functions
 from insula.signals.recipe import DEFAULT_SIGNALS, Recipe

@@ -19,17 +19,16 @@ from insula.evaluation.results import Result
 from insula.explain import ANALYSES
 from insula.files import STORY, person_folder
 from insula.grid.run import locked
+from insula.learning.personal.personal import PERSONAL
 from insula.learning.saving import digest, parts_of
 from insula.privacy.cleaning import clean_file, clean_table, remove, remove_leftover, renewed, write_text
 from insula.privacy.names import Name
-from insula.privacy.retraining import MARK, train_each_again, whose
+from insula.privacy.retraining import MARK, learned_from, retraining_note, train_each_again, whose
 from insula.privacy.survey import Found, closed, levels_in, model_people, named, read_json, survey, traces
 from insula.protocols.protocols import PROTOCOLS
 from insula.report import write
 
 _BEFORE = "computed before a person was removed"
-_PERSONAL = "personal.json"
-"""Beside the folder of a model that was made a person's own."""
 _LEDGER = ("ledger.html", "ledger.md")
 
 
@@ -119,7 +118,7 @@ def _plan(found: Found, name: Name) -> tuple[list[Step], list[tuple[Path, str]]]
     for folder in found.models:
         trained = _trained(folder, name, found)
         if _only(folder, name, found):
-            goes = folder.parent if (folder.parent / _PERSONAL).is_file() else folder
+            goes = folder.parent if (folder.parent / PERSONAL).is_file() else folder
             what = "model removed: " + (
                 "it is the person's own" if whose(folder) else "nobody else it was trained on is left"
             )
@@ -132,6 +131,8 @@ def _plan(found: Found, name: Name) -> tuple[list[Step], list[tuple[Path, str]]]
             steps.append(Step(folder, what, partial(_clean_model, folder, name, trained), files))
         if trained and not _only(folder, name, found):
             retrain.append((folder, trained))
+        elif not trained and retraining_note(folder):
+            retrain.append((folder, retraining_note(folder)))
     for path in found.stores:
         if name.name in found.people_of[path]:
             parts = _samples(path, name)
@@ -295,11 +296,11 @@ def _trained(folder: Path, name: Name, found: Found) -> str:
 def _how(folder: Path, name: Name) -> str:
     """Whether a model learned from the person itself, or by what other people or models lent it."""
     story = read_json(folder / STORY)
-    own = story.get("subjects") if isinstance(story, dict) else None
+    own = learned_from(story) if isinstance(story, dict) else []
+    if whose(folder) and not name.is_(whose(folder)):
+        return "others whom it learned from beside its own person had the person among them"
     if not own or any(map(name.is_, own)):
         return "it was trained on the person's recordings"
-    if whose(folder):
-        return "its prior of other people was trained on the person's recordings"
     return "a model it learned from was trained on the person's recordings"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def _train_again(folder: Path, name: Name) -> str:
                 f"{elder}, which it learned from, knows the person; have it forget first "
                 f"(insula forget ... --in {elder} --retrain) and give both folders"
             )
-    others = [p for p in _learned_from(story, tables) if not name.is_(p)]
+    others = [p for p in learned_from(story) if not name.is_(p)]
     if not others:
         return "nobody else is left; remove it"
     tables["data"] = {**tables.get("data", {}), "subjects": others}
@@ -78,16 +78,17 @@ def _elder(tables: dict[str, Any], what: str) -> Path | None:
     return Path(asked) if (Path(asked) / _MODEL).is_file() else Path(asked) / "model"
 
 
-def _learned_from(story: dict[str, Any], tables: dict[str, Any]) -> list[str]:
+def learned_from(story: Mapping[str, Any]) -> list[str]:
     """People whose recordings trained a model: those chosen, else all of its data (its elders' people are not)."""
-    data = tables.get("data") if isinstance(tables.get("data"), dict) else {}
-    chosen = (data or {}).get("subjects")
+    tables = story.get("experiment")
+    data = tables.get("data") if isinstance(tables, dict) else None
+    chosen = data.get("subjects") if isinstance(data, dict) else None
     if chosen:
         return [str(p) for p in chosen]
     seen = [
         p
         for one in story.get("seen") or ()
-        if isinstance(one, dict) and one.get("data") == (data or {}).get("name")
+        if isinstance(one, dict) and isinstance(data, dict) and one.get("data") == data.get("name")
         for p in one.get("subjects") or ()
     ]
     return list(dict.fromkeys(map(str, (*(story.get("subjects") or ()), *seen))))

@@ -127,7 +127,7 @@ def test_suggestions_rank_trials_that_are_not_labelled(population: insula.Estima
     assert suggest(population, own.with_y(np.full(len(own), -1)), count=2).shape[0] == 2
 
 
-@pytest.mark.parametrize("strategy", ["normalised", "recalibrated", "bayes", "scratch"])
+@pytest.mark.parametrize("strategy", ["normalised", "recalibrated", "bayes", "scratch", "pooled"])
 def test_a_classical_row_is_personal_too_and_kept(strategy: str, data: Windows, tmp_path: Path) -> None:
     people = data.table["subject"]
     row = insula.make("logistic_regression", normaliser="population")

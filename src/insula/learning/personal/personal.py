@@ -18,13 +18,16 @@ from insula.learning.personal.bayes import BayesianHead
 from insula.learning.personal.likeness import likeness
 from insula.learning.personal.recalibration import Recalibration
 from insula.learning.personal.tuning_weights import retrained, retrained_each
+from insula.learning.prior import USUAL, WithPrior, at_level_of
 from insula.learning.saving import load_model
 from insula.protocols.grouping import codes
 from insula.protocols.protocol import TRIAL
-from insula.types import DoubleArray, IntArray
+from insula.signals.recipe import Recipe
+from insula.types import DoubleArray, IntArray, Schema
 from insula.windows.table import Windows
 
-_FILE = "personal.json"
+PERSONAL = "personal.json"
+"""Beside the folder of a model that was made a person's own."""
 DEFAULT = "bayes"
 OWN_EPOCHS = 60
 """Least epochs of an own model from scratch: a few trials make few steps an epoch."""
@@ -37,6 +40,16 @@ class Personal:
     strategy: str
     base: Learner
     readout: BayesianHead | Recalibration | None = None
+
+    @property
+    def schema(self) -> Schema:
+        """What the model reads and says."""
+        return self.base.schema
+
+    @property
+    def recipe(self) -> Recipe:
+        """How what it reads was cleaned and cut."""
+        return self.base.recipe
 
     def predict_proba(self, windows: Windows) -> DoubleArray:
         """Probability of each class, (windows, K)."""
@@ -56,18 +69,18 @@ class Personal:
         ``provenance`` goes into ``model/training.json``; its ``subjects`` tell whom the model has learned from.
         """
         target = Path(folder)
-        require_folder(target, _FILE, "personal model")
+        require_folder(target, PERSONAL, "personal model")
         with replacing(target) as work:
             self.base.save(work / "model", provenance)
             readout = None if self.readout is None else self.readout.to_dict()
             text = json.dumps({"strategy": self.strategy, "kind": type(self.readout).__name__, "readout": readout})
-            (work / _FILE).write_text(text, encoding="utf-8")
+            (work / PERSONAL).write_text(text, encoding="utf-8")
         return target
 
     @classmethod
-    def load(cls, folder: str | Path, factory: ModelFactory | None = None) -> Personal:
+    def load(cls, folder: str | Path, factory: ModelFactory | None = None, device: str = "cpu") -> Personal:
         """Read what `save` wrote; nothing in it is executed. ``factory`` is needed where one built the network."""
-        path = Path(folder) / _FILE
+        path = Path(folder) / PERSONAL
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             kinds: dict[str, Callable[[Mapping[str, Any]], BayesianHead | Recalibration]] = {
@@ -76,8 +89,8 @@ class Personal:
             readout = None if data["readout"] is None else kinds[data["kind"]](data["readout"])
             strategy = str(data["strategy"])
         except (OSError, ValueError, LookupError, TypeError) as error:
-            raise DataError(f"no personal model in {folder} ({error}); expected {_FILE} and model/.") from None
-        return cls(strategy, load_model(path.parent / "model", factory=factory), readout)
+            raise DataError(f"no personal model in {folder} ({error}); expected {PERSONAL} and model/.") from None
+        return cls(strategy, load_model(path.parent / "model", device, factory), readout)
 
 
 @dataclass(frozen=True)
@@ -215,6 +228,11 @@ def _scratch(case: Case) -> Personal:
     return Personal("scratch", Estimator(config, model.factory).fit(case.windows))
 
 
+def _pooled(case: Case) -> Personal:
+    own, person = _scratch(case).base, str(case.windows.table["subject"].iloc[0])
+    return Personal("pooled", WithPrior.of(own, at_level_of(case.model, case.windows), USUAL, person))
+
+
 STRATEGIES: Mapping[str, Strategy] = {
     s.name: s
     for s in (
@@ -228,6 +246,7 @@ STRATEGIES: Mapping[str, Strategy] = {
         Strategy("last", "the last blocks trained further", _weights("last"), network=True, part="last"),
         Strategy("all", "all weights trained further", _weights("all"), network=True, part="all"),
         Strategy("scratch", "an own model from scratch", _scratch),
+        Strategy("pooled", "an own model from scratch times the population model", _pooled),
     )
 }
 """Strategies by name, the cheapest first."""
