@@ -35,6 +35,7 @@ MODELS: dict[str, Any] = {
 
 ENCODERS: dict[str, Any] = {
     "reve": "insula.models.encoders.reve:Reve",
+    "braindecode": "insula.models.encoders.braindecode:Braindecode",
     "papagei": "insula.models.encoders.papagei:PaPaGei",
 }
 """The same of encoders that others have trained: each takes ``(spec, weights=folder, finetune=False, **options)``."""

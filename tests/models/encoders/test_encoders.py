@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import braindecode_double
 import encoder_weights
 import numpy as np
 import pytest
@@ -25,7 +27,17 @@ from insula.types import InputSpec
 UNUSED = ("encoder.network.basicblock_list.0.bn1.",)
 """In the published files, and in no published forward pass."""
 NAMES = sorted(ENCODERS)
-MAKERS: dict[str, Callable[[Path], Path]] = {"papagei": encoder_weights.papagei, "reve": encoder_weights.reve}
+MAKERS: dict[str, Callable[[Path], Path]] = {
+    "braindecode": braindecode_double.saved,
+    "papagei": encoder_weights.papagei,
+    "reve": encoder_weights.reve,
+}
+OPTIONS = {"braindecode": {"net": "TinyNet"}}
+
+
+@pytest.fixture(autouse=True)
+def _double(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "braindecode.models", braindecode_double.module())
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +52,7 @@ def spec_for(name: str) -> InputSpec:
 
 def built(name: str, folder: str, finetune: bool = False, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    return build(name, spec_for(name), weights=folder, finetune=finetune).eval()
+    return build(name, spec_for(name), weights=folder, finetune=finetune, **OPTIONS.get(name, {})).eval()
 
 
 def test_every_encoder_is_tested_and_says_where_its_weights_are() -> None:
@@ -128,7 +140,7 @@ def test_without_its_weights_it_says_where_they_are(name: str, tmp_path: Path) -
     for told in (*facts.files, facts.where, facts.licence):
         assert told in str(missing.value)
     with pytest.raises(DataError, match="no file of weights"):
-        build(name, spec_for(name), weights=str(tmp_path))
+        build(name, spec_for(name), weights=str(tmp_path), **OPTIONS.get(name, {}))
     with pytest.raises(InputError, match=r"expected .* among them"):
         build(name, make_spec("temp"), weights=str(tmp_path))
 

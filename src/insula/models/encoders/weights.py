@@ -90,21 +90,29 @@ class Folder:
         inside = (name.removeprefix(prefix).split(".")[0] for name in self.tensors if name.startswith(prefix))
         return len({part for part in inside if part.isdigit()})
 
-    def filled(self, make: Callable[[], Module], ignored: Sequence[str] = ()) -> Module:
+    def filled(self, make: Callable[[], Module], ignored: Sequence[str] = (), real: bool = False) -> Module:
         """Build a module without memory, check every tensor of the file against it, and fill it.
 
-        Names that begin with one of ``ignored`` are passed over (heads of other tasks). Raises DataError for what is
-        missing, unknown or of another shape, by name.
+        Names that begin with one of ``ignored`` are passed over (heads of other tasks). ``real`` builds it once more
+        with memory when all fits, for modules of others that keep numbers beside their weights. Raises DataError for
+        what is missing, unknown or of another shape, by name.
         """
-        with torch.device("meta"):
-            module = make()
-        expected = module.state_dict()
         over = tuple(ignored)
-        given = {name: v for name, v in self.tensors.items() if name in expected or not name.startswith(over)}
-        self.require(expected, given)
-        kept = {name: _as(tensor, expected[name], f"{self.file}: {name}") for name, tensor in given.items()}
+        try:
+            with torch.device("meta"):
+                module = make()
+        except NotImplementedError:  # its form depends on values
+            module = make()
+        kept = self._checked(module.state_dict(), over)
+        if real:
+            module = make()
         module.load_state_dict(kept, assign=True)
         return module.eval().requires_grad_(False)
+
+    def _checked(self, expected: Mapping[str, Tensor], over: tuple[str, ...]) -> dict[str, Tensor]:
+        given = {name: v for name, v in self.tensors.items() if name in expected or not name.startswith(over)}
+        self.require(expected, given)
+        return {name: _as(tensor, expected[name], f"{self.file}: {name}") for name, tensor in given.items()}
 
     def require(self, expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
         """Raise DataError where names or shapes of tensors are not those expected."""
