@@ -27,6 +27,7 @@ from insula.learning.teaching import Taught
 from insula.pipeline import run_experiment
 from insula.privacy.survey import model_people
 from insula.protocols.own_median import split_windows
+from insula.protocols.protocol import Amounts
 from insula.reopened import stress_result
 
 
@@ -101,6 +102,21 @@ def test_other_networks_have_the_teacher_and_weights_of_their_own(tmp_path: Path
     assert (other.network.start, other.network.teacher) == (None, folder)
     assert [e.what for e in other.elders] == ["teacher"]
     assert other.title.endswith("taught by model")
+
+
+def test_variants_say_whom_they_learned_from_and_the_row_alone_is_adapted_as_the_first(tmp_path: Path) -> None:
+    folder = str(saved(tmp_path / "model", ["zoe"], "elsewhere"))
+    asked = tables(start=folder, teacher=folder)
+    asked["model"]["name"] = "liquid"
+    asked["compare"]["variants"] = ["gru"]
+    asked["protocol"] = {"name": "calibrated", "trials": [0, 1], "strategies": ["head"]}
+    part = split_windows(scored(), "calibrated", amounts=Amounts((0, 1), "trials"))[0]
+    plans = {plan.name: plan for plan in make_plans(scored(), experiment_from(asked), part)}
+    assert plans["liquid_gru"].title.endswith(", taught by model, begun from model")
+    first, alone = plans["liquid"], plans["liquid_alone"]
+    assert "model" not in alone.title
+    assert (first.strategies, alone.strategies, plans["liquid_gru"].strategies) == (("head",), ("head",), ())
+    assert (first.curve, alone.curve) == (True, False)
 
 
 @pytest.mark.parametrize("more", [{"teacher": "a"}, {"start": "a"}, {"align": "euclidean"}])

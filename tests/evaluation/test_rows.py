@@ -14,10 +14,11 @@ from small_cohort import windows
 from insula.evaluation.adapting import POPULATION
 from insula.evaluation.calibration import CURVE
 from insula.evaluation.experiment import experiment_from
+from insula.evaluation.fits import Fit
 from insula.evaluation.kept import kept_rows
 from insula.evaluation.results import Result
 from insula.evaluation.rows import RowPlan, make_plans
-from insula.evaluation.run import Evaluation, evaluate
+from insula.evaluation.run import Evaluation, _system, evaluate
 from insula.evaluation.system import System
 from insula.explain.analysis import Evaluated
 from insula.explain.controls import trained_alike
@@ -71,6 +72,17 @@ def test_a_row_without_traits_is_adapted_as_the_first_one_is() -> None:
     assert (first.strategies, first.curve) == (("head",), True)
     assert (traits.strategies, traits.curve) == (("head",), False)
     assert next(p for p in found if p.name == "liquid_gru").strategies == ()
+
+
+def test_rows_that_are_adapted_beside_the_first_say_so() -> None:
+    found = plans("calibrated", compare={"rows": [], "variants": ["gru"], "traits": True})
+    traits, variant = (next(p for p in found if p.name == f"liquid_{name}") for name in ("no_traits", "gru"))
+    fits = [Fit(variant.name, i, None, 1, 0.0, strategy=way) for i, way in enumerate(("bayes", "bayes", "head"))]
+    (told,) = _system(variant, fits, leaky=False).notes
+    assert "adapted with the largest amount of labels; the usual strategy for every row but the first" in told
+    assert told.endswith("Bayesian head on the embedding (2), the head trained further (1)")
+    assert "strategy chosen on inner people" in _system(traits, fits, leaky=False).notes[0]
+    assert not _system(found[0], fits, leaky=False).notes, "its curve says it"
 
 
 def test_kept_models_are_named_as_what_they_are() -> None:

@@ -126,6 +126,29 @@ def test_systems_of_an_evaluation() -> None:
     assert rows["clock"]["kind"] == "clock"
 
 
+def test_other_people_s_prior_costs_what_its_row_does() -> None:
+    asked = {
+        "data": {"name": "simulate"},
+        "model": {"name": "tcn", "prior": 0.5, "members": 2},
+        "protocol": {"name": "within_subject", "folds": 2},
+        "train": {"epochs": 1},
+        "compare": {"rows": ["logistic_regression"], "context": False, "variants": [], "declare": False},
+    }
+    of = windows().take(windows().table["subject"].isin(["ann", "bob"]).to_numpy())
+    done = evaluate(of, experiment_from(asked))
+    found = {one.system: one for one in energy_of_systems(done.result, of, done.models, runs=1)[0]}
+    shared = features_work(of)
+    for name, members in (("tcn", 2), ("logistic_regression", 1)):
+        own, both = found[name], found[f"{name}_with_prior"]
+        makes = shared.macs if "features" in own.reads else 0
+        one = preparation(done.models[0].model.spec).macs if members == 2 else 0
+        network = (own.macs - makes - one) / members
+        assert both.macs == own.macs + network + one + 2
+        assert both.parameters == own.parameters * (1 + 1 / members)
+        assert both.joules_decision == pytest.approx(4.6e-12 * both.macs + 0.9e-12 * both.adds)
+        assert "made once" in both.basis[0]
+
+
 def test_logistic_regression_by_hand() -> None:
     done = evaluation()
     part = done.models[0].split

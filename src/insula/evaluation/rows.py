@@ -29,6 +29,8 @@ from insula.protocols.protocols import PROTOCOLS, Split
 from insula.protocols.schedule import fixed_order, shares_schedule
 from insula.windows.table import Windows
 
+ALONE = "_alone"
+"""Ending of the name of the first row without what it learned from other models, adapted as the first one is."""
 NO_TRAITS = "_no_traits"
 """Ending of the name of a network's row that is not told people's traits."""
 
@@ -196,11 +198,12 @@ def make_plans(
     if elders:
         plain = replace(config, teacher=None, start=None)
         plans.append(
-            replace(main, name=f"{name}_alone", title=bare, kind="ablation", role="ablation", network=plain, elders=())
+            replace(main, name=f"{name}{ALONE}", title=bare, kind="ablation", role="ablation", network=plain, elders=())
         )
     if model.prior:
         plans = [main.with_prior(model.prior), replace(main, kind="ablation", role="ablation"), *plans[1:]]
     plans[0] = replace(plans[0], strategies=drawn)
+    plans[1:] = [replace(p, strategies=drawn, curve=False) if p.name == f"{name}{ALONE}" else p for p in plans[1:]]
     if facts.step and scope != "session" and _wants_session(experiment, force):
         carried = replace(config, scope="session")
         carrying = f"{title}, state carried across the session"
@@ -260,7 +263,7 @@ def _variants(main: RowPlan, facts: ModelCard, config: EstimatorConfig, experime
         if variant == own:
             continue
         other = replace(config, options={**options, **one.options})
-        title = f"{one.title}{transfer_words(config)}"
+        title = "".join((f"{one.title}{transfer_words(config)}", *(f", {elder.words}" for elder in main.elders)))
         rows.append(
             replace(main, name=f"{main.name}_{variant}", title=title, kind="ablation", network=other, role=one.role)
         )

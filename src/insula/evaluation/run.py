@@ -15,7 +15,7 @@ import pandas as pd
 
 from insula.errors import ProtocolError
 from insula.evaluation import declared
-from insula.evaluation.calibration import CURVE, Curve, curve_of, noted, systems_of
+from insula.evaluation.calibration import CURVE, TITLES, Curve, curve_of, noted, systems_of
 from insula.evaluation.elders import require_unseen
 from insula.evaluation.experiment import Experiment
 from insula.evaluation.finished import Finished
@@ -295,6 +295,11 @@ def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
     if plan.network is not None and plan.factory is None:
         others = card(plan.network.model).pretraining
         notes += [] if others is None else [others.note]
+    ways = pd.Series([TITLES[f.strategy] for f in folds if f.strategy], dtype=str).value_counts()
+    if len(ways) and not (plan.strategies and plan.curve):  # the first row's note says more
+        how = "strategy chosen on inner people" if plan.strategies else "the usual strategy for every row but the first"
+        told = ", ".join(f"{way} ({n})" for way, n in ways.items())
+        notes.append(f"adapted with the largest amount of labels; {how}: {told}")
     picks = [f.chosen for f in folds if f.chosen is not None]
     if picks:
         notes.append("tuned on inner people; candidate chosen a fold: " + ", ".join(map(str, picks)))

@@ -30,6 +30,7 @@ from insula.learning.feed import Feed
 from insula.models import MODELS
 from insula.models.card import ModelCard, card_of
 from insula.models.cascade import Cascade
+from insula.protocols.lending import lent
 from insula.protocols.protocols import Split
 from insula.signals import features
 from insula.types import Batch, InputSpec, ModelOutput
@@ -71,7 +72,7 @@ def energy_of_systems(
     ]
     found: list[EnergySheet] = []
     for plan in plans:
-        made = _of_plan(plan, found, windows, first, models, experiment.seed, runs)
+        made = _of_plan(plan, plans[0].bare, found, windows, first, models, experiment.seed, runs)
         if made is not None:
             found.append(made)
     without = [p.title for p in plans if p.name not in {one.system for one in found}]
@@ -219,6 +220,7 @@ def _disturbed(found: Sequence[EnergySheet]) -> list[str]:
 
 def _of_plan(
     plan: RowPlan,
+    main: str,
     found: Sequence[EnergySheet],
     windows: Windows,
     first: Split,
@@ -226,13 +228,78 @@ def _of_plan(
     seed: int,
     runs: int,
 ) -> EnergySheet | None:
-    """Make the sheet of one row of an evaluation, None for one that has none."""
+    """Make the sheet of one row of an evaluation, None for one that has none; ``main`` is the row of the models."""
+    own = _own(plan, main, found, windows, first, models, seed, runs)
+    if own is None or not plan.prior:
+        return own
+    # the prior is the same row of other people: of a network one member, whose cost is not in its weights
+    tuned = plan.tune is not None and models
+    network = models[0].model.config if tuned else plan.network
+    alone = replace(plan, network=None if network is None else replace(network, members=1), tune=None, prior=0.0)
+    others = replace(first, train=lent(windows, first))
+    prior = _own(alone, "", (), windows, others, (), seed, runs)
+    return own if prior is None else _with_prior(own, prior, windows)
+
+
+def _with_prior(own: EnergySheet, prior: EnergySheet, windows: Windows) -> EnergySheet:
+    """Add up a row and the prior beside it: features are made once, both are scaled and answer, and are multiplied."""
+    costs = Costs()
+    layers = {name: Work(*work) for name, *work in own.layers}
+    shared = layers if own.reads == prior.reads else {}
+    layers |= {
+        f"prior: {name}": Work(*work)
+        for name, *work in prior.layers
+        if not (name.startswith("features of ") and name in shared)
+    }
+    k = max(len(windows.schema.classes), 1)
+    layers["product of both"] = Work(k, k, 4 * k)  # two logarithms, an exponential and a division a class
+    total = OperationCount.of(layers, max(own.working_bytes, prior.working_bytes))
+    joules = costs.joules(total)
+    both = (own.measured_joules_decision, prior.measured_joules_decision)
+    return replace(
+        own,
+        parameters=own.parameters + prior.parameters,
+        weight_bytes=own.weight_bytes + prior.weight_bytes,
+        working_bytes=total.working_bytes,
+        macs=total.macs,
+        adds=total.adds,
+        others=total.others,
+        layers=tuple((name, w.macs, w.adds, w.others) for name, w in layers.items()),
+        joules_decision=joules,
+        joules_day=joules * DAY_S / own.hop_s,
+        formula=costs.formula(total),
+        latency=replace(
+            own.latency,
+            p50_ms=own.latency.p50_ms + prior.latency.p50_ms,
+            p99_ms=own.latency.p99_ms + prior.latency.p99_ms,
+        ),
+        measured_joules_decision=None if None in both else sum(one for one in both if one is not None),
+        basis=(
+            f"the own model and other people's prior ({prior.weights} weights) answer one after the other: operations "
+            "and times are added, hand-made features that both read are made once",
+            *own.basis,
+        ),
+    )
+
+
+def _own(
+    plan: RowPlan,
+    main: str,
+    found: Sequence[EnergySheet],
+    windows: Windows,
+    first: Split,
+    models: Sequence[FoldModel],
+    seed: int,
+    runs: int,
+) -> EnergySheet | None:
+    """Make the sheet of a row without other people's prior."""
     training, test = windows.take(first.train), windows.take(first.test)
     if plan.network is not None:
-        if not found and models:
+        if models and plan.bare == main:
             return network_energy(plan.name, plan.title, plan.kind, models[0].model, test, "trained, first fold", runs)
         if models and plan.network == replace(models[0].model.config, scope="session"):
-            return replace(found[0], system=plan.name, title=plan.title)  # state carried across: the same network
+            same = next(one for one in found if one.system == main)  # state carried across: the same network
+            return replace(same, system=plan.name, title=plan.title)
         if plan.tune is not None:
             return None  # its shape was chosen in each fold
         fresh = Estimator(plan.network, plan.factory).initialise(training)
