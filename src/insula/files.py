@@ -7,9 +7,11 @@ import re
 import shutil
 import socket
 import tempfile
+import unicodedata
 import uuid
 import zlib
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -190,7 +192,28 @@ def person_folder(person: str) -> str:
     """Turn a person's name into that of a folder of its own, the same for the same name."""
     tame = re.sub(r"[^\w.-]|^\.|\.$", "_", person) or "_"
     tame = tame if portable(tame) else f"_{tame}"
-    return tame if tame == person else f"{tame}-{zlib.crc32(person.encode()):08x}"
+    return tame if tame == person else _apart(tame, person)
+
+
+def person_folders(people: Iterable[str]) -> dict[str, str]:
+    """Folder of each person, apart on any file system: names that differ by case or composition alone get a suffix."""
+    folders = {person: person_folder(person) for person in people}
+    alike = Counter(map(_folded, folders.values()))
+    return {p: _apart(name, p) if alike[_folded(name)] > 1 else name for p, name in folders.items()}
+
+
+def is_person_folder(name: str, person: str) -> bool:
+    """Whether a folder of this name is a person's, whoever else has one beside it."""
+    own = person_folder(person)
+    return name in (own, _apart(own, person))
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _apart(folder: str, person: str) -> str:
+    return f"{folder}-{zlib.crc32(person.encode()):08x}"
 
 
 def read_json(path: Path, kind: type[T], what: str) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from fixtures_data import lines, write_e4
 from small_cohort import cohort, write_manifest
 
 from insula.errors import InputError
-from insula.files import person_folder, portable, publishing, replacing
+from insula.files import is_person_folder, person_folder, person_folders, portable, publishing, replacing
 
 LITTLE_ROOM = """
 import resource, sys
@@ -104,6 +105,17 @@ def test_a_persons_folder_can_be_copied_to_any_system(person: str) -> None:
     assert name == Path(name).name
     assert person_folder("ann") == "ann"
     assert len({person_folder(p) for p in ("CON", "_CON", "ann.", "ann_", "ann ")}) == 5
+
+
+def test_people_whose_names_differ_by_case_alone_have_folders_of_their_own() -> None:
+    people = ["Ann", "ann", "bob", "ANN-b", "Zo\u00eb", "Zoe\u0308"]
+    found = person_folders(people)
+    assert found["bob"] == "bob"
+    folded = {unicodedata.normalize("NFC", name).casefold() for name in found.values()}
+    assert len(folded) == len(people)
+    assert all(portable(name) and is_person_folder(name, person) for person, name in found.items())
+    assert not is_person_folder(found["Ann"], "ann")
+    assert person_folders(["Ann"]) == {"Ann": "Ann"}
 
 
 def test_a_link_to_a_folder_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:

@@ -52,3 +52,16 @@ def test_every_error_says_what_was_expected() -> None:
 def test_no_error_ends_in_the_middle_of_a_sentence() -> None:
     ends = (".", ":", "AGAIN", "?", ")", "`", "}")
     assert [f"{place}: {text}" for place, text in raised() if not text.rstrip().endswith(ends)] == []
+
+
+def test_an_error_that_a_user_meets_says_what_to_do() -> None:
+    rooms = ("cli/", "evaluation/", "explain/", "grid/", "studio/", "privacy/", "report/", "pipeline", "reopened")
+    found = [(place, text) for place, text in raised() if place.startswith(rooms) and "/cost/" not in place]
+    assert len(found) > 150
+    silent = [f"{place}: {text}" for place, text in found if "expected" in text and not _remedy(text)]
+    assert silent == []
+
+
+def _remedy(text: str) -> bool:
+    """Whether a sentence, or an option in brackets, follows the rule."""
+    return re.search(r"[.;:?}] ?[A-Z{`]", text.partition("expected")[2]) is not None

@@ -8,6 +8,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from itertools import combinations
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -256,3 +257,15 @@ def test_drawing_leaves_no_trace_in_matplotlib() -> None:
 def test_pyplot_is_never_imported() -> None:
     code = "import sys, insula.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_interval_past_what_can_be_ends_there_with_an_arrow() -> None:
+    rows = [plots.Interval("model", 0.3, -0.2, 1.6), plots.Interval("other", 0.1, -0.1, 0.2)]
+    how: Any = {"axis": "difference", "text": str, "tick": lambda v: f"at{v:+.1f}", "name": "x", "alt": "y"}
+    ends = (-1.0, 1.0)
+    free, held = (plots.intervals(rows, [], **how, **more) for more in ({}, {"ends": ends}))
+    assert "at+1.5" in free
+    assert "at+1.0" in held
+    assert "at+1.5" not in held
+    inside = plots.intervals(rows[1:], [], **how, ends=ends)
+    assert inside == plots.intervals(rows[1:], [], **how), "nothing changes where nothing goes past"

@@ -55,7 +55,7 @@ def compare(
     folder = out if out is not None else Path("runs") / plan.name
     limit_s = plan.time_limit_s if limit is None else limit
     if limit_s is not None and not limit_s > 0:
-        raise InputError(f"--limit {limit_s:g}; expected seconds above 0.")
+        raise InputError(f"--limit {limit_s:g}; expected seconds above 0. Leave it out for no limit.")
     if dry_run:
         _print_plan(plan, folder, jobs, limit_s)
         return

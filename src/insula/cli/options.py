@@ -173,7 +173,9 @@ def make_experiment(file: Path | None, tables: dict[str, dict[str, Any]], settin
             raise InputError(f"--set {setting!r}; expected KEY=VALUE. For instance --set train.epochs=20.")
         _put(base, path.strip().split("."), value(text.strip()))
     if not base.get("data", {}).get("name"):
-        raise InputError("no data named; expected --data NAME (see `insula data list`) or --experiment FILE.")
+        raise InputError(
+            "no data named; expected a data set. Give --data NAME (`insula data list`) or --experiment FILE."
+        )
     return experiment_from(base)
 
 
@@ -199,7 +201,9 @@ def _put(tables: dict[str, Any], path: list[str], value: Any) -> None:
     for key in path[:-1]:
         inner = tables.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise InputError(f"--set {'.'.join(path)}; expected {key} to be a table, it is {inner!r}.")
+            raise InputError(
+                f"--set {'.'.join(path)}; expected {key} to be a table, it is {inner!r}. Set {key} itself."
+            )
         tables = inner
     tables[path[-1]] = value
 

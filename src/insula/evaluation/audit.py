@@ -260,7 +260,8 @@ def _prepared(table: pd.DataFrame) -> pd.DataFrame:
         bad = ~(times["stop_s"] > times["start_s"]).to_numpy()
         if bad.any():
             raise InputError(
-                f"row {int(bad.argmax()) + 1} with stop not after start; expected seconds, stop above start."
+                f"row {int(bad.argmax()) + 1} with stop not after start; expected seconds, stop above start. Correct "
+                "the row, or leave it out."
             )
         far = (times.abs() > LATEST_S).any(axis=1).to_numpy()
         if far.any():

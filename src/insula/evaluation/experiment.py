@@ -146,7 +146,7 @@ class Experiment:
         seeds = [("seeds", s) for s in self.seeds]
         for name, value in (("seed", self.seed), ("protocol.null", self.protocol.null), *seeds):
             if value < 0:
-                raise InputError(f"{name} {value}; expected 0 or more.")
+                raise InputError(f"{name} {value}; expected 0 or more. Correct it, or leave it out.")
         if self.protocol.pooled and self.protocol.by_person:
             raise InputError("protocol.pooled and protocol.by_person; expected one of them. Leave one out.")
         prior = self.model.prior
@@ -160,7 +160,7 @@ class Experiment:
                 "person. Use within_subject or cross_session, or leave_stimulus_out with protocol.by_person = true."
             )
         if self.tune.folds < 1:
-            raise InputError(f"tune.folds {self.tune.folds}; expected 1 or more.")
+            raise InputError(f"tune.folds {self.tune.folds}; expected 1 or more. Leave it out for the usual number.")
 
     @property
     def reader_options(self) -> dict[str, Any]:
@@ -238,7 +238,7 @@ def apply_recipe(base: Recipe, changes: Mapping[str, Any]) -> Recipe:
             signals[name] = dataclasses.replace(signals[name], **fixed)
         else:
             if "rate_hz" not in fixed:
-                raise InputError(f"recipe.signals.{name} without rate_hz; expected it for a new modality.")
+                raise InputError(f"recipe.signals.{name} without rate_hz; expected it for a new modality. Add it.")
             signals[name] = SignalRecipe(**fixed)
     return dataclasses.replace(base, signals=signals, **plain)
 
@@ -253,7 +253,7 @@ def checked(kind: str, cls: Any, table: Mapping[str, Any]) -> dict[str, Any]:
             raise unknown_name(kind, key, allowed)
         out[key] = tuple(value) if isinstance(value, list) else value
         if not _fits(out[key], hints[key]):
-            raise InputError(f"{kind} {key} is {value!r}; expected {_words(hints[key])}.")
+            raise InputError(f"{kind} {key} is {value!r}; expected {_words(hints[key])}. Correct it, or leave it out.")
     return out
 
 
@@ -265,7 +265,7 @@ def _part(cls: Any, name: str, table: Any) -> Any:
 
 def _table(name: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise InputError(f"{name} is {value!r}; expected a table.")
+        raise InputError(f"{name} is {value!r}; expected a table. Write {name} with its keys below it.")
     return value
 
 

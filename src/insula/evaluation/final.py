@@ -16,7 +16,7 @@ from insula.evaluation.finished import Finished
 from insula.evaluation.rows import classical_row, model_config
 from insula.evaluation.run import Evaluation
 from insula.evaluation.story import records
-from insula.files import person_folder, replacing
+from insula.files import person_folders, replacing
 from insula.learning.classical_rows import CLASSICAL
 from insula.learning.estimator import Estimator
 from insula.learning.learner import Learner
@@ -55,6 +55,7 @@ def save_models(
             return
         hear = told("personal models")
         people = sorted(scored.table["subject"].unique())
+        folders = person_folders(people)
         for i, person in enumerate(people):
             own = decided(_of(scored, person))
             if own.schema.continuous or len(set(own.y.tolist())) > 1:
@@ -62,7 +63,7 @@ def save_models(
                 learned = scored if isinstance(row, WithPrior) else own
                 model = finished.model("model", i, partial(row.fit, learned))
                 story = story_of(experiment, learned, data_hash, person if isinstance(row, WithPrior) else "")
-                model.save(work / person_folder(person), story)
+                model.save(work / folders[person], story)
             if hear is not None:
                 hear(i + 1, len(people))
 

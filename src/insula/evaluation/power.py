@@ -159,7 +159,7 @@ def power(
     if studies < 100 or min(people, default=0) < 3 or min(trials, default=0) < 1:
         raise InputError(
             f"{studies} studies of {min(people, default=0)} people and {min(trials, default=0)} trials at least; "
-            "expected 100 studies, 3 people and 1 trial or more."
+            "expected 100 studies, 3 people and 1 trial or more. Ask for more."
         )
     assumed = pilot.effect if effect is None else effect
     rng = np.random.default_rng(seed)

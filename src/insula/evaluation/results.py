@@ -347,7 +347,9 @@ class Result:
             )
         found = read_json(path, _Document, wanted)
         if not found.systems or any(not s.name or {"/", "\\"} & set(s.name) or s.name == ".." for s in found.systems):
-            raise SchemaError(f"rows of {path} without names that a folder can have; expected {wanted}.")
+            raise SchemaError(
+                f"rows of {path} without names that a folder can have; expected {wanted}. Evaluate again."
+            )
         table = path.parent / "predictions.parquet"
         if not table.is_file() or sha256_of(table) != found.predictions.sha256:
             raise DataError(

@@ -20,7 +20,7 @@ def joined(results: Sequence[Result]) -> Result:
     A row that only some seeds have keeps those. The null test is that of the first seed.
     """
     if not results:
-        raise InputError("no result to join; expected one or more.")
+        raise InputError("no result to join; expected one or more. Evaluate first.")
     first = results[0]
     if len(results) == 1:
         return first

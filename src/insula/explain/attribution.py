@@ -67,7 +67,7 @@ def require_captum() -> Any:
         from captum.attr import IntegratedGradients
     except ImportError:
         raise MissingDependencyError(
-            "explaining one answer of a network needs captum; expected it installed (pip install 'insula[explain]')."
+            "explaining one answer of a network needs captum; expected it installed. Install insula[explain]."
         ) from None
     return IntegratedGradients
 

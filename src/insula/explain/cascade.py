@@ -89,7 +89,9 @@ def branch_answers(
     """
     network = _cascades(estimator)[0]
     if network.spec.continuous:
-        raise InputError("a cascade with a continuous target; expected classes: only they have an entropy.")
+        raise InputError(
+            "a cascade with a continuous target; expected classes: only they have an entropy. Bin the target."
+        )
     price = costs or Costs()
     network.eval()
     found: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -107,7 +109,7 @@ def branch_answers(
                     price.joules(count(network.second, narrowed(few, network.costly))) / n,
                 )
     if spent is None:
-        raise InputError("no windows; expected at least one.")
+        raise InputError("no windows; expected at least one. Give scored windows.")
     order = torch.cat([rows for *_, rows in found]).numpy()
     first, second = (torch.cat([f[i] for f in found]).double().numpy() for i in (0, 1))
     subjects = windows.table["subject"].to_numpy()[order]
@@ -160,7 +162,7 @@ def cascade_curve(answers: BranchAnswers, thresholds: Sequence[float] | None = N
     if first.shape != second.shape or len(first) != len(answers.y) or not len(first):
         raise InputError(
             f"answers of {tuple(first.shape)} and {tuple(second.shape)} for {len(answers.y)} labels; "
-            "expected (n, K) of both branches, n of 1 or more."
+            "expected (n, K) of both branches, n of 1 or more. Give those of the same windows."
         )
     entropy = entropy_share(first).clamp(0, 1).numpy()
     both = fuse((first, second), answers.beta).argmax(1).numpy()

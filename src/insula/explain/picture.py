@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -78,8 +79,7 @@ def differences(
     facts: Facts, name: str, title: str, caption: str, rows: Sequence[plots.Interval], sides: tuple[str, str]
 ) -> Picture:
     alt = "; ".join(
-        f"{r.name} {wording.difference_text(facts, r.value)} ({wording.difference_text(facts, r.lo)} to "
-        f"{wording.difference_text(facts, r.hi)})"
+        f"{r.name} {wording.difference_text(facts, r.value)} ({wording.difference_range(facts, r.lo, r.hi)})"
         for r in rows
     )
     unit = "CCC" if facts.continuous else "percentage points"
@@ -87,9 +87,13 @@ def differences(
     def text(value: float) -> str:
         return wording.difference_text(facts, value)
 
+    most = 2.0 if facts.continuous else 1.0  # of two scores of -1 to 1, or of 0 to 1
+    if any(abs(end) > most for r in rows for end in (r.lo, r.hi) if math.isfinite(end)):
+        caption += " An arrow: so few people that the interval goes on past what a difference can be."
     return make(
         name, title, caption, alt, plots.intervals, rows, (plots.Line("no difference", 0.0),),
         axis=f"difference in {unit}", text=text, tick=points(facts), sides=sides,
+        ends=(-most, most),
     )  # fmt: skip
 
 

@@ -285,7 +285,8 @@ def trial_rows(windows: Windows, trial: str) -> Any:
         if same.any() and ids[same].nunique() == 1:
             return np.flatnonzero(same)
     near = list(dict.fromkeys(ids[table["trial"].astype(str) == trial])) or list(dict.fromkeys(ids))
-    raise InputError(f"trial {trial!r}; expected one of {', '.join(near[:8])}{' ...' if len(near) > 8 else ''}.")
+    more = " ..." if len(near) > 8 else ""
+    raise InputError(f"trial {trial!r}; expected one of {', '.join(near[:8])}{more}. Name one with --trial.")
 
 
 def explain_trial(model: Learner, windows: Windows, rows: Any, name: str, title: str, kind: str) -> Explained:

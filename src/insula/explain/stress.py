@@ -96,7 +96,9 @@ def stress(
     wanted = [FAULTS[n] for n in faults or FAULTS if not FAULTS[n].reads or FAULTS[n].reads in there]
     wanted = [f for f in wanted if f.name != "sensors" or len(there) > 1]
     if not wanted:
-        raise InputError(f"faults {', '.join(faults or ())} for {', '.join(there)}; expected one that applies.")
+        raise InputError(
+            f"faults {', '.join(faults or ())} for {', '.join(there)}; expected one that applies. Leave --faults out."
+        )
     ready = _ready(recordings, windows)
     clean = {row.name: _table(row, windows, windows) for row in rows}
     found: dict[tuple[str, str], list[Point]] = {

@@ -78,7 +78,10 @@ class Shelf:
         if name not in self._recordings:
             root = experiment.data.root
             if root is not None and not Path(root).exists():
-                raise DataError(f"{NO_DATA}: {root} does not exist; expected the folder of {experiment.data.name}.")
+                raise DataError(
+                    f"{NO_DATA}: {root} does not exist; expected the folder of {experiment.data.name}. "
+                    "Correct data.root."
+                )
             problems: list[Problem] = []
             found = read_recordings(experiment, problems)
             self._recordings[name] = (found, [f"{p.file}: {p.what}" for p in problems])

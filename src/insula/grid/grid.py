@@ -250,7 +250,7 @@ def _named(kind: str, given: Any) -> dict[str, Any]:
     if isinstance(given, str):
         return {"name": given}
     if not isinstance(given, Mapping):
-        raise InputError(f"{kind} {given!r}; expected a name or a table with a name.")
+        raise InputError(f'{kind} {given!r}; expected a name or a table with a name. Write name = "...".')
     return dict(given)
 
 
@@ -297,7 +297,7 @@ def _require_keys(cells: Sequence[Cell]) -> None:
 
 def _known(kind: str, table: Mapping[str, Any], allowed: Sequence[str]) -> None:
     if not isinstance(table, Mapping):
-        raise InputError(f"{kind.removesuffix(' key')} {table!r}; expected a table.")
+        raise InputError(f"{kind.removesuffix(' key')} {table!r}; expected a table. Write it with its keys below it.")
     for key in table:
         if key not in allowed:
             raise unknown_name(kind, key, allowed)

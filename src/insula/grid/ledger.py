@@ -168,7 +168,7 @@ def merged(results: Sequence[Loaded]) -> Result:
     Seeds are stacked: a person's score is then that of all seeds together, which for recalls is their mean.
     """
     if not results:
-        raise InputError("no result to join; expected one or more.")
+        raise InputError("no result to join; expected one or more. Run insula compare first.")
     tables: list[pd.DataFrame] = []
     systems: dict[str, list[System]] = {}
     nulls: dict[str, object] = {}

@@ -53,7 +53,7 @@ def run_grid(
     loses the cells in work and nothing else.
     """
     if jobs < 1:
-        raise InputError(f"jobs {jobs}; expected 1 or more.")
+        raise InputError(f"jobs {jobs}; expected 1 or more. Use --jobs 1.")
     folder = Path(out)
     limit_s = grid.time_limit_s if limit_s is None else limit_s
     with locked(folder) as lock:

@@ -81,7 +81,7 @@ def pairs(
     """
     names = list(tables)
     if reference is not None and reference not in names:
-        raise InputError(f"reference {reference!r}; expected one of {', '.join(names)}.")
+        raise InputError(f"reference {reference!r}; expected one of {', '.join(names)}. Name one of them.")
     wanted = (
         [(n, reference) for n in names if n != reference]
         if reference is not None
@@ -118,7 +118,7 @@ def ranks(scores: pd.DataFrame, level: float = 0.05) -> Ranks:
     people, k = whole.shape
     if k < 3 or people < 5:
         who = counted(people, "person")
-        raise InputError(f"ranks of {k} systems over {who}; expected 3 systems and 5 people or more.")
+        raise InputError(f"ranks of {k} systems over {who}; expected 3 systems and 5 people or more. Add some.")
     values = whole.to_numpy(np.float64)
     within = np.stack([rankdata(-row) for row in values])  # (people, systems)
     mean = within.mean(axis=0)

@@ -181,7 +181,7 @@ class ClassicalEstimator(Learner):
         self._require_fitted(windows)
         if self.schema.continuous:
             raise InputError(
-                f"predict_proba for the continuous target {self.schema.target!r}; expected classes (use predict)."
+                f"predict_proba for the continuous target {self.schema.target!r}; expected classes. Use predict."
             )
         out = np.zeros((len(windows), len(self.schema.classes)))
         if self.model is None:

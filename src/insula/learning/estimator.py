@@ -235,7 +235,7 @@ class Estimator(Learner):
         networks = self._fitted()
         if self.schema.continuous:
             raise InputError(
-                f"predict_proba for the continuous target {self.schema.target!r}; expected classes (use predict)."
+                f"predict_proba for the continuous target {self.schema.target!r}; expected classes. Use predict."
             )
         prepared = self.prepare(windows)
         total = np.zeros((len(windows), len(self.schema.classes)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,10 +53,12 @@ def intervals(
     alt: str,
     width_px: int = WIDE_PX,
     sides: tuple[str, str] | None = None,
+    ends: tuple[float, float] = (-math.inf, math.inf),
 ) -> str:
     """Draw one row a value with its interval, and reference lines through all rows.
 
     ``text`` writes a value beside its row and ``tick`` at the axis; ``sides`` names what lies left and right of a line.
+    ``ends`` are the least and largest value that can be: the axis ends there, an interval that goes on has an arrow.
     """
     narrow = is_narrow(width_px)
     pitch = 48 if narrow else 34
@@ -66,9 +69,9 @@ def intervals(
         for line in lines:
             ax.axvline(line.value, color=ink(line.ink), lw=1.2, ls=(0, (4, 3)), zorder=1)
         for row, at in zip(rows, y, strict=True):
-            _interval(ax, row, at)
+            _interval(ax, row, at, ends)
             _names(ax, row, at, text(row.value), narrow)
-        _limits(ax, rows, lines)
+        _limits(ax, rows, lines, ends)
         ax.set_ylim(-0.6, len(rows) - (0.1 if narrow else 0.4))
         ax.set_yticks([])
         ax.xaxis.set_major_formatter(lambda v, _: tick(v))
@@ -103,10 +106,14 @@ def _names(ax: Axes, row: Interval, at: float, value: str, narrow: bool) -> None
     ax.annotate(value, (1, at), (10, 0), ha="left", **look)
 
 
-def _interval(ax: Axes, row: Interval, at: float) -> None:
+def _interval(ax: Axes, row: Interval, at: float, ends: tuple[float, float]) -> None:
     color = ink(row.ink)
     if np.isfinite(row.lo) and np.isfinite(row.hi):
-        ax.plot([row.lo, row.hi], [at, at], color=color, lw=3 if row.strong else 2.2, solid_capstyle="round", zorder=2)
+        drawn = np.clip([row.lo, row.hi], *ends)
+        ax.plot(drawn, [at, at], color=color, lw=3 if row.strong else 2.2, solid_capstyle="round", zorder=2)
+        for end, asked, arrow in zip(drawn, (row.lo, row.hi), "<>", strict=True):
+            if end != asked:
+                ax.plot([end], [at], marker=arrow, ms=8, color=color, mew=0, zorder=2.2, clip_on=False)
     hollow = row.ink == "baseline" or row.struck
     ax.plot(
         [row.value], [at], marker=_MARKERS.get(row.ink, "o"), ms=8.5 if row.strong else 7.5, color=color, zorder=3,
@@ -114,11 +121,11 @@ def _interval(ax: Axes, row: Interval, at: float) -> None:
     )  # fmt: skip
 
 
-def _limits(ax: Axes, rows: Sequence[Interval], lines: Sequence[Line]) -> None:
+def _limits(ax: Axes, rows: Sequence[Interval], lines: Sequence[Line], ends: tuple[float, float]) -> None:
     values = [v for r in rows for v in (r.value, r.lo, r.hi) if np.isfinite(v)] + [line.value for line in lines]
-    lo, hi = min(values), max(values)
+    lo, hi = np.clip([min(values), max(values)], *ends)
     pad = 0.06 * (hi - lo or 1.0)
-    ax.set_xlim(lo - pad, hi + pad)
+    ax.set_xlim(max(lo - pad, ends[0] - 0.02), min(hi + pad, ends[1] + 0.02))
 
 
 def _line_names(ax: Axes, lines: Sequence[Line]) -> None:

@@ -17,7 +17,7 @@ from insula.errors import InputError, unknown_name
 from insula.evaluation.kept import FOLDS
 from insula.evaluation.results import Result
 from insula.explain import ANALYSES
-from insula.files import STORY, person_folder
+from insula.files import STORY, is_person_folder
 from insula.grid.run import locked
 from insula.learning.personal.personal import PERSONAL
 from insula.learning.saving import digest, parts_of
@@ -310,7 +310,7 @@ def _only(folder: Path, name: Name, found: Found) -> bool:
         return whose(folder) == name.name
     people = model_people(folder)
     personal = folder.parent.name == "model" and folder.parent.parent in found.people_of
-    return people == {name.name} or (personal and folder.name == person_folder(name.name))
+    return people == {name.name} or (personal and is_person_folder(folder.name, name.name))
 
 
 def _clean_model(folder: Path, name: Name, trained: str) -> None:

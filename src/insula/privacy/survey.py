@@ -17,7 +17,7 @@ from typing import Any
 
 from insula.errors import DataError
 from insula.evaluation.finished import PEOPLE
-from insula.files import STORY, person_folder, read_toml
+from insula.files import STORY, is_person_folder, read_toml
 from insula.learning.saving import parts_of
 from insula.privacy.names import COLUMNS, Name, plain
 
@@ -204,8 +204,8 @@ def named(path: Path, name: Name) -> bool:
 
 def _in_name(folder: Path, name: Name) -> bool:
     if name.ordinary:
-        return folder.name == person_folder(name.name) and (folder / "estimator.json").is_file()
-    return name.mentioned(folder.name) or folder.name == person_folder(name.name)
+        return is_person_folder(folder.name, name.name) and (folder / "estimator.json").is_file()
+    return name.mentioned(folder.name) or is_person_folder(folder.name, name.name)
 
 
 def _inside(path: Path, name: Name) -> str:

@@ -143,7 +143,7 @@ class Desk:
             case m.Redo():
                 study.go(1)
             case _:
-                raise InputError(f"message {type(message).__name__}; expected one of a table.")
+                raise InputError(f"message {type(message).__name__}; expected one of a table. Load the page again.")
 
     def _require_free(self) -> None:
         if self.fixed:

@@ -194,5 +194,7 @@ def parse(raw: bytes) -> Message:
     try:
         found: Message = _decoder.decode(raw)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeError, RecursionError) as error:
-        raise InputError(f"message not understood ({error}); expected one of the documented ones.") from None
+        raise InputError(
+            f"message not understood ({error}); expected one of the documented ones. Load the page again."
+        ) from None
     return found

@@ -54,7 +54,7 @@ def build(desk: Desk, hub: Hub, access: Access) -> Guard:
 
     async def take(request: Request) -> Response:
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-            raise InputError("a message that is not JSON; expected content-type application/json.")
+            raise InputError("a message that is not JSON; expected content-type application/json. Send it so.")
         message = m.parse(await _body(request))
         await asyncio.to_thread(desk.take, message)
         return JSONResponse({"error": None}, 200, HEADERS)
@@ -70,7 +70,9 @@ def build(desk: Desk, hub: Hub, access: Access) -> Guard:
 
     async def places(request: Request) -> Response:
         if desk.fixed or not access.local:
-            raise InputError("a list of folders; expected none, the folder was chosen at the start.")
+            raise InputError(
+                "a list of folders; expected none, the folder was chosen at the start. Start another studio."
+            )
         path = named(request.query_params.get("path") or str(Path.home()))
         if "named" in request.query_params:
             asked = [one for one in request.query_params.getlist("holds")[:20] if "/" not in one and named(one)]
@@ -85,7 +87,7 @@ def build(desk: Desk, hub: Hub, access: Access) -> Guard:
     async def file(request: Request) -> Response:
         run, name = request.path_params["run"], request.path_params["file"]
         if name not in (*FILES, *(f"onnx/{one}" for one in ONNX)):
-            raise InputError(f"file {name!r}; expected one that a run is told to have.")
+            raise InputError(f"file {name!r}; expected one that a run is told to have. Load the page again.")
         path = await asyncio.to_thread(desk.file, run, name)
         if path is None:
             return PlainTextResponse("not found\n", 404, HEADERS)
@@ -147,7 +149,7 @@ async def _body(request: Request) -> bytes:
 def _number(request: Request, name: str, usual: int, most: int) -> int:
     text = request.query_params.get(name, str(usual))
     if not text.isdecimal() or int(text[:9]) > most:
-        raise InputError(f"{name} {text[:20]!r}; expected a whole number up to {most}.")
+        raise InputError(f"{name} {text[:20]!r}; expected a whole number up to {most}. Load the page again.")
     return int(text[:9])
 
 

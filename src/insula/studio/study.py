@@ -169,7 +169,8 @@ class Study:
         at = self.kept.at + by
         text = self._version(at)
         if text is None:
-            raise InputError("nothing to take back." if by < 0 else "nothing to do again.")
+            what, before = ("take back", "change") if by < 0 else ("do again", "step taken back")
+            raise InputError(f"nothing to {what}; expected a {before} before it. Change the table first.")
         self._write(parsed(text))
         self.kept.at = at
         self.save()

@@ -89,7 +89,10 @@ class Personal:
             readout = None if data["readout"] is None else kinds[data["kind"]](data["readout"])
             strategy = str(data["strategy"])
         except (OSError, ValueError, LookupError, TypeError) as error:
-            raise DataError(f"no personal model in {folder} ({error}); expected {PERSONAL} and model/.") from None
+            raise DataError(
+                f"no personal model in {folder} ({error}); expected {PERSONAL} and model/. Make one with "
+                "insula personalise."
+            ) from None
         return cls(strategy, load_model(path.parent / "model", device, factory), readout)
 
 
@@ -168,7 +171,7 @@ def _given(model: Learner, windows: Windows, chosen: Strategy, others: Windows |
     if people != 1:
         raise InputError(f"windows of {people} people; expected one person's. Take the rows of one.")
     if model.schema.continuous:
-        raise InputError("personalise for a continuous target; expected classes.")
+        raise InputError("personalise for a continuous target; expected classes. Bin the target: NAME:bins=3.")
     model.schema.require(windows.schema, "the model", "the data")
     if not suits(chosen.name, model, others is not None):
         needed = "the training people's windows" if isinstance(model, Estimator) else "a network"
