@@ -40,6 +40,7 @@ def test_json_round_trip(hops: int, hop_s: float, guard: int, modalities: set[st
         ({"window_s": 10.0, "hop_s": 3.0}, "whole number of hops"),
         ({"window_s": 10.0, "hop_s": 20.0}, "Use hop_s 10"),
         ({"window_s": 1e-12, "hop_s": 10.0}, "whole number of hops"),
+        ({"window_s": 1e308, "hop_s": 1e-3}, "whole number of hops"),
         ({"min_observed": 0.0}, "min_observed"),
         ({"min_observed": 1.5}, "min_observed"),
     ],

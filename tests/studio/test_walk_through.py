@@ -37,7 +37,7 @@ def test_twenty_people_from_the_folder_to_the_model_card(browser: Any, tmp_path:
         page.click("#next")
         visit.until("document.querySelector('#work').hidden && document.querySelector('#next:not(:disabled)') !== null")
         page.click("#next")
-        page.click("label:has-text('calm 40, funny 40, sad 40')")
+        page.click("label:has-text('film'):has-text('calm 40, funny 40, sad 40')")
         page.click("label[for=depth-rehearsal]")
         page.click("label[for=way-leave_subjects_out]")
         visit.until("document.querySelector('.command code').textContent.includes('--protocol leave_subjects_out')")

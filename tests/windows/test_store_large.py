@@ -1,8 +1,12 @@
-"""More than 4 GB of cleaned signals train in less than 2 GB of memory."""
+"""A cohort of cleaned signals larger than the memory that training on it takes.
+
+`INSULA_LARGE=130` tries 4.4 GB in 2 GB; 48 people are 1.6 GB.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-PEOPLE = 130
-NEEDED_BYTES = 6e9
+PEOPLE = int(os.environ.get("INSULA_LARGE", "48"))
+NEEDED_BYTES = 46e6 * PEOPLE
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_cohort_of_4_gb_trains_in_less_than_2_gb(tmp_path: Path) -> None:
+def test_a_cohort_trains_in_less_memory_than_it_takes_on_disk(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
     if free < NEEDED_BYTES:
         pytest.skip(f"{free / 1e9:.1f} GB free in {tmp_path}; the cohort needs {NEEDED_BYTES / 1e9:.0f}")
@@ -29,6 +33,6 @@ def test_a_cohort_of_4_gb_trains_in_less_than_2_gb(tmp_path: Path) -> None:
     finally:
         shutil.rmtree(tmp_path / "store", ignore_errors=True)
     said = json.loads(done.stdout)
-    assert said["gigabytes"] > 4
-    assert said["peak_gigabytes"] < 2, said
+    assert said["gigabytes"] > 0.033 * PEOPLE
+    assert said["peak_gigabytes"] < 0.5 + 0.0115 * PEOPLE < 0.7 * said["gigabytes"], said
     assert said["accuracy"] > 0.9, said  # it learned, too

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import functools
 import io
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.main
 
 from insula.cli import (
     analyse,
@@ -133,10 +135,16 @@ def _of_disk(error: OSError) -> str:
     return f"{error}; expected a file or folder that can be used. Correct the path."
 
 
+@functools.cache
+def _command() -> Any:
+    """The application as one command, built once: a program that calls `main` often pays once."""
+    return typer.main.get_command(app)
+
+
 def _run() -> None:
     """Run the application; typer turns an interrupt into a silent exit, which is turned back here."""
     try:
-        app()
+        _command()()
     except SystemExit as stop:
         cause: BaseException | None = stop
         while cause is not None and not isinstance(cause, KeyboardInterrupt):

@@ -93,11 +93,11 @@ class Recipe:
                 raise InputError(f"{name} {getattr(self, name)}; expected 0 or more.")
         if not 0 < self.min_observed <= 1:
             raise InputError(f"min_observed {self.min_observed}; expected above 0 and at most 1.")
-        hops = round(self.hops_per_window)
+        hops = round(self.hops_per_window) if math.isfinite(self.hops_per_window) else 0
         if hops < 1 or not math.isclose(self.hops_per_window, hops, abs_tol=1e-9):
             raise InputError(
                 f"window_s {self.window_s:g} with hop_s {self.hop_s:g}; expected a whole number of hops a window. "
-                f"Use hop_s {self.window_s / max(1, round(self.hops_per_window)):g}, for instance."
+                f"Use hop_s {self.window_s / max(1, hops):g}, for instance."
             )
 
     @property
