@@ -177,7 +177,10 @@ def test_workers_end_with_their_parent(tmp_path: Path, command: str, number: int
     assert not out.exists() or command == "compare"
 
 
-STUDIO = "import signal, sys, time; signal.signal(2, signal.default_int_handler); from insula.studio.jobs import child; child(sys.argv[1:]); time.sleep(600)"
+STUDIO = (
+    "import signal, sys, time; signal.signal(2, signal.default_int_handler); "
+    "from insula.studio.jobs import child; child(sys.argv[1:]); time.sleep(600)"
+)
 
 
 @pytest.mark.slow

@@ -32,7 +32,8 @@ def test_page_has_verdict_budget_scaling_and_the_people_apart() -> None:
     assert opening.startswith("- **1_felt**, emotion: Liquid fusion network .")
     assert f"], chance .143: {result.verdict('liquid').text}." in opening
     assert "Declared before: Liquid fusion network is above Logistic regression" in text
-    assert "Of S01, S02 alone: Liquid fusion network" in text
+    assert "Apart: S01, S02 alone, 2 of them." in text
+    assert "| system | score | apart | contrast |" in text
     assert "insula results experiments/results --only 1_felt" in text
     assert "session scope: " in text
     assert len([row for row in text.splitlines() if row.startswith("| ")]) == len(result.systems) + 1

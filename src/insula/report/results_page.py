@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
-
-import pandas as pd
 
 from insula.evaluation.results import Result
 from insula.evaluation.scores import mean_over_people
 from insula.evaluation.seeds import Draws, joined, over_draws
 from insula.notebook import counted
 
+HEADS = ("contrast", "of ceiling", "reset, scaling", "training", "seeds", "verdict")
 HEAD = """# Results on recordings
 
 Made by `make results` from the experiments in `experiments/results`; do not edit. Every figure is a mean over people
@@ -47,8 +46,9 @@ def _first(results: Sequence[tuple[str, Sequence[Result]]]) -> str:
         else:
             every = joined(found)
             score = mean_over_people(every.of(head.name), every.main_metric)
+            text = _score(every.main_metric, score.mean, score.lo, score.hi)
             chance = f", chance {_n(every.chance)}" if every.classes else ""
-            said = f" {_n(score.mean)} [{_n(score.lo)}, {_n(score.hi)}]{chance}: {every.verdict(head.name).text}"
+            said = f" {text}{chance}: {every.verdict(head.name).text}"
         lines.append(f"- **{name}**, {found[0].target}: {head.title}{said}.")
     return "\n".join([*lines, ""])
 
@@ -97,23 +97,25 @@ def _opening(name: str, result: Result, seeds: Sequence[Any]) -> list[str]:
 def _section(name: str, result: Result) -> str:
     table = result.table()
     seeds: Any = result.provenance.get("seeds") or [result.provenance.get("seed")]
+    apart = _apart(result)
+    heads = ["system", "score", *(["apart"] if apart else []), *HEADS]
     lines = [
         *_opening(name, result, seeds),
-        "| system | score | contrast | of ceiling | reset, scaling | training | seeds | verdict |",
-        "|---|---|---|---|---|---|---|---|",
+        *([f"Apart: {', '.join(sorted(apart))} alone, {len(apart)} of them.", ""] if apart else []),
+        "| " + " | ".join(heads) + " |",
+        "|" + "---|" * len(heads),
     ]
     order = sorted(table.to_dict("records"), key=lambda r: -_real(r[result.main_metric]))
-    lines += [_row(r, result) for r in order]
+    lines += [_row(r, result, apart) for r in order]
     head = result.systems[0]
-    lines += ["", f"{head.title}: {result.verdict(head.name).sentence}.", *_declared(result), *_apart(result)]
+    lines += ["", f"{head.title}: {result.verdict(head.name).sentence}.", *_declared(result)]
     notes = list(result.protocol.get("notes", ()))[:6]
     lines += [f"Noted: {'; '.join(map(str, notes))}." if notes else "", ""]
     return "\n".join(lines)
 
 
-def _row(row: Mapping[Any, Any], result: Result) -> str:
+def _row(row: Mapping[Any, Any], result: Result, apart: Set[str]) -> str:
     main = result.main_metric
-    score = f"{_n(row[main])} [{_n(row[f'{main}_lo'])}, {_n(row[f'{main}_hi'])}]"
     swap, ceiling = _real(row["contrast"]), _real(row["contrast_ceiling"])
     contrast = f"{swap:+.3f} [{row['contrast_lo']:+.3f}, {row['contrast_hi']:+.3f}]" if math.isfinite(swap) else "–"
     share = f"{100 * swap / ceiling:.0f} % of {_n(ceiling)}" if ceiling >= 0.05 else "–"
@@ -121,8 +123,19 @@ def _row(row: Mapping[Any, Any], result: Result) -> str:
     used = f"{row['scope']}, {row['scaling']}"
     own = result.of(str(row["name"]))
     seeds = own["seed"].nunique() if "seed" in own else 1
-    cells = [title, score, contrast, share, used, row["budget"] or "–", seeds, row["verdict"]]
+    scores = [_score(main, _real(row[main]), _real(row[f"{main}_lo"]), _real(row[f"{main}_hi"]))]
+    if apart:
+        alone = mean_over_people(own[own["subject"].astype(str).isin(apart)], main)
+        scores.append(_score(main, alone.mean, alone.lo, alone.hi))
+    cells = [title, *scores, contrast, share, used, row["budget"] or "–", seeds, row["verdict"]]
     return "| " + " | ".join(str(c) for c in cells) + " |"
+
+
+def _score(metric: str, mean: float, lo: float, hi: float) -> str:
+    """A score with its interval; that of a share ends at 0 and 1."""
+    if metric == "balanced_accuracy":
+        lo, hi = max(0.0, lo), min(1.0, hi)
+    return f"{_n(mean)} [{_n(lo)}, {_n(hi)}]"
 
 
 def _declared(result: Result) -> list[str]:
@@ -142,21 +155,11 @@ def _declared(result: Result) -> list[str]:
     ]
 
 
-def _apart(result: Result) -> list[str]:
-    """Scores of the people whom the experiment wants shown on their own."""
+def _apart(result: Result) -> set[str]:
+    """People whom the experiment wants shown on their own too, of those who were tested."""
     experiment: Any = result.config.get("experiment") or {}
     wanted = set(experiment.get("data", {}).get("apart") or ())
-    if not wanted:
-        return []
-    parts = []
-    for system in result.systems:
-        if system.kind == "ablation":
-            continue
-        rows: pd.DataFrame = result.of(system.name)
-        rows = rows[rows["subject"].astype(str).isin(wanted)]
-        if len(rows):
-            parts.append(f"{system.title} {mean_over_people(rows, result.main_metric).text}")
-    return ["", f"Of {', '.join(sorted(wanted))} alone: {'; '.join(parts)}."] if parts else []
+    return wanted & set(result.predictions["subject"].astype(str))
 
 
 def _real(value: Any) -> float:
@@ -165,4 +168,10 @@ def _real(value: Any) -> float:
 
 def _n(value: Any) -> str:
     found = _real(value)
-    return "–" if not math.isfinite(found) else f"{found:.3f}".replace("0.", ".", 1)
+    return (
+        "–"
+        if not math.isfinite(found)
+        else f"{found:.3f}".replace("-0.", "-.").removeprefix("0")
+        if abs(found) < 1
+        else f"{found:.3f}"
+    )
