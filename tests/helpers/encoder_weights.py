@@ -97,3 +97,46 @@ def reve(folder: Path, width: int = 16, depth: int = 2, seed: int = 0, bank: boo
     save_file({"embedding": places}, folder / "reve-positions" / "model.safetensors")
     (folder / "reve-positions" / "config.json").write_text(json.dumps({"position_names": names}))
     return folder
+
+
+def tfm_tokenizer(folder: Path, width: int = 16, codes: int = 12, depth: int = 1, seed: int = 0) -> Path:
+    """``tfm_tokenizer_last.pth``: the state_dict of the whole tokenizer, decoder and moving averages included."""
+    g = torch.Generator().manual_seed(seed)
+    tensors: dict[str, Tensor] = {}
+
+    def layer(name: str, *shape: int, bias: bool = True) -> None:
+        fan = 1
+        for length in shape[1:]:
+            fan *= length
+        tensors[f"{name}.weight"] = torch.randn(*shape, generator=g) / fan**0.5
+        if bias:
+            tensors[f"{name}.bias"] = torch.randn(shape[0], generator=g) * 0.1
+
+    def norm(name: str, channels: int) -> None:
+        tensors[f"{name}.weight"] = 1 + 0.1 * torch.randn(channels, generator=g)
+        tensors[f"{name}.bias"] = 0.1 * torch.randn(channels, generator=g)
+
+    for name, last, kernel in (("freq_patch_embedding", width, 5), ("temporal_patch_embedding", width // 2, 200)):
+        for at, shape in ((0, (width, 1, kernel)), (3, (width, width, 1)), (6, (last, width, 1))):
+            layer(f"{name}.{at}", *shape)
+            norm(f"{name}.{at + 2}", shape[0])
+    layer("freq_patch_embedding_2_atten.0", width // 8, width, 5)
+    layer("freq_patch_embedding_2.0", width // 8, width, 5)
+    for name in ("trans_freq_encoder", "trans_temporal_encoder", "trans_decoder"):
+        for i in range(depth):
+            at = f"{name}.transformer.layers.layers.{i}"
+            for part in ("to_q", "to_k", "to_v"):
+                layer(f"{at}.0.fn.{part}", width, width, bias=False)
+            layer(f"{at}.0.fn.to_out", width, width)
+            norm(f"{at}.0.norm", width)
+            layer(f"{at}.1.fn.fn.w1", 4 * width, width)
+            layer(f"{at}.1.fn.fn.w2", width, 4 * width)
+            norm(f"{at}.1.norm", width)
+    layer("decoder.0", width, width)
+    layer("decoder.2", 100, width)
+    words = torch.nn.functional.normalize(torch.randn(codes, width, generator=g), dim=1)
+    tensors |= {"quantizer.embedding.weight": words, "quantizer.ema_w": words.clone()}
+    tensors["quantizer.cluster_size"] = torch.ones(codes)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(tensors, folder / "tfm_tokenizer_last.pth")
+    return folder

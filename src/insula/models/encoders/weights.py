@@ -93,7 +93,7 @@ class Folder:
     def filled(self, make: Callable[[], Module], ignored: Sequence[str] = (), real: bool = False) -> Module:
         """Build a module without memory, check every tensor of the file against it, and fill it.
 
-        Names that begin with one of ``ignored`` are passed over (heads of other tasks). ``real`` builds it once more
+        Names in which one of ``ignored`` stands are passed over (heads of other tasks). ``real`` builds it once more
         with memory when all fits, for modules of others that keep numbers beside their weights. Raises DataError for
         what is missing, unknown or of another shape, by name.
         """
@@ -110,7 +110,7 @@ class Folder:
         return module.eval().requires_grad_(False)
 
     def _checked(self, expected: Mapping[str, Tensor], over: tuple[str, ...]) -> dict[str, Tensor]:
-        given = {name: v for name, v in self.tensors.items() if name in expected or not name.startswith(over)}
+        given = {n: v for n, v in self.tensors.items() if n in expected or not any(part in n for part in over)}
         self.require(expected, given)
         return {name: _as(tensor, expected[name], f"{self.file}: {name}") for name, tensor in given.items()}
 
