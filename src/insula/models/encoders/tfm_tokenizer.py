@@ -142,7 +142,8 @@ class Reader(nn.Module):
         found = self.resample(values)  # (B, C, T)
         found = found / (torch.quantile(found.abs(), LOUD, -1, keepdim=True) + 1e-8)
         tokens: Tensor = self.network(found.flatten(0, 1)).mean(1)  # (B C, E)
-        return tokens.unflatten(0, values.shape[:2]).flatten(1)
+        embedded: Tensor = tokens.unflatten(0, values.shape[:2]).flatten(1)
+        return embedded
 
 
 class TFMTokenizer(Probe):
