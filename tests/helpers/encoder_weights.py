@@ -140,3 +140,80 @@ def tfm_tokenizer(folder: Path, width: int = 16, codes: int = 12, depth: int = 1
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(tensors, folder / "tfm_tokenizer_last.pth")
     return folder
+
+
+def brainomni(folder: Path, seed: int = 0, **changes: object) -> Path:
+    """``model_cfg.json`` and ``BrainOmni.pt`` as on the Hub, heads, moving averages and rotary tables included."""
+    g = torch.Generator().manual_seed(seed)
+    dim, lm, depth, filters, sources, codes = 8, 16, 3, 2, 3, 16
+    tensors: dict[str, Tensor] = {"mask_token": torch.randn(dim, generator=g)}
+
+    def drawn(name: str, *shape: int, size: float | None = None) -> None:
+        fan = 1
+        for length in shape[1:]:
+            fan *= length
+        tensors[name] = torch.randn(*shape, generator=g) * (fan**-0.5 if size is None else size)
+
+    def layer(name: str, made: int, given: int) -> None:
+        drawn(f"{name}.weight", made, given)
+        drawn(f"{name}.bias", made, size=0.1)
+
+    def conv(name: str, made: int, given: int, kernel: int) -> None:
+        drawn(f"{name}.conv.conv.bias", made, size=0.1)
+        tensors[f"{name}.conv.conv.weight_g"] = torch.rand(made, 1, 1, generator=g) + 0.5
+        drawn(f"{name}.conv.conv.weight_v", made, given, kernel)
+
+    at = "tokenizer.sensor_embed"
+    drawn(f"{at}.sensor_embedding_layer.weight", 3, dim)
+    layer(f"{at}.pos_embedding_layer.0", dim // 2, 6)
+    layer(f"{at}.pos_embedding_layer.2", dim, dim // 2)
+    layer(f"{at}.aggregate_mlp.layer.0", 4 * dim, dim)
+    layer(f"{at}.aggregate_mlp.layer.2", dim, 4 * dim)
+    tensors[f"{at}.norm.weight"] = torch.rand(dim, generator=g) + 0.5
+    drawn("tokenizer.encoder.neuros", sources, dim)
+    at = "tokenizer.encoder.seanet_encoder.model"
+    conv(f"{at}.0", filters, 1, 5)
+    wide = filters
+    for i, ratio in enumerate((2, 4)):
+        conv(f"{at}.{1 + 3 * i}.block.1", wide // 2, wide, 3)
+        conv(f"{at}.{1 + 3 * i}.block.3", wide, wide // 2, 1)
+        conv(f"{at}.{1 + 3 * i}.shortcut", wide, wide, 1)
+        conv(f"{at}.{3 + 3 * i}", 2 * wide, wide, 2 * ratio)
+        wide *= 2
+    for i in range(2):
+        for part in ("ih", "hh"):
+            drawn(f"{at}.7.lstm.weight_{part}_l{i}", 4 * wide, wide)
+            drawn(f"{at}.7.lstm.bias_{part}_l{i}", 4 * wide, size=0.1)
+    conv(f"{at}.9", dim, wide, 5)
+    for part in ("backwardsolution.v", "backwardsolution.proj", "k_proj"):
+        layer(f"tokenizer.encoder.{part}", dim, dim)
+    for i in range(2):
+        at = f"tokenizer.quantizer.rvq.layers.{i}._codebook"
+        drawn(f"{at}.embed", codes, dim)
+        tensors |= {f"{at}.embed_avg": tensors[f"{at}.embed"].clone(), f"{at}.cluster_size": torch.ones(codes)}
+        tensors[f"{at}.inited"] = torch.ones(1)
+    layer("tokenizer.decoder.forwardsolution.kv", 2 * dim, dim)
+    layer("projection", lm, dim)
+    for i in range(depth):
+        for part in ("time_attn", "spatial_attn"):
+            layer(f"blocks.{i}.{part}.qkv", 3 * lm // 2, lm // 2)
+            layer(f"blocks.{i}.{part}.proj", lm // 2, lm // 2)
+        rates = 1e4 ** (-torch.arange(0, lm // 2, 2) / (lm // 2))
+        angle = torch.outer(torch.arange(240.0), rates)
+        tensors[f"blocks.{i}.time_attn.rope_embedding_layer.freqs"] = rates
+        tensors[f"blocks.{i}.time_attn.rope_embedding_layer.rotate"] = torch.polar(torch.ones_like(angle), angle)
+        for part in ("pre_attn_norm", "pre_ff_norm"):
+            tensors[f"blocks.{i}.{part}.weight"] = torch.rand(lm, generator=g) + 0.5
+        layer(f"blocks.{i}.ff.layer.0", 4 * lm, lm)
+        layer(f"blocks.{i}.ff.layer.2", lm, 4 * lm)
+    layer("predict_head", 2 * codes, lm)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(tensors, folder / "BrainOmni.pt")
+    config = {
+        "window_length": 64, "n_filters": filters, "ratios": [4, 2], "kernel_size": 5, "last_kernel_size": 5,
+        "n_dim": dim, "n_head": 2, "n_neuro": sources, "dropout": 0.0, "codebook_dim": dim, "codebook_size": codes,
+        "num_quantizers": 2, "rotation_trick": True, "quantize_optimize_method": "ema", "overlap_ratio": 0.25,
+        "lm_dim": lm, "lm_head": 4, "lm_depth": depth, "lm_dropout": 0.1, "mask_ratio": 0.5, "num_quantizers_used": 2,
+    }  # fmt: skip
+    (folder / "model_cfg.json").write_text(json.dumps({**config, **changes}))
+    return folder

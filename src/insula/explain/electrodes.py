@@ -20,6 +20,7 @@ from insula.learning.estimator import Estimator
 from insula.learning.feed import Feed
 from insula.models import build
 from insula.models.blocks.electrodes import electrode_matrix, shuffle_electrodes
+from insula.models.blocks.scalp import places_10_05
 from insula.protocols.own_median import for_fold
 from insula.types import Batch, DoubleArray, InputSpec
 from insula.windows.table import Windows
@@ -28,8 +29,6 @@ SHUFFLES = 19
 _FOLDS, _TRAINED = 4, 2
 """Folds looked at; fewer where a control is trained for each."""
 _WINDOWS = 48
-_MONTAGES = ("colin27_1005", "standard_1005")
-"""The same positions under mne's newer and older name."""
 _LANDMARKS = ("Fpz", "Oz", "T7", "T8")
 
 
@@ -144,11 +143,7 @@ def positions(channels: Sequence[str]) -> list[tuple[float, float] | None]:
     About 1 from the centre on the circle through Fpz, T7, T8 and Oz. From mne's montage of the 10-05 system,
     azimuthal equidistant.
     """
-    import mne
-
-    montage = next(n for n in _MONTAGES if n in mne.channels.get_builtin_montages())
-    known = mne.channels.make_standard_montage(montage).get_positions()["ch_pos"]
-    places = {name.lower(): np.asarray(xyz, np.float64) for name, xyz in known.items()}
+    places = {name.lower(): np.asarray(xyz, np.float64) for name, xyz in places_10_05().items()}
     centre = np.mean([places[name.lower()] for name in _LANDMARKS], 0)
     out: list[tuple[float, float] | None] = []
     for channel in channels:

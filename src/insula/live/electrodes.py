@@ -7,6 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from insula.models.blocks.scalp import places_10_05
+
 
 @lru_cache(maxsize=8)
 def places(channels: Sequence[str]) -> list[list[float]] | None:
@@ -14,12 +16,7 @@ def places(channels: Sequence[str]) -> list[list[float]] | None:
 
     Azimuthal equidistant projection; the equator through Fpz, T7, Oz and T8 lies at 0.95.
     """
-    import mne
-
-    names = mne.channels.get_builtin_montages()
-    name = "colin27_1005" if "colin27_1005" in names else "standard_1005"
-    known = mne.channels.make_standard_montage(name).get_positions()["ch_pos"]
-    at = {name.upper(): place for name, place in known.items()}
+    at = {name.upper(): place for name, place in places_10_05().items()}
     if not channels or any(name.upper() not in at for name in channels):
         return None
     middle = np.mean([at[n] for n in ("FPZ", "OZ", "T7", "T8")], axis=0)

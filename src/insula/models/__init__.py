@@ -35,6 +35,7 @@ MODELS: dict[str, Any] = {
 
 ENCODERS: dict[str, Any] = {
     "reve": "insula.models.encoders.reve:Reve",
+    "brainomni": "insula.models.encoders.brainomni:BrainOmni",
     "tfm_tokenizer": "insula.models.encoders.tfm_tokenizer:TFMTokenizer",
     "braindecode": "insula.models.encoders.braindecode:Braindecode",
     "papagei": "insula.models.encoders.papagei:PaPaGei",

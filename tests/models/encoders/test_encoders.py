@@ -24,11 +24,12 @@ from insula.learning.estimator import Estimator
 from insula.models import ENCODERS, build, card, encoder_named, model_class
 from insula.types import InputSpec
 
-UNUSED = ("encoder.network.basicblock_list.0.bn1.", "encoder.network.quantizer.")
-"""In the published files and in no published forward pass, and words that are chosen and not moved."""
+UNUSED = ("encoder.network.basicblock_list.0.bn1.", "encoder.network.quantizer.", "encoder.network.tokenizer.")
+"""In the published files and in no published forward pass; words, which are chosen; a tokenizer that stays."""
 NAMES = sorted(ENCODERS)
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "braindecode": braindecode_double.saved,
+    "brainomni": encoder_weights.brainomni,
     "papagei": encoder_weights.papagei,
     "reve": encoder_weights.reve,
     "tfm_tokenizer": encoder_weights.tfm_tokenizer,

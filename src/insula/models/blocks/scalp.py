@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -46,3 +47,13 @@ def scalp_map(channels: Sequence[str], count: int) -> Tensor:
         if place is not None:
             laid[place, electrode] = 1.0
     return laid / laid.sum(1, keepdim=True).clamp_min(1.0)
+
+
+@cache
+def places_10_05() -> Mapping[str, tuple[float, float, float]]:
+    """Place (x right, y front, z up, in metres) of every electrode of the 10-05 system, as mne has them."""
+    import mne
+
+    name = next(n for n in ("colin27_1005", "standard_1005") if n in mne.channels.get_builtin_montages())
+    known = mne.channels.make_standard_montage(name).get_positions()["ch_pos"]
+    return {str(electrode): (float(at[0]), float(at[1]), float(at[2])) for electrode, at in known.items()}

@@ -107,7 +107,7 @@ class Probe(nn.Module):
         self.held = held(type(self), spec, weights, options)
         self.residual: Literal["always", "never"] = "always" if finetune else "never"
         self.remembers = True
-        self.encoder = copy.deepcopy(self.held.native).requires_grad_(True) if finetune else None
+        self.encoder = _learning(self.held.native) if finetune else None
         channels, rate_hz = spec.signals[self.modality]
         with torch.no_grad(), torch.device("cpu"):
             width = self.held(torch.zeros(1, channels, round(spec.window_s * rate_hz))).shape[-1]
@@ -182,3 +182,12 @@ class Probe(nn.Module):
                 f"{bytes(told.tolist()).hex()[:16]}.. (SHA-256). Put them there again, or train again."
             )
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def _learning(native: nn.Module) -> nn.Module:
+    """A copy that learns, but for what it says is ``fixed``."""
+    made = copy.deepcopy(native)
+    fixed: tuple[str, ...] = getattr(native, "fixed", ())
+    for name, weight in made.named_parameters():
+        weight.requires_grad_(not name.startswith(fixed) if fixed else True)
+    return made
