@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from insula.data import Problem, info, load
+from insula.data.pseudonyms import NOTE as CODED
+from insula.data.pseudonyms import Pseudonyms, coded_key
 from insula.errors import DataError, InputError
 from insula.evaluation.elders import elders_of, final_teacher, seen_by_folds
 from insula.evaluation.experiment import Experiment, apply_recipe
@@ -26,6 +28,7 @@ from insula.learning.personal.personal import Personal
 from insula.learning.pretraining import PretrainConfig, Pretrained, pretrain
 from insula.learning.train import one_thread
 from insula.models import model_class
+from insula.notebook import counted
 from insula.protocols.fold import terms_of
 from insula.report import write
 from insula.signals.recipe import Recipe
@@ -55,14 +58,41 @@ def read_recordings(
     experiment: Experiment, problems: list[Problem] | None = None, progress: Progress | None = None
 ) -> tuple[Recording, ...]:
     """Read the experiment's recordings; damaged parts go to ``problems`` (None: the first one raises)."""
-    data = experiment.data
+    data, codes = experiment.data, _codes(experiment)
     if progress is not None:
         progress("reading recordings", 0, 1)
-    found = load(data.name, data.root, subjects=data.subjects, problems=problems, **experiment.reader_options)
+    found = load(data.name, data.root, subjects=_asked(experiment), problems=problems, **experiment.reader_options)
     _require_some(experiment, found, problems or [])
     if progress is not None:
         progress("reading recordings", 1, 1)
-    return found
+    return found if codes is None else codes.renamed(found)
+
+
+def _codes(experiment: Experiment) -> Pseudonyms | None:
+    return None if experiment.data.pseudonyms is None else Pseudonyms(experiment.data.pseudonyms)
+
+
+def _asked(experiment: Experiment) -> tuple[str, ...] | None:
+    """Names of the people who are asked for, whose codes stand in the experiment where there are some."""
+    codes, asked = _codes(experiment), experiment.data.subjects
+    if codes is None:
+        return asked
+    codes.names(experiment.data.apart)  # they stand in the result: names are refused
+    return None if asked is None else codes.names(asked)
+
+
+def _require_private(experiment: Experiment, folder: Path) -> None:
+    codes = _codes(experiment)
+    if codes is not None:
+        codes.require_outside(folder)
+
+
+def unread(experiment: Experiment, problems: Sequence[Problem]) -> list[str]:
+    """Notes on what could not be read; only how much where people have codes, since files name them."""
+    if experiment.data.pseudonyms is None:
+        return [f"{p.file}: {p.what}" for p in problems]
+    parts = [f"{counted(len(problems), 'part')} of the recordings could not be read: insula data check lists them"]
+    return [CODED, *(parts if problems else [])]
 
 
 def _require_some(experiment: Experiment, found: Sequence[Recording], problems: Sequence[Problem]) -> None:
@@ -86,14 +116,18 @@ def hold_recordings(
         data.name,
         data.root,
         recipe,
-        subjects=data.subjects,
+        subjects=_asked(experiment),
         options=experiment.reader_options,
         problems=problems,
         jobs=jobs,
         progress=_named(progress, "cleaning people"),
     )
     _require_some(experiment, held.recordings, problems)
-    return held
+    codes = _codes(experiment)
+    if codes is None:
+        return held
+    recordings, known = codes.renamed(held.recordings), codes.codes
+    return Held(recordings, {coded_key(key, known): trial for key, trial in held.clean.items()})
 
 
 def cut_windows(
@@ -152,6 +186,7 @@ def run_experiment(
     program, begun again, computes only what is missing, and ``tell`` hears a sentence about it.
     """
     folder = Path(out)
+    _require_private(experiment, folder)
     with publishing(folder, "result.json", "result", RESULT_FILES) as work:
         windows = _read_and_cut(experiment, device, progress, store, jobs)
         data_hash = windows.fingerprint()
@@ -199,7 +234,7 @@ def _read_and_cut(
     else:
         held = hold_recordings(experiment, recipe, store, problems, jobs, progress)
         windows = cut_windows(experiment, held.recordings, progress, held.clean)
-    windows.note([f"{p.file}: {p.what}" for p in problems])
+    windows.note(unread(experiment, problems))
     return windows
 
 
@@ -218,6 +253,7 @@ def train_model(
     With a ``person`` it is that person's own, times what all others taught: the experiment's ``model.prior``.
     """
     require_folder(Path(out), "estimator.json", "model")
+    _require_private(experiment, Path(out))
     elders_of(experiment)
     if experiment.model.teacher is not None and final_teacher(experiment) is None:
         raise InputError(
@@ -244,6 +280,7 @@ def pretrain_model(
 ) -> tuple[Pretrained, Windows]:
     """Train a network on an experiment's recordings without their labels and save its weights with whose they are."""
     require_folder(Path(out), "estimator.json", "model")
+    _require_private(experiment, Path(out))
     model_class(experiment.model.name)
     with claimed(Path(out)):
         problems: list[Problem] = []
@@ -254,7 +291,7 @@ def pretrain_model(
             recordings, recipe, None, modalities=data.modalities, traits=False,
             progress=_named(progress, "cleaning trials"),
         )  # fmt: skip
-        windows.note([f"{p.file}: {p.what}" for p in problems])
+        windows.note(unread(experiment, problems))
         config = model_config(experiment, experiment.model.normaliser or terms_of(windows).normaliser, (), device)
         with one_thread():
             done = pretrain(windows, config, how, _named(progress, "pre-training"))
@@ -290,7 +327,7 @@ def predict_windows(
         progress=_named(progress, "cleaning trials"),
         clean=clean,
     )
-    windows.note([f"{p.file}: {p.what}" for p in problems])
+    windows.note(unread(experiment, problems))
     return windows
 
 
@@ -306,7 +343,7 @@ def person_windows(
         recordings, model.recipe, model.schema.target, modalities=tuple(model.schema.modalities),
         traits=bool(model.schema.traits), progress=_named(progress, "cleaning trials"),
     )  # fmt: skip
-    windows.note([f"{p.file}: {p.what}" for p in problems])
+    windows.note(unread(experiment, problems))
     return windows
 
 

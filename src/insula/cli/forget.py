@@ -28,6 +28,10 @@ def forget(
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Train models that learned from the person again, on the others.")
     ] = False,
+    pseudonyms: Annotated[
+        Path | None,
+        typer.Option("--pseudonyms", help="File of codes: the person's code is forgotten too, and whose it was."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Remove a person from results, models' bookkeeping, grids of cells and stores; say what must be trained again.
@@ -35,9 +39,51 @@ def forget(
     What will be removed is listed first. Every file and file name is looked through afterwards: exit code 1 where the
     name still stands, with each place. Files that cannot be looked into (archives, ONNX, UTF-16) are listed.
     """
+    where = [*folders, *(more or [])]
+    clean = [_forget(one, where, dry_run, yes, retrain, as_json) for one in _called(person, where, pseudonyms)]
+    if pseudonyms is not None and not dry_run:
+        _uncode(person, pseudonyms)
+    if not all(clean):
+        raise typer.Exit(1)
+
+
+def _called(person: str, where: list[Path], pseudonyms: Path | None) -> list[str]:
+    """What a person is called there: the name, the code, or both where both stand somewhere."""
+    if pseudonyms is None:
+        return [person]
+    from insula.data.pseudonyms import Pseudonyms
+    from insula.errors import InputError
     from insula.privacy.forget import forget as remove
 
-    where = [*folders, *(more or [])]
+    codes = Pseudonyms(pseudonyms).codes
+    names = {code: name for name, code in codes.items()}
+    if person not in codes and person not in names:
+        raise InputError(f"{person!r} is neither a name nor a code of {pseudonyms}; expected one of them. Correct it.")
+    found, why = [], None
+    for one in dict.fromkeys((person, codes.get(person, person), names.get(person, person))):
+        try:
+            remove(one, where, dry_run=True)
+            found.append(one)
+        except InputError as error:
+            why = why or error
+    if not found and why is not None:
+        raise why
+    return found
+
+
+def _uncode(person: str, pseudonyms: Path) -> None:
+    from insula.data.pseudonyms import Pseudonyms
+
+    codes = Pseudonyms(pseudonyms)
+    name = person if person in codes.codes else codes.names((person,))[0]
+    codes.forget(name)
+    show.say(f"{pseudonyms}: no longer says whose the code was")
+
+
+def _forget(person: str, where: list[Path], dry_run: bool, yes: bool, retrain: bool, as_json: bool) -> bool:
+    """Remove one name and print what was done; False where it still stands somewhere."""
+    from insula.privacy.forget import forget as remove
+
     if not (dry_run or yes):
         _ask(remove(person, where, dry_run=True))
     found = remove(person, where, dry_run=dry_run, retrain=retrain)
@@ -64,8 +110,7 @@ def forget(
         if not found.leftovers and not dry_run:
             but = f", as far as they can be read ({len(found.closed)} files cannot)" if found.closed else ""
             console.print(f"nothing under the folders names {found.person!r} any more{but}", soft_wrap=True)
-    if found.leftovers:
-        raise typer.Exit(1)
+    return not found.leftovers
 
 
 def _ask(planned: Any) -> None:

@@ -24,6 +24,14 @@ TargetName = Annotated[
 Modalities = Annotated[
     str | None, typer.Option("--modalities", help="Comma-separated, e.g. eda,bvp. Default: all that the data have.")
 ]
+Pseudonyms = Annotated[
+    Path | None,
+    typer.Option(
+        "--pseudonyms",
+        help="Private file of codes, made when it is not there: everything that is written and told then names people "
+        "by them, and so do you (--subjects c01). Keep it apart from what you share.",
+    ),
+]
 Subjects = Annotated[str | None, typer.Option("--subjects", help="Comma-separated people. Default: all.")]
 Normaliser = Annotated[
     str | None,

@@ -34,6 +34,7 @@ def personalise(
     ] = None,
     data: o.DataName = None,
     root: o.Root = None,
+    pseudonyms: o.Pseudonyms = None,
     target: o.TargetName = None,
     start: o.Start = None,
     seed: o.Seed = 0,
@@ -46,6 +47,7 @@ def personalise(
     tables: dict[str, dict[str, Any]] = {
         "data": {
             "name": data, "root": None if root is None else str(root), "target": target, "subjects": (person,),
+            "pseudonyms": None if pseudonyms is None else str(pseudonyms),
         },
         "": {"seed": seed},
     }  # fmt: skip

@@ -24,6 +24,7 @@ def predict(
     data: o.DataName = None,
     root: o.Root = None,
     subjects: o.Subjects = None,
+    pseudonyms: o.Pseudonyms = None,
     as_person: Annotated[
         str | None, typer.Option("--as", help="Answer everybody by this person's model. Default: each by the own one.")
     ] = None,
@@ -52,7 +53,14 @@ def predict(
     from insula.pipeline import predict_table, predict_windows
     from insula.privacy.retraining import retraining_note
 
-    tables = {"data": {"name": data, "root": None if root is None else str(root), "subjects": o.names(subjects)}}
+    tables = {
+        "data": {
+            "name": data,
+            "root": None if root is None else str(root),
+            "subjects": o.names(subjects),
+            "pseudonyms": None if pseudonyms is None else str(pseudonyms),
+        }
+    }
     if out is not None and out.is_dir():
         raise InputError(f"{out} is a folder; expected a CSV file to write. Give another --out.")
     plan = o.make_experiment(None, tables, settings)

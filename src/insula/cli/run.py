@@ -81,6 +81,7 @@ def evaluate(
     start: o.Start = None,
     modalities: o.Modalities = None,
     subjects: o.Subjects = None,
+    pseudonyms: o.Pseudonyms = None,
     traits: Annotated[
         bool | None, typer.Option("--traits/--no-traits", help="People's traits as inputs. Default: on.")
     ] = None,
@@ -155,6 +156,7 @@ def evaluate(
             "target": target,
             "modalities": o.names(modalities),
             "subjects": o.names(subjects),
+            "pseudonyms": None if pseudonyms is None else str(pseudonyms),
             "traits": traits,
         },
         "model": {
@@ -215,6 +217,7 @@ def train(
     start: o.Start = None,
     modalities: o.Modalities = None,
     subjects: o.Subjects = None,
+    pseudonyms: o.Pseudonyms = None,
     window: o.Window = None,
     hop: o.Hop = None,
     epochs: o.Epochs = None,
@@ -251,6 +254,7 @@ def train(
             "target": target,
             "modalities": o.names(modalities),
             "subjects": o.names(subjects),
+            "pseudonyms": None if pseudonyms is None else str(pseudonyms),
         },
         "model": {
             **chosen,

@@ -91,12 +91,31 @@ def elders_of(experiment: Experiment) -> tuple[Elder, ...]:
     model = experiment.model
     asked: Sequence[tuple[str | None, What]] = ((model.teacher, "teacher"), (model.start, "start"))
     found = tuple(open_elder(folder, what) for folder, what in asked if folder is not None)
+    for elder in found:
+        _require_same_names(elder, experiment)
     if model.teacher is not None and experiment.protocol.null:
         raise ProtocolError(
             "a null test with a teacher, who knows the labels that are shuffled; expected one of both. Leave out "
             "--null."
         )
     return found
+
+
+def _require_same_names(elder: Elder, experiment: Experiment) -> None:
+    """Raise InputError where people of the same data go by other names, so that nobody can tell who has been seen."""
+    if experiment.data.name not in elder.seen:
+        return
+    story = Result.load(elder.folder).experiment if elder.row else read_story(elder.folder).experiment
+    theirs, mine = story.get("data", {}).get("pseudonyms"), experiment.data.pseudonyms
+    if _place(theirs) != _place(mine):
+        raise InputError(
+            f"{elder.folder} names people by {theirs or 'their names'} and this experiment by {mine or 'their names'}; "
+            "expected one way, to tell who has been seen. Give the same --pseudonyms, or train it again."
+        )
+
+
+def _place(file: str | None) -> Path | None:
+    return None if file is None else Path(file).resolve()
 
 
 def require_unseen(

@@ -25,6 +25,7 @@ class DataPart:
 
     ``apart`` names people whose figures pages show once more on their own, people added after choices were made, say.
     ``draw`` names the reader's option that is given the experiment's seed, for data whose labels are drawn at random.
+    ``pseudonyms`` is a private file of codes (`insula.data.pseudonyms`): people are then named by them, here too.
     """
 
     name: str
@@ -36,6 +37,7 @@ class DataPart:
     options: Mapping[str, Any] = field(default_factory=dict)
     apart: tuple[str, ...] = ()
     draw: str | None = None
+    pseudonyms: str | None = None
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class Shelf:
 
     def _read(self, experiment: Experiment, name: str) -> tuple[tuple[Recording, ...], list[str]]:
         from insula.data import Problem
-        from insula.pipeline import read_recordings
+        from insula.pipeline import read_recordings, unread
 
         if name not in self._recordings:
             root = experiment.data.root
@@ -84,7 +84,7 @@ class Shelf:
                 )
             problems: list[Problem] = []
             found = read_recordings(experiment, problems)
-            self._recordings[name] = (found, [f"{p.file}: {p.what}" for p in problems])
+            self._recordings[name] = (found, unread(experiment, problems))
         _touch(self._recordings, name)
         return self._recordings[name]
 
