@@ -60,17 +60,17 @@ class Pseudonyms:
 
     def of(self, people: Iterable[str]) -> Mapping[str, str]:
         """Codes of these people, new ones drawn in random order and kept."""
-        names = sorted(set(people))
-        if missing := [name for name in names if name not in self.codes]:
+        names, found = sorted(set(people)), self.codes
+        if not found.keys() >= set(names):
             with self._alone():
                 known = dict(self.codes)
-                missing = [name for name in missing if name not in known]
+                missing = [name for name in names if name not in known]
                 secrets.SystemRandom().shuffle(missing)
                 taken = {*known, *known.values(), *names}
                 fresh = (f"c{number:02d}" for number in range(1, len(taken) + len(missing) + 1))
                 free = (code for code in fresh if code not in taken)
                 self._write({**known, **dict(zip(missing, free, strict=False))})
-        found = self.codes
+            found = self.codes
         return {name: found[name] for name in names}
 
     def forget(self, name: str) -> None:
