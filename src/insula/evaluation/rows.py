@@ -21,7 +21,7 @@ from insula.learning.level import Normaliser
 from insula.learning.prior import Weight
 from insula.learning.train_config import TrainConfig
 from insula.learning.weighing import Quality
-from insula.models import card
+from insula.models import build, card, encoder_there
 from insula.models.card import ModelCard, card_of
 from insula.protocols.fold import default_normaliser
 from insula.protocols.lending import lent
@@ -90,6 +90,7 @@ def require_names(experiment: Experiment, device: str = "cpu") -> None:
         _require_classical(experiment)
         return
     known = card(experiment.model.name)
+    encoder_there(experiment.model.name, experiment.model.options)
     for variant in experiment.compare.variants or ():
         if variant not in known.variants:
             raise unknown_name(f"variant of {experiment.model.name}", variant, known.variants)
@@ -185,6 +186,8 @@ def make_plans(
     tune = experiment.tune if experiment.tune.candidates else None
     name = model.name if factory is None else getattr(factory, "__name__", "model")
     facts = card(name) if factory is None else card_of(factory(input_spec(windows)))
+    if facts.pretraining is not None and factory is None:
+        build(name, input_spec(windows), **dict(model.options))  # weights or a montage that do not fit: said now
     scope = config.scope if facts.step else "window"
     if normaliser == "running":
         scope = "session"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from insula.errors import ProtocolError
 from insula.learning.domains import domain_terms
 from insula.learning.feed import Feed, run
 from insula.learning.losses import Term
-from insula.learning.readout import Readout, fit_readout, loss
+from insula.learning.readout import Readout, Rows, Split, fit_readout, loss
 from insula.learning.start import Begun, judged, logits_of, readout_rows, start, starts_from_readout
 from insula.learning.teaching import Taught
 from insula.learning.train import History, fit
@@ -123,7 +123,10 @@ def _begin(estimator: Estimator, windows: Windows, parts: _Parts) -> Begun | Non
     if rows is None:
         return None
     splits = _inner_splits(windows, estimator.terms.group, cfg.seed)
-    readout = fit_readout(rows, splits, classes)
+    if getattr(network, "centred", False):
+        readout = _centred(rows, splits, classes)
+    else:
+        readout = fit_readout(rows, splits, classes)
     own = loss(readout.answer(rows.columns), rows.y, classes)
     residual = _residual(network, cfg)
     if residual != "inner":
@@ -141,6 +144,13 @@ def _begin(estimator: Estimator, windows: Windows, parts: _Parts) -> Begun | Non
     parts.count += len(splits[:2])
     kept = judged(rows, readout, splits[:2], classes, trained, answers)
     return Begun(readout, kept.gate, own, kept.told)
+
+
+def _centred(rows: Rows, splits: Sequence[Split], classes: int) -> Readout:
+    """A readout of columns whose means are far larger than what tells windows apart: fitted without them."""
+    mean = rows.columns.astype(np.float64).mean(0)
+    found = fit_readout(replace(rows, columns=(rows.columns - mean).astype(np.float32)), splits, classes)
+    return replace(found, bias=(found.bias - mean @ found.weight).astype(np.float32))
 
 
 def _residual(network: nn.Module, config: EstimatorConfig) -> Residual:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from insula.errors import InputError, unknown_name
@@ -70,6 +71,15 @@ def encoder_named(text: str) -> tuple[str, dict[str, str]]:
         form = ":".join([name, *(part.upper() for part in parts[:-1]), "DIR"])
         raise InputError(f"encoder {text!r}; expected {form}. Name the folder that holds its weights.")
     return name, dict(zip(parts, values, strict=True))
+
+
+def encoder_there(name: str, options: Mapping[str, Any]) -> None:
+    """Raise where a network needs weights of the user's and the options name no folder of them."""
+    facts = card(name)
+    if facts.pretraining is not None:
+        from insula.models.encoders.weights import Folder
+
+        Folder(str(options.get("weights", "")), facts).file  # noqa: B018  # looked for
 
 
 def _imported(thing: Any) -> Any:

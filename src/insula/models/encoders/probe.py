@@ -23,6 +23,8 @@ from insula.types import Batch, InputSpec, ModelOutput
 
 KEPT_BYTES = 256 << 20
 """Embeddings of an encoder that a process keeps at most."""
+WIDEST = 1 << 15
+"""Numbers of an embedding at most."""
 OPEN = 2
 """Encoders that a process holds at most."""
 
@@ -98,6 +100,8 @@ class Probe(nn.Module):
     card: ClassVar[ModelCard]
     encoder_rate: float = 0.03
     """Share of the learning rate at which the encoder learns."""
+    centred = True
+    """The readout is fitted without the mean of the embedding, which is far larger than its spread."""
     sha256: Tensor
     gate: Tensor
 
@@ -111,6 +115,11 @@ class Probe(nn.Module):
         channels, rate_hz = spec.signals[self.modality]
         with torch.no_grad(), torch.device("cpu"):
             width = self.held(torch.zeros(1, channels, round(spec.window_s * rate_hz))).shape[-1]
+        if width > WIDEST:
+            raise InputError(
+                f"an embedding of {width:,} numbers a window; expected at most {WIDEST:,} for a linear probe. Use shorter "
+                "windows, fewer channels or another encoder."
+            )
         self.register_buffer("gate", torch.ones(()))
         self.register_buffer("sha256", torch.tensor(list(self.held.sha256), dtype=torch.uint8))
         self.head = nn.Linear(width, spec.outputs)

@@ -32,7 +32,8 @@ class Folder:
     def __init__(self, path: str, card: ModelCard) -> None:
         self.card = card
         if not path or not Path(path).is_dir():
-            raise InputError(f"no folder {path} for {card.title}; expected a folder of its weights. {self.source}")
+            told = f"no folder {path} for" if path else "no folder named for"
+            raise InputError(f"{told} {card.title}; expected a folder of its weights. {self.source}")
         self.path = Path(path)
 
     @property
