@@ -117,8 +117,8 @@ class Probe(nn.Module):
             width = self.held(torch.zeros(1, channels, round(spec.window_s * rate_hz))).shape[-1]
         if width > WIDEST:
             raise InputError(
-                f"an embedding of {width:,} numbers a window; expected at most {WIDEST:,} for a linear probe. Use shorter "
-                "windows, fewer channels or another encoder."
+                f"an embedding of {width:,} numbers a window; expected at most {WIDEST:,} for a linear probe. Use "
+                "shorter windows, fewer channels or another encoder."
             )
         self.register_buffer("gate", torch.ones(()))
         self.register_buffer("sha256", torch.tensor(list(self.held.sha256), dtype=torch.uint8))
