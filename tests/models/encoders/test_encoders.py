@@ -21,7 +21,10 @@ from torch import nn
 import insula
 from insula.errors import DataError, InputError
 from insula.learning.estimator import Estimator
+from insula.learning.fitting import _centred
+from insula.learning.readout import Rows, fit_readout
 from insula.models import ENCODERS, build, card, encoder_named, model_class
+from insula.models.encoders import probe
 from insula.types import InputSpec
 
 UNUSED = ("encoder.network.basicblock_list.0.bn1.", "encoder.network.quantizer.", "encoder.network.tokenizer.")
@@ -213,3 +216,21 @@ def test_it_is_trained_saved_and_loaded_like_any_network(
     (saved / "estimator.json").write_text(told)
     with pytest.raises(DataError):
         insula.load_model(saved)
+
+
+def test_an_embedding_too_wide_for_a_probe_is_refused(folders: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "WIDEST", 11)
+    with pytest.raises(InputError, match="an embedding of 12 numbers a window; expected at most 11"):
+        built("papagei", folders["papagei"])
+
+
+def test_the_mean_of_the_embedding_does_not_hide_what_tells_classes_apart() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 2
+    told = (rng.standard_normal((80, 3)) * 1e-3 + 1e-3 * y[:, None]).astype(np.float32)
+    near = Rows(told, y, np.ones(80, np.float32), np.arange(80))
+    far = Rows((told.astype(np.float64) + 7).astype(np.float32), y, near.weight, near.trial)
+    usual, found = fit_readout(near, [], 2), _centred(far, [], 2)
+    np.testing.assert_allclose(found.weight, usual.weight, rtol=0.02)
+    answers = found.answer(far.columns).argmax(1)
+    assert (answers == usual.answer(told).argmax(1)).mean() > 0.97
