@@ -1,4 +1,4 @@
-"""Draw the README's picture from the first table of docs/ledger.md: leaky against clean, a line a system.
+"""Draw the README's picture from the table of random labels in docs/ledger.md: leaky against clean, a line a system.
 
 python benchmarks/first_picture.py          # writes docs/first-picture.svg
 """
@@ -19,14 +19,14 @@ CLASSICAL = ("Logistic regression", "Random forest", "Support vector", "Gradient
 Row = tuple[str, float, float]
 
 
-def first_table(text: str) -> tuple[str, str, list[Row]]:
-    """Return the title, the clean protocol and (system, leaky, clean) in percent of the first table with both."""
+def table_of(text: str, wanted: str) -> tuple[str, str, list[Row]]:
+    """Return the title, the clean protocol and (system, leaky, clean) in percent of the first table so titled."""
     title, clean, place, rows = "", "", 0, []
     for line in text.splitlines():
         if line.startswith("### "):
             title = line[4:]
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if cells[0] == "system" and len(cells) > 4:
+        if cells[0] == "system" and len(cells) > 4 and wanted in title:
             place = next((i for i, name in enumerate(cells) if name.endswith("(leaky)")), 0)
             clean = cells[place + 2] if place else ""
         numbers = [re.match(r"(\d+\.\d)\s%", cell) for cell in cells[place : place + 3]] if clean else []
@@ -72,6 +72,6 @@ def spread(levels: list[float], apart: float) -> list[float]:
 
 
 if __name__ == "__main__":
-    found, protocol, systems = first_table((DOCS / "ledger.md").read_text(encoding="utf-8"))
+    found, protocol, systems = table_of((DOCS / "ledger.md").read_text(encoding="utf-8"), "random labels")
     draw(found, protocol, systems, DOCS / "first-picture.svg")
     print(f"wrote {DOCS / 'first-picture.svg'}: {found}, {len(systems)} systems")

@@ -158,8 +158,7 @@ recipe = {{window_s = 4.0, hop_s = 2.0, guard_s = 2.0}}
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("command", ["evaluate", "compare"])
+@pytest.mark.parametrize(("command", "number"), [*(("evaluate", n) for n in SIGNALS), ("compare", signal.SIGKILL)])
 def test_workers_end_with_their_parent(tmp_path: Path, command: str, number: int) -> None:
     (tmp_path / "data").mkdir()
     root = write_manifest(tmp_path / "data", cohort())
@@ -185,7 +184,7 @@ STUDIO = (
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_what_the_studio_runs_ends_with_the_studio(tmp_path: Path, number: int) -> None:
     (tmp_path / "data").mkdir()
     root, out = write_manifest(tmp_path / "data", cohort()), tmp_path / "out"
