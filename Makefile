@@ -64,7 +64,9 @@ results: $(VENV)/.installed
 ledger: $(VENV)/.installed
 	$(BIN)/insula compare experiments/ledger_real.toml --jobs 2
 	$(BIN)/insula compare experiments/ledger_simulated.toml --jobs 2
-	$(BIN)/insula ledger experiments/ledger_real.toml experiments/ledger_simulated.toml --out docs/ledger.md
+	$(BIN)/insula compare experiments/transfer.toml --jobs 2
+	$(BIN)/insula ledger experiments/ledger_real.toml experiments/ledger_simulated.toml experiments/transfer.toml \
+		--out docs/ledger.md
 
 bench: $(VENV)/.benched
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -53,7 +53,8 @@ def results(
         for part in plan.repeats():
             folder = runs / file.stem / f"seed-{part.seed}"
             kept = _kept(folder, part)
-            if kept is None and only in (None, file.stem):
+            fresh = kept is None and only in (None, file.stem)
+            if fresh:
                 with show.progress() as report:
                     command = f"insula results {experiments} --only {file.stem}"
                     kept = run_experiment(
@@ -62,8 +63,9 @@ def results(
             if kept is None:
                 break
             done.append(kept)
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(page([*found, (file.stem, tuple(done))]), encoding="utf-8")
+            if fresh:  # whoever stops it finds a page of what has run
+                out.parent.mkdir(parents=True, exist_ok=True)
+                out.write_text(page([*found, (file.stem, tuple(done))]), encoding="utf-8")
             seed = f", seed {part.seed}" if plan.seeds else ""
             console.print(f"{file.stem}{seed}: {kept.verdict(kept.systems[0].name).text}", soft_wrap=True)
         if done:
@@ -71,6 +73,7 @@ def results(
     if not found:
         console.print(f"no experiment ran: {experiments} holds none, or their recordings are not here", soft_wrap=True)
         raise typer.Exit(2)
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page(found), encoding="utf-8")
     console.print(f"page: {out}", soft_wrap=True)
 
