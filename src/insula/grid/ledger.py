@@ -22,6 +22,7 @@ from insula.grid.claims import Published, claims, claims_for
 from insula.grid.grid import Cell, Grid
 from insula.grid.run import outcomes
 from insula.grid.statistics import Pair, Ranks
+from insula.grid.texts import row_title
 from insula.protocols.protocols import PROTOCOLS
 
 SIMULATED = "simulate"
@@ -177,7 +178,7 @@ def merged(results: Sequence[Loaded]) -> Result:
         for system in result.systems:
             name = cell.system + system.name.removeprefix(old)
             title = system.title if system.title != system.name else _title(old, [cell])
-            title = title if cell.system == old else f"{title} ({cell.system})"
+            title = title if cell.system == old else row_title(title, cell.system)
             systems.setdefault(name, []).append(replace(system, name=name, title=title))
             own = result.predictions[result.predictions["system"] == system.name]
             tables.append(own.assign(system=name, seed=cell.experiment.seed))
@@ -271,7 +272,7 @@ def _title(name: str, cells: Sequence[Cell]) -> str:
     if model is None:
         return name
     title = CLASSICAL[model.name].title if model.name in CLASSICAL else card(model.name).title_of(model.options)
-    return title if name == model.name else f"{title} ({name})"
+    return title if name == model.name else row_title(title, name)
 
 
 def _kind(name: str, cells: Sequence[Cell]) -> str:

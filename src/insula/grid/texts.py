@@ -44,3 +44,8 @@ def p_text(value: float) -> str:
 def milliseconds_text(value: float | None) -> str:
     """Tell a latency: 140 ms, 6.6 ms, 0.095 ms."""
     return "–" if value is None else f"{value:.0f} ms" if value >= 10 else f"{value:.2g} ms"
+
+
+def row_title(title: str, label: str) -> str:
+    """Title a row that a grid labels: the label alone where it names the system itself, else in brackets behind it."""
+    return label if label.startswith(title.split(",")[0]) else f"{title} ({label})"
