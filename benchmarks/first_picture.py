@@ -6,10 +6,10 @@ python benchmarks/first_picture.py          # writes docs/first-picture.svg
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from sklearn.isotonic import IsotonicRegression
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CLOCKS = ("Design oracle", "Elapsed time", "Elapsed time and time in trial")
@@ -35,7 +35,7 @@ def table_of(text: str, wanted: str) -> tuple[str, str, list[Row]]:
             rows.append((name, float(numbers[0][1]), float(numbers[2][1])))
         elif rows and not line.strip():
             break
-    return title, clean, [row for row in rows if row[0] not in ("Majority", "Prior")]
+    return title, clean, [row for row in rows if row[0] not in ("Majority", "Prior", "Which stimulus was on")]
 
 
 def draw(title: str, clean: str, rows: list[Row], path: Path) -> None:
@@ -46,11 +46,13 @@ def draw(title: str, clean: str, rows: list[Row], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(7.2, max(3.6, 0.36 * len(rows))))
     low = min(45.0, min(right for *_, right in rows) - 3)
     ends = spread([right for *_, right in rows], 4.2 * (103 - low) / 58 * 10 / max(10, len(rows)))
+    low = min(low, min(ends) - 2)
     for (name, left, right), end in zip(rows, ends, strict=True):
         colour = ORANGE if name in CLOCKS else GREY if name.startswith(CLASSICAL) else BLUE
         axes.plot([0, 1], [left, right], color=colour, marker="o", markersize=5, linewidth=2)
+        axes.plot([1, 1.035], [right, end], color=colour, linewidth=0.6, clip_on=False)
         axes.annotate(
-            f"{name}  {right:.0f} %", (1, right), (1.04, end), color=colour, va="center", annotation_clip=False
+            f"{name}  {right:.0f} %", (1, right), (1.045, end), color=colour, va="center", annotation_clip=False
         )
     axes.axhline(50, color="black", linewidth=0.8, linestyle=":")
     axes.annotate("chance", (0.02, 50.8), ha="left", va="bottom", color=GREY)
@@ -63,11 +65,15 @@ def draw(title: str, clean: str, rows: list[Row], path: Path) -> None:
 
 
 def spread(levels: list[float], apart: float) -> list[float]:
-    """Move labels apart, keeping their order."""
+    """Move labels apart by as little as possible, keeping their order."""
     order = sorted(range(len(levels)), key=levels.__getitem__)
+    steps = [apart * i for i in range(len(order))]
+    least = IsotonicRegression().fit_transform(
+        steps, [levels[at] - step for at, step in zip(order, steps, strict=True)]
+    )
     placed = list(levels)
-    for before, after in pairwise(order):
-        placed[after] = max(placed[after], placed[before] + apart)
+    for at, step, value in zip(order, steps, least, strict=True):
+        placed[at] = float(value + step)
     return placed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -70,6 +71,22 @@ def test_changing_one_cell_changes_one_key():
     # what does not belong to a cell's configuration does not change its key
     renamed = tiny(models=models, title="another", time_limit_s=3, data=[{**tables()["data"][0], "label": "x"}])
     assert [c.key for c in renamed.cells] == [c.key for c in before.cells]
+
+
+def test_an_option_that_is_added_later_changes_no_key():
+    cell = tiny().cells[0]
+    later = dataclasses.make_dataclass(
+        "Later", [("new", str | None, None), ("amount", float, 1.0)], bases=(type(cell.experiment.data),), frozen=True
+    )
+    known = {f.name: getattr(cell.experiment.data, f.name) for f in dataclasses.fields(cell.experiment.data)}
+
+    def key(**new):
+        return dataclasses.replace(
+            cell, experiment=dataclasses.replace(cell.experiment, data=later(**known, **new))
+        ).key
+
+    assert key() == cell.key
+    assert key(new="x") != cell.key
 
 
 def test_an_experiment_survives_json():

@@ -186,6 +186,22 @@ class Experiment:
         """Return plain values for JSON."""
         return dataclasses.asdict(self)
 
+    def asked(self) -> dict[str, Any]:
+        """Return what differs from the defaults: an option that is added later and left alone changes nothing here."""
+        return _asked(self)
+
+
+def _asked(part: Any) -> dict[str, Any]:
+    found = {}
+    for one in dataclasses.fields(part):
+        value = getattr(part, one.name)
+        usual = one.default_factory() if one.default_factory is not dataclasses.MISSING else one.default
+        if dataclasses.is_dataclass(value):
+            found[one.name] = _asked(value)
+        elif value != usual:
+            found[one.name] = value
+    return {name: value for name, value in found.items() if value != {}}
+
 
 _PARTS: dict[str, Any] = {
     "data": DataPart,

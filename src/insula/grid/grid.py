@@ -60,8 +60,8 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """Content hash over the cell's own configuration, and nothing else."""
-        text = json.dumps(self.experiment.to_dict(), sort_keys=True, default=str)
+        """Content hash over what the cell asks for, and nothing else: options added later leave it as it is."""
+        text = json.dumps(self.experiment.asked(), sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     @property
