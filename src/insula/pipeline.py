@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +12,15 @@ import pandas as pd
 
 from insula.data import Problem, info, load
 from insula.data.pseudonyms import NOTE as CODED
-from insula.data.pseudonyms import Pseudonyms, coded_key
-from insula.errors import DataError, InputError
+from insula.data.pseudonyms import Pseudonyms, coded, coded_key
+from insula.errors import DataError, InputError, InsulaError
 from insula.evaluation.elders import elders_of, final_teacher, seen_by_folds
 from insula.evaluation.experiment import Experiment, apply_recipe
 from insula.evaluation.final import final_row, save_models, story_of
 from insula.evaluation.finished import Finished, run_key
 from insula.evaluation.kept import FOLDS, save_kept
 from insula.evaluation.results import Result
-from insula.evaluation.rows import model_config, require_names
+from insula.evaluation.rows import model_config, require_encoder, require_names
 from insula.evaluation.run import evaluate
 from insula.explain import explain
 from insula.files import claimed, drop_kept, kept_beside, publishing, require_folder
@@ -61,8 +62,9 @@ def read_recordings(
     data, codes = experiment.data, _codes(experiment)
     if progress is not None:
         progress("reading recordings", 0, 1)
-    found = load(data.name, data.root, subjects=_asked(experiment), problems=problems, **experiment.reader_options)
-    _require_some(experiment, found, problems or [])
+    with _coded(experiment):
+        found = load(data.name, data.root, subjects=_asked(experiment), problems=problems, **experiment.reader_options)
+        _require_some(experiment, found, problems or [])
     if progress is not None:
         progress("reading recordings", 1, 1)
     return found if codes is None else codes.renamed(found)
@@ -81,6 +83,28 @@ def _asked(experiment: Experiment) -> tuple[str, ...] | None:
     return None if asked is None else codes.names(asked)
 
 
+def require_codes(experiment: Experiment) -> None:
+    """Raise InputError where the file of codes by which people were named is not there: new ones would be others'."""
+    codes = _codes(experiment)
+    if codes is not None and not codes.path.is_file():
+        raise InputError(
+            f"no file {codes.path}, whose codes name the people; expected it, to tell who is meant. Put it there, or "
+            "run this where it was run."
+        )
+
+
+@contextmanager
+def _coded(experiment: Experiment) -> Iterator[None]:
+    """Have what is said of recordings that cannot be read name people by their codes: a grid keeps it."""
+    codes = _codes(experiment)
+    try:
+        yield
+    except InsulaError as error:
+        if codes is None:
+            raise
+        raise type(error)(coded(str(error), codes.codes)) from None
+
+
 def _require_private(experiment: Experiment, folder: Path) -> None:
     codes = _codes(experiment)
     if codes is not None:
@@ -97,7 +121,7 @@ def unread(experiment: Experiment, problems: Sequence[Problem]) -> list[str]:
 
 def _require_some(experiment: Experiment, found: Sequence[Recording], problems: Sequence[Problem]) -> None:
     if not found:
-        why = "; ".join(f"{p.file}: {p.what}" for p in problems[:3])
+        why = "; ".join([note for note in unread(experiment, problems) if note != CODED][:3])
         where = f"{experiment.data.name} in {experiment.data.root}"
         raise DataError(f"no recording of {where}; expected at least one. {why}")
 
@@ -112,17 +136,18 @@ def hold_recordings(
 ) -> Held:
     """Give the experiment's recordings from a store, in which people who are missing are put first, cleaned."""
     data = experiment.data
-    held = store.hold(
-        data.name,
-        data.root,
-        recipe,
-        subjects=_asked(experiment),
-        options=experiment.reader_options,
-        problems=problems,
-        jobs=jobs,
-        progress=_named(progress, "cleaning people"),
-    )
-    _require_some(experiment, held.recordings, problems)
+    with _coded(experiment):
+        held = store.hold(
+            data.name,
+            data.root,
+            recipe,
+            subjects=_asked(experiment),
+            options=experiment.reader_options,
+            problems=problems,
+            jobs=jobs,
+            progress=_named(progress, "cleaning people"),
+        )
+        _require_some(experiment, held.recordings, problems)
     codes = _codes(experiment)
     if codes is None:
         return held
@@ -282,6 +307,7 @@ def pretrain_model(
     require_folder(Path(out), "estimator.json", "model")
     _require_private(experiment, Path(out))
     model_class(experiment.model.name)
+    require_encoder(experiment.model)
     with claimed(Path(out)):
         problems: list[Problem] = []
         recordings = read_recordings(experiment, problems, progress)

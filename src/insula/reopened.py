@@ -19,7 +19,7 @@ from insula.explain.stress import STRESS, stress
 from insula.files import STORY, claimed, understood
 from insula.learning.saving import load_model
 from insula.learning.train import one_thread
-from insula.pipeline import Progress, cut_windows, person_windows, read_recordings
+from insula.pipeline import Progress, cut_windows, person_windows, read_recordings, require_codes
 from insula.protocols.own_median import for_fold
 from insula.report import write
 from insula.types import Recording
@@ -51,6 +51,7 @@ def open_result(folder: str | Path, progress: Progress | None = None) -> Opened:
     with understood(Path(folder) / "result.json", "a result that insula wrote"):
         experiment = experiment_from(result.experiment)
     require_folds(Path(folder))
+    require_codes(experiment)
     recordings = read_recordings(experiment, [], progress)
     windows = cut_windows(experiment, recordings, progress)
     return Opened(result, recordings, windows, load_kept(result, experiment, windows, Path(folder)))
@@ -125,6 +126,7 @@ def _of_saved(folder: Path, trial: str, progress: Progress | None) -> Explained:
         )
     with understood(folder / STORY, "the story of a model"):
         experiment = experiment_from(story.experiment)
+    require_codes(experiment)
     windows = person_windows(model, experiment, progress=progress).scored
     rows = trial_rows(windows, trial)
     with one_thread():

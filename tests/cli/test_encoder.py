@@ -93,5 +93,13 @@ def test_what_cannot_be_is_refused_before_anything_takes_time(
     say.refused("evaluate", *base, "--encoder", "papagai:x", says="Did you mean 'papagei'")
     say.refused("evaluate", *base, "--finetune", says="without --encoder")
     say.refused("train", *base, "--out", tmp_path / "m", "--model", "tcn", "--encoder", "papagei:x", says="one of them")
+    ours = encoder_weights.papagei(tmp_path / "papagei")
+    asked = ("evaluate", *base, "--encoder", f"papagei:{ours}")
+    say.refused(*asked, "--from", "elder", says="Add --finetune, or leave --from out")
+    say.refused(*asked, "--size", "medium", says="its weights say it")
+    say.refused("evaluate", *base, "--model", "tcn,papagei", says="Use --encoder papagei:DIR")
+    say.refused(
+        "pretrain", *base[:4], "--model", "papagei", "--out", tmp_path / "m", says="no folder named for PaPaGei"
+    )
     eeg = encoder_weights.reve(tmp_path / "reve")
     say.refused("evaluate", *base, "--encoder", f"reve:{eeg}", says="REVE on bvp; expected eeg")

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import encoder_weights
 import numpy as np
 import pytest
 from small_cohort import cohort, windows, write_manifest
@@ -113,6 +114,21 @@ def test_a_network_of_the_user_changes_the_run(tmp_path: Path, monkeypatch: pyte
     before = run_key(plan, "data", "cpu")
     module.write_text("one = 2")
     assert run_key(plan, "data", "cpu") != before
+
+
+def test_other_weights_of_others_are_another_run(tmp_path: Path) -> None:
+    weights = encoder_weights.papagei(tmp_path / "weights")
+    elder = tmp_path / "elder" / "estimator.json"
+    elder.parent.mkdir()
+    elder.write_text("{}")
+    model = {"name": "papagei", "start": str(elder.parent), "options": {"weights": str(weights), "finetune": True}}
+    plan = experiment_from({"data": {"name": "manifest"}, "model": model})
+    keys = [run_key(plan, "data", "cpu")]
+    encoder_weights.papagei(weights, seed=1)
+    keys.append(run_key(plan, "data", "cpu"))
+    elder.write_text("{} ")
+    keys.append(run_key(plan, "data", "cpu"))
+    assert len(set(keys)) == 3
 
 
 @pytest.mark.slow

@@ -18,7 +18,8 @@ from insula.errors import DataError, InputError
 from insula.evaluation.elders import elders_of
 from insula.evaluation.experiment import experiment_from
 from insula.evaluation.results import Result
-from insula.pipeline import cut_windows, hold_recordings, read_recordings
+from insula.evaluation.saved import Saved, named_otherwise
+from insula.pipeline import cut_windows, hold_recordings, read_recordings, require_codes
 from insula.reopened import open_result
 from insula.windows.store import Store
 
@@ -39,6 +40,8 @@ def test_codes_are_drawn_once_in_private(tmp_path: Path) -> None:
     kept.forget("person7")
     with pytest.raises(InputError, match="code of "):
         kept.names([first["person7"]])
+    kept.forget("zoe")
+    assert kept.of(["yann"]) == {"yann": "c42"}, "copies that still have the code speak of somebody else"
     again = Pseudonyms(tmp_path / "others.json").of(["c01", "ann"])
     assert "c01" not in again.values(), "a code is nobody's name"
 
@@ -142,6 +145,27 @@ def test_recordings_of_a_store_have_codes_too(study: Path, tmp_path: Path) -> No
     assert set(plain.table["subject"]) == set(codes.values())
     texts = plain.table[["session", "trial", "stimulus"]].to_csv().lower()
     assert not [name for name in NAMES if name in texts]
+
+
+def test_what_cannot_be_read_names_nobody(study: Path, tmp_path: Path) -> None:
+    data = {"name": "manifest", "root": str(study), "target": "state", "pseudonyms": str(tmp_path / "codes.json")}
+    codes = Pseudonyms(tmp_path / "codes.json").of([*NAMES, "gone"])
+    for asked in ([codes["gone"]], [codes["annabel"]]):
+        for path in study.glob("annabel-*.csv"):
+            path.unlink()
+        with pytest.raises((DataError, InputError)) as told:
+            read_recordings(experiment_from({"data": {**data, "subjects": asked}}), [])
+        assert not [name for name in (*NAMES, "gone") if name in str(told.value).lower()], told.value
+
+
+def test_other_codes_are_not_drawn_where_a_result_is_read_again(tmp_path: Path) -> None:
+    away = str(tmp_path / "away.json")
+    with pytest.raises(InputError, match="whose codes name the people"):
+        require_codes(experiment_from({"data": {"name": "manifest", "pseudonyms": away}}))
+    (tmp_path / "training.json").write_text(json.dumps({"experiment": {"data": {"pseudonyms": away}}}))
+    model = Saved(tmp_path, ("c01",), None)
+    assert "may be another's" in named_otherwise([model], str(tmp_path / "other.json"))[0]
+    assert named_otherwise([model], away) == named_otherwise([model], None) == []
 
 
 def test_a_model_of_other_names_teaches_nobody(study: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from command_line import Terminal
 from insula.evaluation.experiment import read_experiment
 from insula.evaluation.results import Result
 from insula.evaluation.seeds import joined
-from insula.report.results_page import page
+from insula.report.results_page import _score, page
 
 FOLDER = Path(__file__).parents[2] / "experiments" / "results"
 
@@ -39,6 +39,11 @@ def test_page_has_verdict_budget_scaling_and_the_people_apart() -> None:
     assert len([row for row in text.splitlines() if row.startswith("| ")]) == len(result.systems) + 1
     assert " nan" not in text
     assert "LEAKY" in page([("1", [fake_result.leaky()])])
+
+
+def test_an_interval_that_is_not_known_is_not_zero_to_one() -> None:
+    assert _score("balanced_accuracy", 0.5, float("nan"), float("nan")) == ".500 [–, –]"
+    assert _score("balanced_accuracy", 0.9, 0.7, 1.1) == ".900 [.700, 1.000]"
 
 
 def test_shipped_experiments_are_read_and_fmov_is_first() -> None:

@@ -47,7 +47,7 @@ def predict(
     import pandas as pd
 
     from insula.errors import InputError
-    from insula.evaluation.saved import choose, models_in, trust
+    from insula.evaluation.saved import choose, models_in, named_otherwise, trust
     from insula.explain.cascade import set_threshold, woken_share
     from insula.files import quoted
     from insula.pipeline import predict_table, predict_windows
@@ -67,7 +67,7 @@ def predict(
     saved = models_in(model)
     parts: list[pd.DataFrame] = []
     rows: list[tuple[str, str]] = []
-    notes: list[str] = []
+    notes = named_otherwise(saved, plan.data.pseudonyms)
     with show.progress() as report:
         loaded = {one.folder: _load(one.folder, device) for one in saved}
         if threshold is not None:

@@ -30,6 +30,8 @@ _WHAT = 'codes of people, {"codes": {"NAME": "c01", ...}}'
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     codes: dict[str, str]
+    drawn: int = 0
+    """So many codes were ever drawn: that of somebody who was forgotten is given to nobody else."""
 
 
 class Pseudonyms:
@@ -41,14 +43,18 @@ class Pseudonyms:
     @property
     def codes(self) -> Mapping[str, str]:
         """Code of each name; DataError for a file that is something else, or gives two people one code."""
+        return self._read().codes
+
+    def _read(self) -> _File:
         if not self.path.exists():
-            return {}
-        found = read_json(self.path, _File, _WHAT).codes
+            return _File({})
+        file = read_json(self.path, _File, _WHAT)
+        found = file.codes
         if len(set(found.values())) < len(found) or not all(map(_sound, found.values())):
             raise DataError(
                 f"{self.path} gives a code twice or none; expected one of letters and digits for each name. Correct it."
             )
-        return found
+        return file
 
     def names(self, codes: Sequence[str]) -> tuple[str, ...]:
         """Names of people who are asked for by their codes; InputError for a code that nobody has."""
@@ -63,20 +69,22 @@ class Pseudonyms:
         names, found = sorted(set(people)), self.codes
         if not found.keys() >= set(names):
             with self._alone():
-                known = dict(self.codes)
+                file = self._read()
+                known, first = file.codes, file.drawn + 1
                 missing = [name for name in names if name not in known]
                 secrets.SystemRandom().shuffle(missing)
                 taken = {*known, *known.values(), *names}
-                fresh = (f"c{number:02d}" for number in range(1, len(taken) + len(missing) + 1))
+                fresh = (f"c{number:02d}" for number in range(first, first + len(taken) + len(missing)))
                 free = (code for code in fresh if code not in taken)
-                self._write({**known, **dict(zip(missing, free, strict=False))})
+                self._write({**known, **dict(zip(missing, free, strict=False))}, file.drawn)
             found = self.codes
         return {name: found[name] for name in names}
 
     def forget(self, name: str) -> None:
         """Take a name out: from then on nothing tells whose the code was."""
         with self._alone():
-            self._write({one: code for one, code in self.codes.items() if one != name})
+            file = self._read()
+            self._write(file.codes, file.drawn, without=name)
 
     def renamed(self, recordings: Sequence[Recording]) -> tuple[Recording, ...]:
         """The same recordings of coded people; names in sessions, trials and stimuli go too, and those of files."""
@@ -97,10 +105,13 @@ class Pseudonyms:
         with filelock.FileLock(self.path.with_name(f".{self.path.name}.lock")):
             yield
 
-    def _write(self, codes: Mapping[str, str]) -> None:
+    def _write(self, codes: Mapping[str, str], drawn: int, without: str | None = None) -> None:
+        """Write codes, of all but one person; the highest number among those of all is never drawn again."""
+        drawn = max(drawn, *(int(code[1:]) for code in codes.values() if re.fullmatch(r"c[0-9]{2,9}", code)), 0)
+        kept = {name: code for name, code in sorted(codes.items(), key=lambda one: one[1]) if name != without}
         handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")  # its owner's alone
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps({"codes": dict(sorted(codes.items(), key=lambda one: one[1]))}, indent=1))
+            file.write(json.dumps({"codes": kept, "drawn": drawn}, indent=1))
         os.replace(name, self.path)
 
 

@@ -21,12 +21,15 @@ from insula.errors import InsulaError
 from insula.evaluation.experiment import Experiment
 from insula.evaluation.fits import Fit
 from insula.evaluation.rows import RowPlan
+from insula.evaluation.saved import MODEL_FILE
 from insula.files import read_json, replacing
 from insula.learning.estimator import Estimator
 from insula.learning.learner import Learner
 from insula.learning.prior import own_of
 from insula.learning.saving import load_model
 from insula.learning.train import History
+from insula.models import ENCODERS, card
+from insula.models.encoders.weights import Folder
 from insula.types import FloatArray
 
 PEOPLE = "people.json"
@@ -152,10 +155,23 @@ def run_key(experiment: Experiment, data_hash: str, device: str) -> str:
         "experiment": experiment.to_dict(),
         "data": data_hash,
         "code": _code(experiment),
+        "learned_from": _learned_from(experiment),
         "versions": {name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "numba")},
         "machine": [platform.machine(), platform.python_version(), device],
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _learned_from(experiment: Experiment) -> list[str]:
+    """SHA-256 of what stands for the saved models and for the weights of others that a network learns from."""
+    model = experiment.model
+    places = [
+        Path(folder) / file for folder in (model.teacher, model.start) if folder for file in (MODEL_FILE, "result.json")
+    ]
+    found = [hashlib.sha256(place.read_bytes()).hexdigest() for place in places if place.is_file()]
+    if model.name in ENCODERS:
+        found.append(Folder(str(model.options.get("weights", "")), card(model.name)).sha256.hex())
+    return found
 
 
 def _code(experiment: Experiment) -> str:

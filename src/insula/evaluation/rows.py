@@ -10,7 +10,7 @@ import numpy as np
 from insula.errors import InputError, ProtocolError, unknown_name
 from insula.evaluation.adapting import require_network, require_strategies, usual
 from insula.evaluation.elders import Elder, elders_of
-from insula.evaluation.experiment import Experiment, Tune, checked
+from insula.evaluation.experiment import Experiment, ModelPart, Tune, checked
 from insula.evaluation.system import WITH_PRIOR
 from insula.evaluation.tuning import with_candidate
 from insula.learning.batches import input_spec
@@ -85,18 +85,37 @@ def require_names(experiment: Experiment, device: str = "cpu") -> None:
         if row not in CLASSICAL:
             raise unknown_name("row", row, CLASSICAL)
     for name in experiment.compare.models:
-        card(name)
+        if card(name).pretraining is not None:
+            raise InputError(
+                f"encoder {name} beside another row; expected it as the first one, with its weights. Use --encoder "
+                f"{name}:DIR, and --model for those beside it."
+            )
     if experiment.model.name in CLASSICAL:
         _require_classical(experiment)
         return
     known = card(experiment.model.name)
-    encoder_there(experiment.model.name, experiment.model.options)
+    require_encoder(experiment.model)
     for variant in experiment.compare.variants or ():
         if variant not in known.variants:
             raise unknown_name(f"variant of {experiment.model.name}", variant, known.variants)
     config = model_config(experiment, experiment.model.normaliser or "population", (), device)
     for candidate in experiment.tune.candidates:
         with_candidate(config, candidate)
+
+
+def require_encoder(model: ModelPart) -> None:
+    """Raise InputError for an encoder without its weights, and for what it would ignore."""
+    facts = card(model.name)
+    encoder_there(model.name, model.options)
+    if facts.pretraining is None:
+        return
+    if model.size != ModelPart.size:
+        raise InputError(f"{facts.title} of size {model.size}; expected none, its weights say it. Leave --size out.")
+    if model.start is not None and not model.options.get("finetune"):
+        raise InputError(
+            f"{facts.title} frozen, begun from {model.start}; expected one that learns, since the head of a frozen one "
+            "is solved and begins nowhere. Add --finetune, or leave --from out."
+        )
 
 
 def _require_classical(experiment: Experiment) -> None:

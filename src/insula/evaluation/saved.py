@@ -51,6 +51,19 @@ def _people(folder: Path) -> tuple[str, ...]:
         return ()
 
 
+def named_otherwise(models: Collection[Saved], pseudonyms: str | None) -> list[str]:
+    """Say where models name people by other codes than those given: a code is then somebody else's."""
+    notes = []
+    for one in models if pseudonyms is not None else ():
+        theirs = read_story(one.folder).experiment.get("data", {}).get("pseudonyms")
+        if theirs is not None and Path(theirs).resolve() != Path(str(pseudonyms)).resolve():
+            notes.append(
+                f"these models name people by {theirs}, not by {pseudonyms}: what is called a person's own may be "
+                "another's"
+            )
+    return list(dict.fromkeys(notes))
+
+
 def choose(models: Collection[Saved], people: Collection[str], of: str | None = None) -> Mapping[str, Saved]:
     """Return the model that answers for each person: the own one, or the one of all people.
 

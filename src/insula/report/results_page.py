@@ -133,7 +133,7 @@ def _row(row: Mapping[Any, Any], result: Result, apart: Set[str]) -> str:
 
 def _score(metric: str, mean: float, lo: float, hi: float) -> str:
     """A score with its interval; that of a share ends at 0 and 1."""
-    if metric == "balanced_accuracy":
+    if metric == "balanced_accuracy" and math.isfinite(lo + hi):
         lo, hi = max(0.0, lo), min(1.0, hi)
     return f"{_n(mean)} [{_n(lo)}, {_n(hi)}]"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -169,6 +170,7 @@ def test_a_file_of_strangers_is_read_as_tensors_alone(tmp_path: Path, monkeypatc
             **good,
             "module.basicblock_list.1.conv1.conv.weight": torch.ones(5, 4, 3),
         },
+        "tensors of 68,7": {**good, "module.dense.weight": torch.zeros(1).expand(1 << 34)},
         "not finite": {**good, "module.dense.bias": torch.full((12,), torch.nan)},
     }
     for told, content in forged.items():
@@ -185,6 +187,18 @@ def test_a_file_of_strangers_is_read_as_tensors_alone(tmp_path: Path, monkeypatc
     file.write_bytes(b"PK")
     with pytest.raises(DataError, match="cannot be read"):
         build("papagei", spec, weights=str(file.parent))
+    for program in (
+        b"\x80\x02R.",
+        b"\x80\x02ccollections\nOrderedDict\nK\x01\x85R.",
+    ):  # takes of nothing, calls wrongly
+        torch.save(good, file)
+        with zipfile.ZipFile(file) as packed:
+            parts = {name: packed.read(name) for name in packed.namelist()}
+        with zipfile.ZipFile(file, "w") as packed:
+            for name, content in parts.items():
+                packed.writestr(name, program if name.endswith("data.pkl") else content)
+        with pytest.raises(DataError, match="cannot be read"):
+            build("papagei", spec, weights=str(file.parent))
 
 
 def test_an_encoder_is_asked_for_by_name_and_folder() -> None:
