@@ -70,7 +70,7 @@ def test_contract_of_continuous_rows(name):
     assert np.isfinite(row.predict(test)).all()
     if row.info.inputs == "features":
         assert ccc(test.y, row.predict(test)) > 0.5
-    with pytest.raises(InputError, match="use predict"):
+    with pytest.raises(InputError, match="Use predict"):
         row.predict_proba(test)
 
 

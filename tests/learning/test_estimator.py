@@ -121,7 +121,7 @@ def test_continuous_target_learns() -> None:
     assert values.dtype == np.float64
     assert 1 < values.mean() < 5  # in the rating's own unit
     assert ccc(base.y, values) > 0.5
-    with pytest.raises(InputError, match="use predict"):
+    with pytest.raises(InputError, match="Use predict"):
         found.predict_proba(base)
 
 
