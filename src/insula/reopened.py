@@ -17,8 +17,14 @@ from insula.evaluation.story import read_story
 from insula.explain.single import SINGLE, Explained, Single, explain_trial, trial_rows
 from insula.explain.stress import STRESS, stress
 from insula.files import STORY, claimed, understood
+from insula.learning.classical import ClassicalEstimator
+from insula.learning.estimator import Estimator
+from insula.learning.learner import Learner
+from insula.learning.personal.personal import PERSONAL
+from insula.learning.prior import own_of
 from insula.learning.saving import load_model
 from insula.learning.train import one_thread
+from insula.models import card
 from insula.pipeline import Progress, cut_windows, person_windows, read_recordings, require_codes
 from insula.protocols.own_median import for_fold
 from insula.report import write
@@ -118,6 +124,11 @@ def _of_fold(row: KeptRow, windows: Windows, wanted: set[int]) -> list[Explained
 
 def _of_saved(folder: Path, trial: str, progress: Progress | None) -> Explained:
     """Explain a saved model's answer on the recordings it was trained on, and say that it has seen them."""
+    if (folder / PERSONAL).is_file():
+        raise InputError(
+            f"{folder} holds a personalised model, whose readout is not explained; expected one by itself. Name "
+            f"{folder / 'model'} for what it reads."
+        )
     model = load_model(folder)
     story = read_story(folder)
     if not story.experiment:
@@ -130,11 +141,19 @@ def _of_saved(folder: Path, trial: str, progress: Progress | None) -> Explained:
     windows = person_windows(model, experiment, progress=progress).scored
     rows = trial_rows(windows, trial)
     with one_thread():
-        found = explain_trial(model, windows, rows, folder.name, repr(model), "model")
+        found = explain_trial(model, windows, rows, folder.name, _title(model), "model")
     if found.subject in story.subjects:
         known = "the model was trained on this trial: it explains what was learned"
         return replace(found, note="; ".join(filter(None, (known, found.note))))
     return found
+
+
+def _title(model: Learner) -> str:
+    """What a saved row is called in tables; of one with other people's prior the person's own, which is explained."""
+    own = own_of(model)
+    if isinstance(own, Estimator):
+        return card(own.config.model).title_of(own.config.options or {})
+    return own.info.title if isinstance(own, ClassicalEstimator) else repr(own)
 
 
 def _with_analysis(folder: Path, result: Result, name: str, found: Any) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,8 @@ def test_parts_of_a_network_add_up_to_its_answer() -> None:
     logits = model.outputs(scored())["logits"][5]
     assert parts.said == int(logits.argmax())
     assert abs(parts.gap) < 0.05 * np.abs(parts.moved).sum()
+    assert replace(parts, gap=0.9).missed.startswith("+0.90 of what moved the answer is in no part")
+    assert replace(parts, gap=0.04).missed == ""
     none, every = parts.without(np.stack([np.zeros(len(parts.cells), bool), np.ones(len(parts.cells), bool)]))
     assert none == pytest.approx(float(model.predict_proba(scored())[5].max()), abs=1e-5)
     assert every != pytest.approx(float(none), abs=1e-3)
@@ -153,5 +156,6 @@ def test_a_saved_model_says_that_it_has_seen_the_trial(tmp_path: Path) -> None:
     root = write_manifest(tmp_path, cohort())
     train_model(experiment_from(tables(root)), tmp_path / "model")
     (one,) = explain_answers(tmp_path / "model", "ann/s1/t2").windows
+    assert "<" not in one.title
     assert (one.subject, one.trial) == ("ann", "t2")
     assert "was trained on this trial" in one.note

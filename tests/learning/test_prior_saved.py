@@ -174,6 +174,10 @@ def test_train_and_predict(
     np.testing.assert_allclose(pd.read_csv(out)["p_tense"].to_numpy()[-len(chances) :], chances, atol=2e-6)
     terminal.refused("predict", "--model", model, *asked(study), "--subjects", "ann", says="knows one person")
     terminal.refused("predict", "--model", model, *asked(study), "--threshold", ".2", says="expected a cascade")
+    named = terminal("explain", model, "--trial", "bob/s1/t1").out
+    assert "Logistic regression" in named
+    assert "<" not in named
+    terminal.refused("personalise", "--model", model, *asked(study), "--person", "ann", says="expected a model of many")
     for alone in (("--prior", "0.5"), ("--person", "bob")):
         terminal.refused(*train, *alone, "--out", tmp_path / "no", says="Name --person and --prior, or neither")
     nobody = ("--prior", "0.5", "--person", "bo")

@@ -65,10 +65,16 @@ def _one(
     from insula.files import STORY, read_json
     from insula.learning.estimator import Estimator
     from insula.learning.personal.personal import DEFAULT
+    from insula.learning.prior import own_of
     from insula.learning.saving import load_model
     from insula.pipeline import person_windows
 
     population = load_model(model)
+    if own_of(population) is not population:
+        raise InputError(
+            f"{model} holds one person's own model with other people's prior; expected a model of many. Train one "
+            "without --prior."
+        )
     if start is not None and (strategy != "scratch" or not isinstance(population, Estimator)):
         raise InputError(
             f"--from with strategy {strategy or 'not said'}; expected scratch of a network, since all others begin "

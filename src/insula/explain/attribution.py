@@ -44,6 +44,10 @@ class Cell:
         return self.modality, self.second is None
 
 
+TOLD_GAP = 0.05
+"""A gap from here on is told, in the unit of what moved the answer."""
+
+
 @dataclass(frozen=True)
 class Parts:
     """How much each cell moved the answer, (cells,), and by band of EEG; ``gap`` is what they leave unexplained.
@@ -59,6 +63,12 @@ class Parts:
     method: str
     bands: Mapping[str, float]
     gap: float
+
+    @property
+    def missed(self) -> str:
+        """The gap in words, where it counts."""
+        told = f"{self.gap:+.2f} of what moved the answer is in no part: the way from the usual level missed it"
+        return told if abs(self.gap) >= TOLD_GAP else ""
 
 
 def require_captum() -> Any:

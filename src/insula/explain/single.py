@@ -111,7 +111,7 @@ def explain_window(model: Learner, windows: Windows, row: int, name: str, title:
     """
     if isinstance(model, WithPrior):
         found = explain_window(model.own, windows, row, name, title, kind)
-        return replace(found, note=_beside(model, windows, row))
+        return replace(found, note="; ".join(filter(None, (found.note, _beside(model, windows, row)))))
     if isinstance(model, Estimator):
         parts = network_parts(model, windows, row)
     elif isinstance(model, ClassicalEstimator):
@@ -143,6 +143,7 @@ def explain_window(model: Learner, windows: Windows, row: int, name: str, title:
         features=views["features"],
         seconds=views["seconds"],
         gap=parts.gap,
+        note=parts.missed,
         deletion=_deletion(parts, bool(schema.continuous)),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +91,24 @@ def test_personal_models_are_kept(strategy: str, data: Windows, tmp_path: Path) 
     np.testing.assert_array_equal(again.predict_proba(own), made.predict_proba(own))
     with pytest.raises(insula.errors.DataError, match="no personal model"):
         Personal.load(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("strategy", ["recalibrated", "bayes"])
+def test_a_forged_readout_is_refused(strategy: str, data: Windows, tmp_path: Path) -> None:
+    config = insula.EstimatorConfig(model="tcn", normaliser="population", train=CONFIG.train)
+    made = personalise(insula.Estimator(config).initialise(data), person(data), strategy)
+    file = made.save(tmp_path / "mine") / "personal.json"
+    told = json.loads(file.read_text())
+    assert made.readout is not None
+    others = {
+        "recalibrated": {"temperature": 1.0, "bias": [0.0] * 9},
+        "bayes": {**told["readout"], "classes": [f"other{i}" for i in range(len(data.schema.classes))]},
+    }
+    forged = ({"readout": others[strategy]}, {"kind": "Path"}, {"readout": {}}, {"readout": []}, {"more": 1})
+    for text in ("[" * 100_000, *(json.dumps({**told, **change}) for change in forged)):
+        file.write_text(text)
+        with pytest.raises(insula.errors.DataError, match="^" + re.escape(str(file))):
+            Personal.load(file.parent)
 
 
 def test_what_cannot_be_personal_is_refused(population: insula.Estimator, data: Windows) -> None:

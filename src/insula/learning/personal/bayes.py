@@ -157,6 +157,10 @@ class BayesianHead:
             raise DataError(f"a Bayesian head that cannot be read ({error}); expected what to_dict wrote.") from None
         return head
 
+    def answers(self, classes: Sequence[str]) -> bool:
+        """Whether its answers are of these classes, in their order."""
+        return self.classes == tuple(classes)
+
     def _rows(self, x: DoubleArray) -> DoubleArray:
         """Standardised rows with a one at the end, (rows, F + 1)."""
         if x.ndim != 2 or x.shape[1] != self.features:

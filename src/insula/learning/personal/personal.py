@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from insula.errors import DataError, InputError, unknown_name
-from insula.files import replacing, require_folder
+from insula.files import read_json, replacing, require_folder, understood
 from insula.learning.estimator import Estimator, ModelFactory
 from insula.learning.learner import Learner
 from insula.learning.personal.bayes import BayesianHead
@@ -31,6 +32,20 @@ PERSONAL = "personal.json"
 DEFAULT = "bayes"
 OWN_EPOCHS = 60
 """Least epochs of an own model from scratch: a few trials make few steps an epoch."""
+
+
+_WHAT = "what insula personalise wrote"
+_READOUTS: Mapping[str, Callable[[Mapping[str, Any]], BayesianHead | Recalibration]] = {
+    "BayesianHead": BayesianHead.from_dict, "Recalibration": Recalibration.from_dict,
+}  # fmt: skip
+
+
+class _Told(msgspec.Struct, forbid_unknown_fields=True):
+    """``personal.json``: what reads a model's answers anew, and which class it is."""
+
+    strategy: str
+    kind: str
+    readout: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -81,19 +96,22 @@ class Personal:
     def load(cls, folder: str | Path, factory: ModelFactory | None = None, device: str = "cpu") -> Personal:
         """Read what `save` wrote; nothing in it is executed. ``factory`` is needed where one built the network."""
         path = Path(folder) / PERSONAL
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            kinds: dict[str, Callable[[Mapping[str, Any]], BayesianHead | Recalibration]] = {
-                "BayesianHead": BayesianHead.from_dict, "Recalibration": Recalibration.from_dict,
-            }  # fmt: skip
-            readout = None if data["readout"] is None else kinds[data["kind"]](data["readout"])
-            strategy = str(data["strategy"])
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        if not path.is_file():
             raise DataError(
-                f"no personal model in {folder} ({error}); expected {PERSONAL} and model/. Make one with "
-                "insula personalise."
-            ) from None
-        return cls(strategy, load_model(path.parent / "model", device, factory), readout)
+                f"no personal model in {folder}; expected {PERSONAL} and model/. Make one with insula personalise."
+            )
+        base = load_model(path.parent / "model", device, factory)
+        told = read_json(path, _Told, _WHAT)
+        readout = None
+        if told.readout is not None:
+            with understood(path, _WHAT):
+                try:
+                    readout = _READOUTS[told.kind](told.readout)
+                except DataError as error:
+                    raise DataError(f"{path}: {error}") from None
+                if not readout.answers(base.schema.classes):
+                    raise ValueError("a readout of other classes than the model's")
+        return cls(told.strategy, base, readout)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from insula.errors import InputError
+from insula.errors import DataError, InputError
 from insula.types import DoubleArray, IntArray
 
 
@@ -59,5 +59,16 @@ class Recalibration:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Recalibration:
-        """Read what `to_dict` wrote."""
-        return cls(float(data["temperature"]), np.asarray(data["bias"], np.float64))
+        """Read what `to_dict` wrote; DataError where it is not whole."""
+        try:
+            found = cls(float(data["temperature"]), np.asarray(data["bias"], np.float64))
+            whole = found.bias.ndim == 1 and bool(np.isfinite([found.temperature, *found.bias]).all())
+        except (LookupError, TypeError, ValueError):
+            whole = False
+        if not whole or not found.temperature > 0:
+            raise DataError("a recalibration that cannot be read; expected what to_dict wrote. Personalise again.")
+        return found
+
+    def answers(self, classes: Sequence[str]) -> bool:
+        """Whether its answers are of as many classes as these."""
+        return len(self.bias) == len(classes)
