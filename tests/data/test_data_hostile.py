@@ -87,14 +87,14 @@ def test_a_few_damaged_files(roots: dict[str, Path], name: str) -> None:
 
 
 @pytest.mark.slow
-def test_two_thousand_damaged_files(roots: dict[str, Path]) -> None:
+def test_a_thousand_damaged_files(roots: dict[str, Path]) -> None:
     there = {n: c for n, c in CASES.items() if c.needs is None or importlib.util.find_spec(c.needs) is not None}
     heavy = sum(case.heavy for case in there.values())
-    each = -(-(2000 - 40 * heavy) // (len(there) - heavy))
-    told = {name: fuzz(name, root_of(roots, name), 40 if case.heavy else each, seed=2) for name, case in there.items()}
+    each = -(-(1000 - 20 * heavy) // (len(there) - heavy))
+    told = {name: fuzz(name, root_of(roots, name), 20 if case.heavy else each, seed=2) for name, case in there.items()}
     total = {how: sum(t.get(how, 0) for t in told.values()) for how in ("read", "noted", "error")}
-    assert sum(total.values()) >= 2000
-    assert min(total.values()) > 100, f"the damage should end in all ways: {told}"
+    assert sum(total.values()) >= 1000
+    assert min(total.values()) > 50, f"the damage should end in all ways: {told}"
 
 
 @pytest.mark.slow

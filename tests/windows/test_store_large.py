@@ -1,6 +1,6 @@
 """A cohort of cleaned signals larger than the memory that training on it takes.
 
-`INSULA_LARGE=130` tries 4.4 GB in 2 GB; 48 people are 1.6 GB.
+`INSULA_LARGE=130` tries 4.4 GB; 64 people are 2.2 GB.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-PEOPLE = int(os.environ.get("INSULA_LARGE", "48"))
+PEOPLE = int(os.environ.get("INSULA_LARGE", "64"))
 NEEDED_BYTES = 46e6 * PEOPLE
 
 
@@ -34,5 +34,5 @@ def test_a_cohort_trains_in_less_memory_than_it_takes_on_disk(tmp_path: Path) ->
         shutil.rmtree(tmp_path / "store", ignore_errors=True)
     said = json.loads(done.stdout)
     assert said["gigabytes"] > 0.033 * PEOPLE
-    assert said["peak_gigabytes"] < 0.5 + 0.0115 * PEOPLE < 0.7 * said["gigabytes"], said
+    assert said["peak_gigabytes"] < min(2.0, 0.75 * said["gigabytes"]), said
     assert said["accuracy"] > 0.9, said  # it learned, too
