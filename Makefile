@@ -35,7 +35,7 @@ docs: $(VENV)/.documented
 
 # Format, lint, types, import contract, fast tests.
 check: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff format --check src tests benchmarks examples docs/conf.py docs/_ext
@@ -45,7 +45,7 @@ lint: $(VENV)/.tested
 
 # Everything: check and the slow tests. The tests of a browser and of Ray say why they are skipped where there is none.
 test: check chromium ray
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(BIN)/python -m pytest -n 2 -m slow
 
 # Debian's browser for the page tests, if this machine can install it.
 chromium:
