@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from insula.errors import DataError, InputError, MissingDependencyError, unknown_name
 from insula.models.card import ModelCard, Pretraining
 from insula.models.encoders.montage import electrodes, known_as
-from insula.models.encoders.probe import Probe
-from insula.models.encoders.resample import Resampler
+from insula.models.encoders.probe import NOT_OURS, Probe
+from insula.models.encoders.reader import Reader
 from insula.models.encoders.weights import Folder
 from insula.types import InputSpec
 
@@ -29,28 +29,22 @@ MOST = 1 << 20
 """Largest whole number that a description may hold."""
 
 
-class Reader(nn.Module):
-    """EEG as a batch has it: the network's electrodes, rate and length, then the input of its head, averaged."""
+class Ordered(Reader):
+    """The network's electrodes in its order, in stretches of its length; the input of its head is the embedding."""
 
     order: Tensor
 
     def __init__(
-        self, network: nn.Module, order: Sequence[int], names: Sequence[str], rates: tuple[float, float], length: int
+        self, network: nn.Module, order: Sequence[int], names: Sequence[str], rates_hz: tuple[float, float], length: int
     ) -> None:
-        super().__init__()
+        super().__init__(network, rates_hz, length)
         wants = "ch_names" in inspect.signature(network.forward).parameters
         self.told = {"ch_names": list(names)} if wants and names else {}
-        self.resample = Resampler(*rates)
-        self.network = network
-        self.length = length
         self.register_buffer("order", torch.tensor(list(order), device="cpu"), persistent=False)
 
-    def forward(self, values: Tensor) -> Tensor:
-        found = self.resample(values[:, self.order])
-        cut = found.unfold(-1, self.length, self.length).transpose(1, 2)  # (B, segments, C, length)
-        each = self.network(cut.flatten(0, 1), **self.told).flatten(1)
-        embedded: Tensor = each.unflatten(0, cut.shape[:2]).mean(1)
-        return embedded
+    def stretch(self, values: Tensor) -> Tensor:
+        found: Tensor = self.network(values[:, self.order], **self.told).flatten(1)
+        return found
 
 
 class Braindecode(Probe):
@@ -78,11 +72,11 @@ class Braindecode(Probe):
             parts=("net", "weights"),
         ),
         window_cost_s=0.1,
-        not_exportable="its weights are not ours to pass on",
+        not_exportable=NOT_OURS,
     )
 
     def __init__(self, spec: InputSpec, *, weights: str = "", net: str = "", finetune: bool = False) -> None:
-        super().__init__(spec, weights=weights, finetune=finetune, net=net)
+        self._begin(spec, weights, finetune, net=net)
 
     @classmethod
     def opened(cls, folder: Folder, spec: InputSpec, **options: Any) -> nn.Module:
@@ -94,7 +88,7 @@ class Braindecode(Probe):
         if not hasattr(network, HEAD):
             raise InputError(f"{options['net']} without {HEAD}; expected a network of braindecode that has it.")
         setattr(network, HEAD, nn.Identity())
-        reader = Reader(network, order, names, (spec.signals["eeg"][1], rate_hz), length)
+        reader = Ordered(network, order, names, (spec.signals["eeg"][1], rate_hz), length)
         try:
             reader(torch.zeros(1, spec.signals["eeg"][0], round(spec.window_s * spec.signals["eeg"][1])))
         except Exception as error:  # a network of theirs, given this montage

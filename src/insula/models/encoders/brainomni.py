@@ -14,8 +14,8 @@ from insula.errors import DataError
 from insula.models.blocks.scalp import places_10_05
 from insula.models.card import ModelCard, Pretraining
 from insula.models.encoders.montage import electrodes, placed
-from insula.models.encoders.probe import Probe
-from insula.models.encoders.resample import Resampler
+from insula.models.encoders.probe import NOT_OURS, Probe
+from insula.models.encoders.reader import Reader
 from insula.models.encoders.seanet import SeaNet
 from insula.models.encoders.weights import Folder
 from insula.types import InputSpec
@@ -50,17 +50,6 @@ class Config(msgspec.Struct):
     lm_dim: Count
     lm_head: Count
     lm_depth: Annotated[int, msgspec.Meta(ge=2, le=256)]
-
-
-class RootNorm(nn.Module):
-    """Division by the root of the mean square, then a weight a dimension."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        return self.weight * (tokens * torch.rsqrt(tokens.square().mean(-1, keepdim=True) + 1e-6))
 
 
 class Feed(nn.Module):
@@ -98,7 +87,7 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.pre_attn_norm, self.pre_ff_norm = RootNorm(width), RootNorm(width)
+        self.pre_attn_norm, self.pre_ff_norm = nn.RMSNorm(width, 1e-6), nn.RMSNorm(width, 1e-6)
         self.time_attn = Attention(width // 2, heads // 2, turned=True)
         self.spatial_attn = Attention(width // 2, heads // 2, turned=False)
         self.ff = Feed(width)
@@ -122,7 +111,7 @@ class Sensors(nn.Module):
         self.sensor_embedding_layer = nn.Embedding(3, width)
         self.pos_embedding_layer = nn.Sequential(nn.Linear(6, width // 2), nn.SELU(), nn.Linear(width // 2, width))
         self.aggregate_mlp = Feed(width)
-        self.norm = RootNorm(width)
+        self.norm = nn.RMSNorm(width, 1e-6)
 
     def forward(self, places: Tensor) -> Tensor:
         """Places (C, 6) of EEG electrodes, kind 0 -> (C, D)."""
@@ -244,28 +233,17 @@ class Network(nn.Module):
         return functional.normalize(tokens, dim=-1, eps=1e-6).mean((1, 2))
 
 
-class Reader(nn.Module):
-    """EEG as a batch has it: at 256 Hz, less the mean of all electrodes, one size for all of them, embedded."""
+class Scalp(Reader):
+    """Stretches of 30 s at most, less the mean of all electrodes, one size for all of them."""
 
-    places: Tensor
     fixed = ("network.tokenizer.",)
     """What stays as it is when the rest is fine-tuned, as published."""
 
-    def __init__(self, network: Network, places: Tensor, rate_hz: float) -> None:
-        super().__init__()
-        self.resample = Resampler(rate_hz, RATE_HZ)
-        self.network = network
-        self.register_buffer("places", places, persistent=False)
-
-    def forward(self, values: Tensor) -> Tensor:
-        found = self.resample(values)
-        length = min(found.shape[-1], round(SEGMENT_S * RATE_HZ))
-        cut = found.unfold(-1, length, length).transpose(1, 2)  # (B, segments, C, length)
-        cut = cut - cut.mean(2, keepdim=True)
-        cut = cut / (cut.std((2, 3), keepdim=True, correction=0) + 1e-5)
-        each = self.network(cut.flatten(0, 1), self.places)
-        embedded: Tensor = each.unflatten(0, cut.shape[:2]).mean(1)
-        return embedded
+    def stretch(self, values: Tensor) -> Tensor:
+        centred = values - values.mean(1, keepdim=True)
+        scaled = centred / (centred.std((1, 2), keepdim=True, correction=0) + 1e-5)
+        found: Tensor = self.network(scaled, self.places)
+        return found
 
 
 class BrainOmni(Probe):
@@ -295,11 +273,8 @@ class BrainOmni(Probe):
             seen="public EEG and MEG data sets (about 2,600 hours)",
         ),
         window_cost_s=0.3,
-        not_exportable="its weights are not ours to pass on",
+        not_exportable=NOT_OURS,
     )
-
-    def __init__(self, spec: InputSpec, *, weights: str = "", finetune: bool = False) -> None:
-        super().__init__(spec, weights=weights, finetune=finetune)
 
     @classmethod
     def opened(cls, folder: Folder, spec: InputSpec, **options: Any) -> nn.Module:
@@ -324,7 +299,8 @@ class BrainOmni(Probe):
         names = electrodes(spec, cls.card.title)
         places = _scaled(torch.tensor(placed(names, places_10_05(), cls.card.title)))
         over = (*OTHERS, f"blocks.{config.lm_depth - 1}.")
-        return Reader(folder.filled(lambda: Network(config), over), places, spec.signals["eeg"][1])
+        network = folder.filled(lambda: Network(config), over)
+        return Scalp(network, (spec.signals["eeg"][1], RATE_HZ), round(SEGMENT_S * RATE_HZ), places)
 
 
 def _scaled(places: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from insula.models.card import ModelCard, Pretraining
-from insula.models.encoders.probe import Probe
-from insula.models.encoders.resample import Resampler
+from insula.models.encoders.probe import NOT_OURS, Probe
+from insula.models.encoders.reader import Reader
 from insula.models.encoders.weights import Folder
 from insula.types import InputSpec
 
@@ -82,22 +82,14 @@ class Network(nn.Module):
         return embedding
 
 
-class Reader(nn.Module):
-    """Pulse as a batch has it: at 125 Hz, in segments, each of mean 0 and deviation 1, embedded, averaged."""
+class Pulse(Reader):
+    """Each stretch of each channel by itself, of mean 0 and deviation 1; channels are averaged."""
 
-    def __init__(self, network: Network, rate_hz: float) -> None:
-        super().__init__()
-        self.resample = Resampler(rate_hz, RATE_HZ)
-        self.network = network
-
-    def forward(self, values: Tensor) -> Tensor:
-        found = self.resample(values)  # (B, C, T)
-        length = min(found.shape[-1], round(SEGMENT_S * RATE_HZ))
-        cut = found.unfold(-1, length, length).flatten(1, 2)  # (B, segments, length)
-        spread = cut.std(-1, keepdim=True, correction=0)
-        cut = (cut - cut.mean(-1, keepdim=True)) / spread.clamp_min(1e-6)
-        each = self.network(cut.flatten(0, 1).unsqueeze(1))
-        embedded: Tensor = each.unflatten(0, cut.shape[:2]).mean(1)
+    def stretch(self, values: Tensor) -> Tensor:
+        spread = values.std(-1, keepdim=True, correction=0)
+        scaled = (values - values.mean(-1, keepdim=True)) / spread.clamp_min(1e-6)
+        each = self.network(scaled.flatten(0, 1).unsqueeze(1))  # (n C, E)
+        embedded: Tensor = each.unflatten(0, values.shape[:2]).mean(1)
         return embedded
 
 
@@ -125,18 +117,16 @@ class PaPaGei(Probe):
             seen="VitalDB, MIMIC-III and MESA (57,000 hours of pulse)",
         ),
         window_cost_s=2e-2,
-        not_exportable="its weights are not ours to pass on",
+        not_exportable=NOT_OURS,
     )
-
-    def __init__(self, spec: InputSpec, *, weights: str = "", finetune: bool = False) -> None:
-        super().__init__(spec, weights=weights, finetune=finetune)
 
     @classmethod
     def opened(cls, folder: Folder, spec: InputSpec, **options: Any) -> nn.Module:
         del options
         width, embedding = folder.size("first_block_conv.conv.weight", 0), folder.size("dense.weight", 0)
         network = folder.filled(lambda: Network(width, folder.count("basicblock_list."), embedding), HEADS)
-        return Reader(network, spec.signals[cls.reading(spec)][1])
+        rate_hz = spec.signals[cls.reading(spec)][1]
+        return Pulse(network, (rate_hz, RATE_HZ), round(SEGMENT_S * RATE_HZ))
 
 
 def _around(length: int, kernel: int, stride: int) -> tuple[int, int]:

@@ -27,6 +27,8 @@ WIDEST = 1 << 15
 """Numbers of an embedding at most."""
 OPEN = 2
 """Encoders that a process holds at most."""
+NOT_OURS = "its weights are not ours to pass on"
+"""Why no encoder is exported."""
 
 
 class Held:
@@ -105,7 +107,10 @@ class Probe(nn.Module):
     sha256: Tensor
     gate: Tensor
 
-    def __init__(self, spec: InputSpec, *, weights: str = "", finetune: bool = False, **options: Any) -> None:
+    def __init__(self, spec: InputSpec, *, weights: str = "", finetune: bool = False) -> None:
+        self._begin(spec, weights, finetune)
+
+    def _begin(self, spec: InputSpec, weights: str, finetune: bool, **options: Any) -> None:
         super().__init__()
         self.modality = self.reading(spec)
         self.held = held(type(self), spec, weights, options)

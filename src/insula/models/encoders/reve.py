@@ -14,8 +14,8 @@ from torch.nn import functional
 from insula.errors import DataError, InputError
 from insula.models.card import ModelCard, Pretraining
 from insula.models.encoders.montage import electrodes, placed
-from insula.models.encoders.probe import Probe
-from insula.models.encoders.resample import Resampler
+from insula.models.encoders.probe import NOT_OURS, Probe
+from insula.models.encoders.reader import Reader
 from insula.models.encoders.weights import Folder, read_tensors
 from insula.types import InputSpec
 
@@ -50,24 +50,13 @@ class Bank(msgspec.Struct):
     position_names: list[str]
 
 
-class RootNorm(nn.Module):
-    """Division by the root of the mean square, then a weight a dimension."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        return tokens * torch.rsqrt(tokens.square().mean(-1, keepdim=True) + 1e-6) * self.weight
-
-
 class Attention(nn.Module):
     """Softmax attention among all tokens, normalised before."""
 
     def __init__(self, width: int, heads: int, each: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = RootNorm(width)
+        self.norm = nn.RMSNorm(width, 1e-6)
         self.to_qkv = nn.Linear(width, 3 * heads * each, bias=False)
         self.to_out = nn.Linear(heads * each, width, bias=False)
 
@@ -92,7 +81,7 @@ class Feed(nn.Module):
     def __init__(self, width: int, inner: int, gated: bool) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            RootNorm(width),
+            nn.RMSNorm(width, 1e-6),
             nn.Linear(width, inner * 2 if gated else inner, bias=False),
             Gated() if gated else nn.GELU(),
             nn.Linear(inner, width, bias=False),
@@ -163,24 +152,12 @@ class Network(nn.Module):
         return found
 
 
-class Reader(nn.Module):
-    """EEG as a batch has it: brought to 200 Hz, in segments of ten seconds at most, embedded, averaged."""
+class Scalp(Reader):
+    """Stretches of ten seconds at most, with the places of their electrodes."""
 
-    places: Tensor
-
-    def __init__(self, network: Network, places: Tensor, rate_hz: float) -> None:
-        super().__init__()
-        self.resample = Resampler(rate_hz, RATE_HZ)
-        self.network = network
-        self.register_buffer("places", places, persistent=False)
-
-    def forward(self, values: Tensor) -> Tensor:
-        found = self.resample(values)
-        length = min(found.shape[-1], round(SEGMENT_S * RATE_HZ))
-        cut = found.unfold(-1, length, length).transpose(1, 2)  # (B, segments, C, length)
-        each = self.network(cut.flatten(0, 1), self.places)
-        embedded: Tensor = each.unflatten(0, cut.shape[:2]).mean(1)
-        return embedded
+    def stretch(self, values: Tensor) -> Tensor:
+        found: Tensor = self.network(values, self.places)
+        return found
 
 
 class Reve(Probe):
@@ -208,11 +185,8 @@ class Reve(Probe):
             seen="92 public EEG data sets (60,000 hours, 25,000 people)",
         ),
         window_cost_s=0.5,
-        not_exportable="its weights are not ours to pass on",
+        not_exportable=NOT_OURS,
     )
-
-    def __init__(self, spec: InputSpec, *, weights: str = "", finetune: bool = False) -> None:
-        super().__init__(spec, weights=weights, finetune=finetune)
 
     @classmethod
     def opened(cls, folder: Folder, spec: InputSpec, **options: Any) -> nn.Module:
@@ -231,7 +205,7 @@ class Reve(Probe):
         places = torch.tensor(placed(electrodes(spec, cls.card.title), bank(folder), cls.card.title))
         query = "cls_query_token" in folder.tensors
         network = folder.filled(lambda: Network(config, query), OTHERS)
-        return Reader(network, places, spec.signals["eeg"][1])
+        return Scalp(network, (spec.signals["eeg"][1], RATE_HZ), round(SEGMENT_S * RATE_HZ), places)
 
 
 def bank(folder: Folder) -> Mapping[str, tuple[float, float, float]]:

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from insula.errors import DataError, InputError
 from insula.models.card import ModelCard, Pretraining
-from insula.models.encoders.probe import Probe
-from insula.models.encoders.resample import Resampler
+from insula.models.encoders.probe import NOT_OURS, Probe
+from insula.models.encoders.reader import Reader
 from insula.models.encoders.weights import Folder
 from insula.types import InputSpec
 
@@ -130,18 +130,12 @@ class Network(nn.Module):
         return tokens + (chosen - tokens).detach()
 
 
-class Reader(nn.Module):
-    """EEG as a batch has it: at 200 Hz, each channel divided by its size, tokens averaged over time, side by side."""
+class Channels(Reader):
+    """Each channel divided by its size, tokens averaged over time, channels side by side."""
 
-    def __init__(self, network: Network, rate_hz: float) -> None:
-        super().__init__()
-        self.resample = Resampler(rate_hz, RATE_HZ)
-        self.network = network
-
-    def forward(self, values: Tensor) -> Tensor:
-        found = self.resample(values)  # (B, C, T)
-        found = found / (torch.quantile(found.abs(), LOUD, -1, keepdim=True) + 1e-8)
-        tokens: Tensor = self.network(found.flatten(0, 1)).mean(1)  # (B C, E)
+    def stretch(self, values: Tensor) -> Tensor:
+        loud = torch.quantile(values.abs(), LOUD, -1, keepdim=True) + 1e-8
+        tokens: Tensor = self.network((values / loud).flatten(0, 1)).mean(1)  # (n C, E)
         embedded: Tensor = tokens.unflatten(0, values.shape[:2]).flatten(1)
         return embedded
 
@@ -170,11 +164,8 @@ class TFMTokenizer(Probe):
             seen="TUEV, TUAB, CHB-MIT and IIIC (clinical EEG), as its folder says",
         ),
         window_cost_s=0.05,
-        not_exportable="its weights are not ours to pass on",
+        not_exportable=NOT_OURS,
     )
-
-    def __init__(self, spec: InputSpec, *, weights: str = "", finetune: bool = False) -> None:
-        super().__init__(spec, weights=weights, finetune=finetune)
 
     @classmethod
     def opened(cls, folder: Folder, spec: InputSpec, **options: Any) -> nn.Module:
@@ -191,7 +182,7 @@ class TFMTokenizer(Probe):
         names = ("trans_freq_encoder", "trans_temporal_encoder")
         depths = tuple(folder.count(f"{name}.transformer.layers.layers.") for name in names)
         network = folder.filled(lambda: Network(width, codes, patch, (depths[0], depths[1])), OTHERS)
-        return Reader(network, spec.signals["eeg"][1])
+        return Channels(network, (spec.signals["eeg"][1], RATE_HZ))
 
 
 def _patches(width: int, last: int, kernel: int, stride: int) -> nn.Sequential:
