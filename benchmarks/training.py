@@ -27,7 +27,7 @@ from insula.evaluation.experiment import DataPart, Experiment
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.train_config import TrainConfig
 from insula.models import MODELS
-from insula.pipeline import cut_windows, read_recordings
+from insula.pipeline.reading import cut_windows, read_recordings
 from insula.windows.table import Windows
 
 REACH_S = 60.0

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from insula.learning.torch_module import from_torch
     from insula.learning.train_config import TrainConfig
     from insula.models import MODELS, build
-    from insula.pipeline import run_experiment
+    from insula.pipeline.running import run_experiment
     from insula.protocols.describing import describe
     from insula.protocols.fold import Fold, split
     from insula.protocols.protocols import PROTOCOLS
@@ -63,7 +63,7 @@ _HOMES = {
     "learning.torch_module": ("from_torch",),
     "learning.train_config": ("TrainConfig",),
     "models": ("MODELS", "build"),
-    "pipeline": ("run_experiment",),
+    "pipeline.running": ("run_experiment",),
     "protocols.describing": ("describe",),
     "protocols.fold": ("Fold", "split"),
     "protocols.protocols": ("PROTOCOLS",),

@@ -21,7 +21,7 @@ from small_cohort import cohort, write_manifest
 from attack import NUMBERS, TEXTS, VALUES, Tally, changed, judge, spoiled_csv, spoiled_json, times
 from insula.data.formats import guarded
 from insula.evaluation.experiment import experiment_from
-from insula.pipeline import train_model
+from insula.pipeline.running import train_model
 from insula.windows.store import Store
 
 pytestmark = [

@@ -14,7 +14,7 @@ from insula.errors import InputError, InsulaError
 from insula.evaluation.experiment import experiment_from
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.train_config import TrainConfig
-from insula.pipeline import cut_windows, read_recordings
+from insula.pipeline.reading import cut_windows, read_recordings
 
 OPTIONS = {"people": 2, "trials_per_emotion": 1, "trial_s": 12.0, "baseline_s": 4.0}
 FLAGS = ["--data", "simulate", "--target", "emotion", "--runs", "1"]

@@ -19,7 +19,7 @@ from insula.explain.personal import PERSONAL
 from insula.learning.personal import personal
 from insula.learning.personal.personal import Personal
 from insula.models import MODELS
-from insula.pipeline import predict_windows
+from insula.pipeline.predicting import predict_windows
 from insula.privacy.forget import forget
 
 runner = CliRunner()

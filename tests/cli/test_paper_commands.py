@@ -76,7 +76,7 @@ def test_a_list_of_models_is_one_and_those_beside_it(monkeypatch: pytest.MonkeyP
         asked.append(plan)
         raise InputError("enough")
 
-    monkeypatch.setattr("insula.pipeline.run_experiment", stop)
+    monkeypatch.setattr("insula.pipeline.running.run_experiment", stop)
     for words in (["--model", "liquid, tcn,eegnet", "--quick"], []):
         with pytest.raises(InputError, match="enough"):
             CliRunner().invoke(

@@ -198,7 +198,8 @@ def test_picture_features_by_hand() -> None:
 def test_eavs_tf_learns_through_the_reader(person: Path, tmp_path: Path) -> None:
     """EEG, sound and video from files to a result and a saved model, by the path of `insula evaluate`."""
     from insula.learning.estimator import Estimator
-    from insula.pipeline import predict_table, predict_windows, run_experiment
+    from insula.pipeline.predicting import predict_table, predict_windows
+    from insula.pipeline.running import run_experiment
 
     experiment = experiment_from(
         {

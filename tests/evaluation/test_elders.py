@@ -24,11 +24,11 @@ from insula.evaluation.story import records
 from insula.learning import fitting
 from insula.learning.losses import Said
 from insula.learning.teaching import Taught
-from insula.pipeline import run_experiment
+from insula.pipeline.reopened import stress_result
+from insula.pipeline.running import run_experiment
 from insula.privacy.survey import model_people
 from insula.protocols.own_median import split_windows
 from insula.protocols.protocol import Amounts
-from insula.reopened import stress_result
 
 
 def tables(**more: Any) -> dict[str, Any]:

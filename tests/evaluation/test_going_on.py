@@ -24,7 +24,7 @@ from insula.evaluation.results import Result
 from insula.evaluation.run import evaluate
 from insula.evaluation.ticks import listening
 from insula.files import drop_kept, kept_beside
-from insula.pipeline import run_experiment
+from insula.pipeline.running import run_experiment
 from insula.privacy.forget import forget
 
 KEY = "0" * 32
@@ -76,7 +76,7 @@ def test_an_interrupted_run_goes_on_and_ends_like_one_that_was_not(
     study: Path, fitted: list[str], analyses: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not analyses:
-        monkeypatch.setattr("insula.pipeline.write", lambda result, path: path.write_text(result.target))
+        monkeypatch.setattr("insula.pipeline.running.write", lambda result, path: path.write_text(result.target))
     told: list[str] = []
     out = study.parent / "out"
     with pytest.raises(KeyboardInterrupt) as stopped:

@@ -22,8 +22,8 @@ from insula.explain.attribution import network_parts
 from insula.explain.single import SINGLE, explain_window, trial_rows
 from insula.learning.classical import ClassicalEstimator
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.pipeline import run_experiment, train_model
-from insula.reopened import explain_answers
+from insula.pipeline.reopened import explain_answers
+from insula.pipeline.running import run_experiment, train_model
 from insula.types import Batch, InputSpec, ModelOutput
 
 

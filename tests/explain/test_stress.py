@@ -15,8 +15,8 @@ from insula.evaluation.results import Result
 from insula.explain.stress import STRESS
 from insula.learning.classical import ClassicalEstimator
 from insula.learning.estimator import Estimator
-from insula.pipeline import run_experiment
-from insula.reopened import open_result, stress_result
+from insula.pipeline.reopened import open_result, stress_result
+from insula.pipeline.running import run_experiment
 from insula.signals.faults import FAULTS, Fault
 
 pytestmark = pytest.mark.slow

@@ -24,13 +24,13 @@ from insula.learning.estimator import Estimator
 from insula.learning.pretraining import begin_from
 from insula.learning.prior import WithPrior, own_of
 from insula.learning.saving import digest
-from insula.pipeline import run_experiment, train_model
+from insula.pipeline.reopened import open_result
+from insula.pipeline.running import run_experiment, train_model
 from insula.privacy.forget import forget
 from insula.privacy.retraining import retraining_note
 from insula.privacy.survey import model_people
 from insula.protocols.own_median import split_windows
 from insula.protocols.protocol import TRIAL
-from insula.reopened import open_result
 from insula.windows.cutting import cut
 from insula.windows.table import Windows
 

@@ -28,7 +28,7 @@ from insula.evaluation.system import System
 from insula.grid.cell import Outcome
 from insula.grid.run import finished, keep, locked, outcomes
 from insula.learning.estimator import Estimator
-from insula.pipeline import run_experiment, train_model
+from insula.pipeline.running import run_experiment, train_model
 from insula.privacy import forget as module
 from insula.privacy.forget import forget
 from insula.privacy.retraining import retraining_note
@@ -84,7 +84,7 @@ def written(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     one = experiment(root, "leave_one_subject_out", data={"subjects": list(PEOPLE)})
     run_experiment(one, folder / "others", analyses=False, command=command)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("insula.pipeline.write", lambda _, page: page)
+        patch.setattr("insula.pipeline.running.write", lambda _, page: page)
         run_experiment(experiment(root, "within_subject"), folder / "personal", analyses=False)
     train_model(experiment(root, "within_subject", model={"normaliser": "person_trials"}), folder / "trained")
     return folder

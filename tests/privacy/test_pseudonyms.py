@@ -19,8 +19,8 @@ from insula.evaluation.elders import elders_of
 from insula.evaluation.experiment import experiment_from
 from insula.evaluation.results import Result
 from insula.evaluation.saved import Saved, named_otherwise
-from insula.pipeline import cut_windows, hold_recordings, read_recordings, require_codes
-from insula.reopened import open_result
+from insula.pipeline.reading import cut_windows, hold_recordings, read_recordings, require_codes
+from insula.pipeline.reopened import open_result
 from insula.windows.store import Store
 
 NAMES = ("annabel", "bobette", "cydonia", "dorothea")

@@ -10,7 +10,7 @@ import pytest
 from small_cohort import recording, write_manifest
 
 from insula.evaluation.experiment import Experiment, experiment_from
-from insula.pipeline import train_model
+from insula.pipeline.running import train_model
 from insula.privacy.forget import forget
 from insula.privacy.retraining import retraining_note
 from insula.privacy.survey import model_people

@@ -63,7 +63,7 @@ def explain(
 
 def _explain_trial(folder: Path, trial: str, row: str | None, as_json: bool) -> None:
     from insula.explain.single import SINGLE
-    from insula.reopened import explain_answers
+    from insula.pipeline.reopened import explain_answers
 
     with show.progress() as told:
         found = explain_answers(folder, trial, row, progress=told)

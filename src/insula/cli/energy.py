@@ -98,7 +98,7 @@ def energy(
 def _windows(plan: Experiment, trained: Estimator | None) -> Windows:
     """Cut the first person's recordings (all people's if that one lacks a class, or those named)."""
     from insula.errors import InputError, SchemaError
-    from insula.pipeline import cut_windows, read_recordings
+    from insula.pipeline.reading import cut_windows, read_recordings
     from insula.windows.cutting import cut
 
     with show.progress() as report:

@@ -59,7 +59,7 @@ def export(
 
 def _labelled(model: Estimator, experiment: Experiment) -> Windows:
     """Cut recordings as the model expects them, with its own target."""
-    from insula.pipeline import read_recordings
+    from insula.pipeline.reading import read_recordings
     from insula.windows.cutting import cut
 
     problems: list[Problem] = []

@@ -67,7 +67,7 @@ def _one(
     from insula.learning.personal.personal import DEFAULT
     from insula.learning.prior import own_of
     from insula.learning.saving import load_model
-    from insula.pipeline import person_windows
+    from insula.pipeline.predicting import person_windows
 
     population = load_model(model)
     if own_of(population) is not population:

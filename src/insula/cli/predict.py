@@ -50,7 +50,7 @@ def predict(
     from insula.evaluation.saved import choose, models_in, named_otherwise, trust
     from insula.explain.cascade import set_threshold, woken_share
     from insula.files import quoted
-    from insula.pipeline import predict_table, predict_windows
+    from insula.pipeline.predicting import predict_table, predict_windows
     from insula.privacy.retraining import retraining_note
 
     tables = {

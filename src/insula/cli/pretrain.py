@@ -43,7 +43,7 @@ def pretrain(
     """
     from insula.learning.pretraining import PretrainConfig
     from insula.models import PRETRAINED
-    from insula.pipeline import pretrain_model
+    from insula.pipeline.running import pretrain_model
 
     tables: dict[str, dict[str, Any]] = {
         "data": {

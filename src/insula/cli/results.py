@@ -36,7 +36,7 @@ def results(
     An experiment with ``seeds`` runs once with each: in full with the first, without variants and null test after that.
     """
     from insula.evaluation.experiment import read_experiment
-    from insula.pipeline import run_experiment
+    from insula.pipeline.running import run_experiment
     from insula.report.results_page import page
 
     console = show.console()

@@ -39,7 +39,7 @@ def demo(
     settings: o.Set = None,
 ) -> None:
     """Simulate a PhyMER-like cohort, train a personal model for each person, evaluate, explain and report."""
-    from insula.pipeline import run_experiment
+    from insula.pipeline.running import run_experiment
 
     folder = o.result_folder(out, Path("runs/demo"), overwrite)
     tables: dict[str, dict[str, Any]] = {
@@ -145,7 +145,7 @@ def evaluate(
 
     Prints the table and writes result.json, predictions.parquet, report.html and model/ into --out.
     """
-    from insula.pipeline import run_experiment
+    from insula.pipeline.running import run_experiment
 
     folder = o.result_folder(out, Path("runs/evaluation"), overwrite)
     chosen, others = o.network(o.names(model) or (), encoder, finetune)
@@ -244,7 +244,7 @@ def train(
 
     With --prior and --person it is that person's own model times what the others taught.
     """
-    from insula.pipeline import train_model
+    from insula.pipeline.running import train_model
 
     chosen = o.one_network(model, encoder, finetune)
     tables: dict[str, dict[str, Any]] = {

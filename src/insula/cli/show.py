@@ -20,7 +20,7 @@ from rich.text import Text
 from insula.cli.tables import fitted
 
 if TYPE_CHECKING:
-    from insula.pipeline import Progress as Report
+    from insula.pipeline.reading import Progress as Report
 
 
 PROGRESS = "INSULA_PROGRESS"

@@ -38,7 +38,7 @@ def stress(
     """
     from insula.errors import InputError
     from insula.explain.stress import STRESS
-    from insula.reopened import stress_result
+    from insula.pipeline.reopened import stress_result
     from insula.report.page import figures
 
     place = folder / "stress.png" if picture is None else picture

@@ -57,7 +57,7 @@ class Shelf:
 
     def windows(self, experiment: Experiment) -> tuple[Windows, str]:
         """Return the experiment's windows and their fingerprint, reading only what is not here yet."""
-        from insula.pipeline import cut_windows
+        from insula.pipeline.reading import cut_windows
 
         data = asdict(experiment.data)
         name = _name({**data, "recipe": experiment.recipe})
@@ -73,7 +73,7 @@ class Shelf:
 
     def _read(self, experiment: Experiment, name: str) -> tuple[tuple[Recording, ...], list[str]]:
         from insula.data import Problem
-        from insula.pipeline import read_recordings, unread
+        from insula.pipeline.reading import read_recordings, unread
 
         if name not in self._recordings:
             root = experiment.data.root

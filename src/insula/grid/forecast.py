@@ -104,7 +104,7 @@ def _likenesses(cell: Cell) -> list[tuple[str, ...]]:
 
 def _read(cell: Cell) -> tuple[Recording, ...] | str:
     """Recordings of a cell, or what keeps them from being read."""
-    from insula.pipeline import read_recordings
+    from insula.pipeline.reading import read_recordings
 
     root = cell.experiment.data.root
     if root is not None and not Path(root).exists():

@@ -33,7 +33,7 @@ def serve(folder: Path) -> None:
     threading.Thread(target=_listen, args=(waiting,), daemon=True).start()
 
     import insula.evaluation.run
-    import insula.pipeline  # noqa: F401  both before the first cell, so that no cell pays for them
+    import insula.pipeline.running  # noqa: F401  both before the first cell, so that no cell pays for them
     from insula.grid.cell import Shelf, run_cell
 
     shelf = Shelf()

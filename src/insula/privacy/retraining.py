@@ -44,7 +44,7 @@ def train_each_again(models: Sequence[tuple[Path, str]], name: Name) -> list[tup
 def _train_again(folder: Path, name: Name) -> str:
     """Train one model on the people it was trained on but one; where that cannot be, say what to do instead."""
     from insula.evaluation.experiment import experiment_from
-    from insula.pipeline import train_model
+    from insula.pipeline.running import train_model
 
     story = read_json(folder / STORY)
     if not isinstance(story, dict) or not isinstance(story.get("experiment"), dict) or not folder.is_dir():

@@ -15,7 +15,9 @@ from insula.errors import DataError, InputError
 from insula.evaluation.experiment import Experiment, experiment_from
 from insula.evaluation.results import Result
 from insula.learning.estimator import Estimator
-from insula.pipeline import cut_windows, predict_table, predict_windows, read_recordings, run_experiment, train_model
+from insula.pipeline.predicting import predict_table, predict_windows
+from insula.pipeline.reading import cut_windows, read_recordings
+from insula.pipeline.running import run_experiment, train_model
 from insula.types import Recording
 
 RECIPE_TABLE = {"window_s": 4.0, "hop_s": 2.0, "guard_s": 2.0}
@@ -29,7 +31,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not draw the page, which takes seconds and is tested elsewhere."""
-    monkeypatch.setattr("insula.pipeline.write", lambda _, page: page)
+    monkeypatch.setattr("insula.pipeline.running.write", lambda _, page: page)
 
 
 def experiment(root: Path, protocol: str = "leave_one_subject_out", **tables: Any) -> Experiment:

@@ -25,7 +25,8 @@ from insula.learning.prior import own_of
 from insula.learning.saving import load_model
 from insula.learning.train import one_thread
 from insula.models import card
-from insula.pipeline import Progress, cut_windows, person_windows, read_recordings, require_codes
+from insula.pipeline.predicting import person_windows
+from insula.pipeline.reading import Progress, cut_windows, read_recordings, require_codes
 from insula.protocols.own_median import for_fold
 from insula.report import write
 from insula.types import Recording
