@@ -9,7 +9,9 @@ import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from sklearn.isotonic import IsotonicRegression
+import numpy as np
+
+from insula.plots.style import spread
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CLOCKS = ("Design oracle", "Elapsed time", "Elapsed time and time in trial")
@@ -45,8 +47,10 @@ def draw(title: str, clean: str, rows: list[Row], path: Path) -> None:
     )
     figure, axes = plt.subplots(figsize=(7.2, max(3.6, 0.36 * len(rows))))
     low = min(45.0, min(right for *_, right in rows) - 3)
-    ends = spread([right for *_, right in rows], 4.2 * (103 - low) / 58 * 10 / max(10, len(rows)))
-    low = min(low, min(ends) - 2)
+    rows = sorted(rows, key=lambda row: row[2])
+    pitch = 4.2 * (103 - low) / 58 * 10 / max(10, len(rows))
+    ends = spread(np.array([right for *_, right in rows]), pitch, low - len(rows) * pitch, 101.0)
+    low = min(low, float(ends.min()) - 2)
     for (name, left, right), end in zip(rows, ends, strict=True):
         colour = ORANGE if name in CLOCKS else GREY if name.startswith(CLASSICAL) else BLUE
         axes.plot([0, 1], [left, right], color=colour, marker="o", markersize=5, linewidth=2)
@@ -62,19 +66,6 @@ def draw(title: str, clean: str, rows: list[Row], path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(title.rsplit(":", 1)[0], loc="left", fontsize=11)
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
-
-
-def spread(levels: list[float], apart: float) -> list[float]:
-    """Move labels apart by as little as possible, keeping their order."""
-    order = sorted(range(len(levels)), key=levels.__getitem__)
-    steps = [apart * i for i in range(len(order))]
-    least = IsotonicRegression().fit_transform(
-        steps, [levels[at] - step for at, step in zip(order, steps, strict=True)]
-    )
-    placed = list(levels)
-    for at, step, value in zip(order, steps, least, strict=True):
-        placed[at] = float(value + step)
-    return placed
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from insula.plots.style import WIDE_PX, draw, ink, is_narrow, shorten
+from insula.plots.style import WIDE_PX, draw, ink, is_narrow, shorten, spread
 
 Formatter = Callable[[float], str]
 _MARKERS = {"model": "o", "ablation": "D", "classical": "s", "baseline": "o", "clock": "^"}
@@ -112,7 +111,7 @@ def _joined(figure: Figure, ax: Axes, points: Sequence[CostPoint], height: float
     order = sorted(points, key=lambda p: -p.score)
     figure.draw_without_rendering()
     top = np.asarray([height - ax.transData.transform((p.joules, p.score))[1] for p in order])  # pixels from the top
-    at = _spread(top, 12.0, height - 40.0)
+    at = spread(top, _PITCH, 12.0, height - 40.0)
     for one, y in zip(order, at, strict=True):
         ax.annotate(
             shorten(one.name, 52), xy=(one.joules, one.score), xytext=(0.62, 1 - y / height), fontsize=12.5,
@@ -120,21 +119,6 @@ def _joined(figure: Figure, ax: Axes, points: Sequence[CostPoint], height: float
             fontweight="bold" if one.strong else "normal",
             arrowprops={"arrowstyle": "-", "color": ink(one.ink), "lw": 0.8, "alpha": 0.7, "shrinkA": 2, "shrinkB": 5},
         ).set_in_layout(False)  # fmt: skip
-
-
-def _spread(wanted: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    """Move places (ascending) to lie a pitch apart between two bounds, close ones apart from their middle."""
-    at = wanted.copy()
-    for _ in range(100):
-        for i in range(1, len(at)):
-            gap = max(0.0, _PITCH - (at[i] - at[i - 1]))
-            at[i - 1] -= gap / 2
-            at[i] += gap / 2
-    for i in range(len(at)):
-        at[i] = max(at[i], low if i == 0 else at[i - 1] + _PITCH)
-    for i in reversed(range(len(at))):
-        at[i] = min(at[i], high if i == len(at) - 1 else at[i + 1] - _PITCH)
-    return at
 
 
 def _numbered(figure: Figure, ax: Axes, points: Sequence[CostPoint], height: float) -> None:

@@ -18,6 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from insula.types import DoubleArray
+
 Format = Literal["pdf", "svg", "png"]
 
 WIDE_PX = 640
@@ -235,3 +237,18 @@ def fold(text: str, letters: int) -> tuple[str, ...]:
     wide = next((w for w in range(-(-len(text) // 2), letters) if len(textwrap.wrap(text, w)) <= 2), letters)
     lines = textwrap.wrap(text, wide)
     return (*lines[:1], *((shorten(" ".join(lines[1:]), letters),) if lines[1:] else ()))
+
+
+def spread(wanted: DoubleArray, pitch: float, low: float, high: float) -> DoubleArray:
+    """Move places (ascending) to lie a pitch apart between two bounds, close ones apart from their middle."""
+    at = wanted.copy()
+    for _ in range(100):
+        for i in range(1, len(at)):
+            gap = max(0.0, pitch - (at[i] - at[i - 1]))
+            at[i - 1] -= gap / 2
+            at[i] += gap / 2
+    for i in range(len(at)):
+        at[i] = max(at[i], low if i == 0 else at[i - 1] + pitch)
+    for i in reversed(range(len(at))):
+        at[i] = min(at[i], high if i == len(at) - 1 else at[i + 1] - pitch)
+    return at
