@@ -153,6 +153,15 @@ def test_every_public_picture_has_an_example() -> None:
     assert functions == {f.__name__ for f, _, _ in EXAMPLES.values()}
 
 
+def test_slopes_cut_no_name() -> None:
+    words = "FreqDGT: adaptive bands, dynamic graph, temporal transformer, Esports sensors"
+    rows = [plots.Slope(words, float("nan"), 0.8, 0.5, 0.5), plots.Slope("EEGNet", float("nan"), 0.7, 0.5, 0.5)]
+    for width_px in (plots.NARROW_PX, plots.WIDE_PX):
+        told = plots.slopes(rows, name="n", alt="a", width_px=width_px)
+        assert "…" not in told
+        assert all(word in told for word in words.split())
+
+
 def test_slopes_leave_out_a_step_that_nobody_has() -> None:
     rows = [plots.Slope("Forest", float("nan"), 0.8, 0.5, 0.5)]
     told = plots.slopes(rows, name="n", alt="a")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 
 from insula.explain import picture
@@ -26,8 +27,10 @@ def opening(ledger: Ledger) -> tuple[str, Picture | None]:
         found = [(s, r, one) for s in sections for r in s.rows if (one := _slope(s, r)) is not None]
         both = [one for _, _, one in found if math.isfinite(one.leaky) and math.isfinite(one.clean)]
         if both:
-            text = _sentence(where, both, [one for _, _, one in found])
-            return text, _picture(text, [one for _, _, one in found])
+            rows = [one for *_, one in found]
+            text = _sentence(where, both, rows)
+            single = len({s.label for s, *_ in found}) == 1  # then its name need not stand at every line
+            return text, _picture(text, [replace(one, name=r.title) if single else one for _, r, one in found])
     return "No system has both a leaky and a clean figure yet.", None
 
 
@@ -56,7 +59,10 @@ def _sentence(where: str, both: Sequence[Slope], every: Sequence[Slope]) -> str:
 
 
 def _picture(text: str, rows: Sequence[Slope]) -> Picture:
-    caption = """Each line is a system on a data set: what was published for it, what it scores here when windows of
-        one trial stand on both sides, and what is left when they do not. Dashed: guessing. Published figures are mostly
-        plain accuracy, ours are balanced accuracy."""
-    return picture.make("slopes", "Published, leaky, clean", caption, text, slopes, rows)
+    told = any(math.isfinite(one.published) for one in rows)
+    first = "what was published for it, " if told else ""
+    more = " Published figures are mostly plain accuracy, ours are balanced accuracy." if told else ""
+    caption = f"""Each line is a system on a data set: {first}what it scores here when windows of one trial stand on
+        both sides, and what is left when they do not. Dashed: guessing.{more}"""
+    title = "Published, leaky, clean" if told else "Leaky and clean"
+    return picture.make("slopes", title, caption, text, slopes, rows)

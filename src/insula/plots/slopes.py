@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from insula.plots.style import WIDE_PX, draw, ink, is_narrow, shorten
+from insula.plots.style import WIDE_PX, draw, ink, is_narrow, spread
 
 _STEPS = ("published", "ours, leaky", "ours, clean")
 _INKS = ("c1", "c2", "c3", "c4", "c6", "c7", "c8", "c9")
@@ -33,8 +35,9 @@ def slopes(rows: Sequence[Slope], *, name: str, alt: str, width_px: int = WIDE_P
     A step of which no system has a figure is left out.
     """
     narrow = is_narrow(width_px)
-    letters = 20 if narrow else 30
-    height = max(360 if narrow else 380, 60 + _PITCH_PX * len(rows))
+    names = [textwrap.wrap(row.name, 20 if narrow else 32) for row in rows]
+    tall = [3 + (_PITCH_PX - 3) * len(lines) for lines in names]
+    height = max(360 if narrow else 380, 60 + sum(tall))
     every = np.array([[row.published, row.leaky, row.clean] for row in rows]) * 100  # (rows, steps)
     kept = np.flatnonzero(np.isfinite(every).any(0))
     last = len(kept) - 1
@@ -42,11 +45,11 @@ def slopes(rows: Sequence[Slope], *, name: str, alt: str, width_px: int = WIDE_P
     def paint(figure: Figure) -> None:
         ax = figure.subplots()
         ends = []
-        for i, (row, values) in enumerate(zip(rows, every[:, kept], strict=True)):
+        for i, (lines, px, values) in enumerate(zip(names, tall, every[:, kept], strict=True)):
             there = np.flatnonzero(np.isfinite(values))
             color = ink(_INKS[i % len(_INKS)])
             ax.plot(there, values[there], color=color, marker="o", ms=5, lw=1.8, alpha=0.9)
-            ends.append((float(values[there[-1]]), row, color))
+            ends.append((float(values[there[-1]]), px, "\n".join(lines), color))
         for chance in sorted({row.chance for row in rows if math.isfinite(row.chance)}):
             ax.axhline(100 * chance, color=ink("soft"), lw=1.0, ls=(0, (4, 3)))
             ax.annotate(f"chance {100 * chance:.0f} %", (0, 100 * chance), (0, 3), textcoords="offset points",
@@ -57,15 +60,15 @@ def slopes(rows: Sequence[Slope], *, name: str, alt: str, width_px: int = WIDE_P
         ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0f} %")
         ax.grid(axis="y", color=ink("rule"), lw=0.7)
         ax.tick_params(axis="x", length=0, pad=7)
-        gap = 103 * _PITCH_PX / (height - 46)
         ends.sort(key=lambda e: e[0])
-        at = -math.inf
-        for value, row, color in ends:
-            at = max(value, at + gap)
+        gaps = np.array([(one[1] + other[1]) / 2 for one, other in pairwise(ends)])
+        at = spread(np.array([end[0] for end in ends]), 103 * gaps / (height - 46), 0.0, 103.0)
+        for (value, _, text, color), y in zip(ends, at, strict=True):
             ax.annotate(
-                shorten(row.name, letters), (last, value), (1.06 * last, at), textcoords="data", va="center",
+                text, (last, value), (1.06 * last, y), textcoords="data", va="center",
                 fontsize=11.5, color=color, annotation_clip=False,
-                arrowprops={"arrowstyle": "-", "color": ink("rule"), "lw": 0.7, "shrinkA": 1, "shrinkB": 4},
+                arrowprops={"arrowstyle": "-", "color": ink("rule"), "lw": 0.7, "shrinkA": 1, "shrinkB": 4,
+                            "relpos": (0, 0.5)},
             )  # fmt: skip
 
     return draw(width_px, height, name, alt, paint)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -239,16 +240,20 @@ def fold(text: str, letters: int) -> tuple[str, ...]:
     return (*lines[:1], *((shorten(" ".join(lines[1:]), letters),) if lines[1:] else ()))
 
 
-def spread(wanted: DoubleArray, pitch: float, low: float, high: float) -> DoubleArray:
-    """Move places (ascending) to lie a pitch apart between two bounds, close ones apart from their middle."""
+def spread(wanted: DoubleArray, pitch: float | DoubleArray, low: float, high: float) -> DoubleArray:
+    """Move places (ascending) to lie a pitch apart between two bounds, close ones apart from their middle.
+
+    ``pitch`` is one for all, or that of each place from the one before (as many, less one).
+    """
     at = wanted.copy()
+    steps = np.broadcast_to(pitch, max(0, len(at) - 1))
     for _ in range(100):
-        for i in range(1, len(at)):
-            gap = max(0.0, pitch - (at[i] - at[i - 1]))
-            at[i - 1] -= gap / 2
-            at[i] += gap / 2
+        for i, step in enumerate(steps):
+            gap = max(0.0, step - (at[i + 1] - at[i]))
+            at[i] -= gap / 2
+            at[i + 1] += gap / 2
     for i in range(len(at)):
-        at[i] = max(at[i], low if i == 0 else at[i - 1] + pitch)
+        at[i] = max(at[i], low if i == 0 else at[i - 1] + steps[i - 1])
     for i in reversed(range(len(at))):
-        at[i] = min(at[i], high if i == len(at) - 1 else at[i + 1] - pitch)
+        at[i] = min(at[i], high if i == len(at) - 1 else at[i + 1] - steps[i])
     return at
