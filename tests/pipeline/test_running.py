@@ -50,11 +50,13 @@ def experiment(root: Path, protocol: str = "leave_one_subject_out", **tables: An
 def test_a_run_writes_everything_and_the_model_predicts(root: Path, tmp_path: Path) -> None:
     said: list[str] = []
     out = tmp_path / "runs" / "one"
-    done = run_experiment(experiment(root), out, analyses=False, progress=lambda what, *_: said.append(what))
+    asked = experiment(root, data={"apart": ["nobody"]})
+    done = run_experiment(asked, out, analyses=False, progress=lambda what, *_: said.append(what))
     assert sorted(p.name for p in out.iterdir()) == [
         "model", "predictions.parquet", "report.html", "report.json", "result.json",
     ]  # fmt: skip
     assert done.page == out / "report.html"
+    assert "apart: nobody: nobody of that name was read" in done.result.protocol["notes"]
     again = Result.load(out)
     assert again.table().equals(done.result.table())
     assert {"reading recordings", "cleaning trials", "fits"} <= set(said)

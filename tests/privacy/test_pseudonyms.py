@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from command_line import Done, Terminal
+from compare_grids import tiny
 from small_cohort import recording, write_manifest
 
 from insula.data.pseudonyms import NOTE, Pseudonyms, coded
@@ -19,6 +20,7 @@ from insula.evaluation.elders import elders_of
 from insula.evaluation.experiment import experiment_from
 from insula.evaluation.results import Result
 from insula.evaluation.saved import Saved, named_otherwise
+from insula.grid.run import run_grid
 from insula.pipeline.reading import cut_windows, hold_recordings, read_recordings, require_codes
 from insula.pipeline.reopened import open_result
 from insula.windows.store import Store
@@ -54,6 +56,9 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
             _ = Pseudonyms(path).codes
     with pytest.raises(InputError, match="elsewhere, in private"):
         Pseudonyms(tmp_path / "run" / "codes.json").require_outside(tmp_path / "run")
+    there = {"name": "simulate", "pseudonyms": str(tmp_path / "grid" / "codes.json")}
+    with pytest.raises(InputError, match="elsewhere, in private"):
+        run_grid(tiny(data=[there]), tmp_path / "grid")
     with pytest.raises(InputError, match="in no folder"):
         Pseudonyms(tmp_path / "no" / "codes.json").of(["ann"])
 

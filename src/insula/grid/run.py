@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from insula.data.pseudonyms import Pseudonyms
 from insula.errors import DataError, InputError
 from insula.files import require_folder
 from insula.grid.cell import Outcome
@@ -55,6 +56,8 @@ def run_grid(
     if jobs < 1:
         raise InputError(f"jobs {jobs}; expected 1 or more. Use --jobs 1.")
     folder = Path(out)
+    for codes in {cell.experiment.data.pseudonyms for cell in grid.cells} - {None}:
+        Pseudonyms(str(codes)).require_outside(folder)
     limit_s = grid.time_limit_s if limit_s is None else limit_s
     with locked(folder) as lock:
         clear(folder)

@@ -167,6 +167,8 @@ def read_and_cut(
         held = hold_recordings(experiment, recipe, store, problems, jobs, progress)
         windows = cut_windows(experiment, held.recordings, progress, held.clean)
     windows.note(unread(experiment, problems))
+    strangers = sorted(set(experiment.data.apart) - set(windows.table["subject"].astype(str)))
+    windows.note([f"apart: {', '.join(strangers)}: nobody of that name was read"] if strangers else [])
     return windows
 
 
