@@ -32,7 +32,6 @@ from insula.explain.gate import gate_curve
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.feed import Feed
 from insula.learning.train import TrainConfig
-from insula.plots.cost import _PITCH, _spread
 from insula.report.page import render
 from insula.signals.recipe import Recipe
 from insula.types import Batch, InputSpec, ModelOutput, Recording, Signal
@@ -374,10 +373,3 @@ def test_cheaper_and_better_is_named() -> None:
     worse, better = plots.CostPoint("Worse", 1e-9, 0.5, 0.4, 0.6), plots.CostPoint("Better", 1e-8, 0.61, 0.5, 0.7)
     assert dominated(mine, [mine, worse]) == "Nothing cheaper scores as well as Mine."
     assert dominated(mine, [mine, worse, better]) == "For less energy, Better scores at least as well as Mine."
-
-
-def test_names_in_the_column_keep_their_distance() -> None:
-    at = _spread(np.asarray([10.0, 11.0, 12.0, 200.0, 201.0]), 12.0, 220.0)
-    assert (np.diff(at) > _PITCH - 0.5).all()
-    assert at[0] >= 11.5
-    assert at[-1] <= 220.5

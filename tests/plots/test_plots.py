@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from insula import plots
-from insula.plots.style import fold, shorten
+from insula.plots.style import fold, shorten, spread
 
 EMOTIONS = ("anger", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
@@ -151,6 +151,16 @@ def test_every_public_picture_has_an_example() -> None:
     functions = {n for n in plots.__all__ if callable(getattr(plots, n)) and n.islower()}
     functions -= {"class_inks", "css_variables", "keeping", "seconds"}
     assert functions == {f.__name__ for f, _, _ in EXAMPLES.values()}
+
+
+def test_places_lie_a_pitch_apart_between_their_bounds() -> None:
+    wanted = np.asarray([10.0, 11.0, 12.0, 200.0, 201.0])
+    for pitch in (16.0, np.asarray([16.0, 30.0, 16.0, 40.0])):
+        at = spread(wanted, pitch, 12.0, 220.0)
+        assert (np.diff(at) > pitch - 0.5).all()
+        assert at[0] >= 11.5
+        assert at[-1] <= 220.5
+    assert spread(np.asarray([5.0, 90.0]), 10.0, 0.0, 100.0).tolist() == [5.0, 90.0]
 
 
 def test_slopes_cut_no_name() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -72,7 +72,7 @@ def energy_of_systems(
     ]
     found: list[EnergySheet] = []
     for plan in plans:
-        made = _of_plan(plan, plans[0].bare, found, windows, first, models, experiment.seed, runs)
+        made = _of_plan(plan, _At(windows, first, models, plans[0].bare, found, experiment.seed, runs))
         if made is not None:
             found.append(made)
     without = [p.title for p in plans if p.name not in {one.system for one in found}]
@@ -218,27 +218,31 @@ def _disturbed(found: Sequence[EnergySheet]) -> list[str]:
     return [f"the machine was busy while latency was measured ({', '.join(busy)}): do not trust p99"] if busy else []
 
 
-def _of_plan(
-    plan: RowPlan,
-    main: str,
-    found: Sequence[EnergySheet],
-    windows: Windows,
-    first: Split,
-    models: Sequence[FoldModel],
-    seed: int,
-    runs: int,
-) -> EnergySheet | None:
-    """Make the sheet of one row of an evaluation, None for one that has none; ``main`` is the row of the models."""
-    own = _own(plan, main, found, windows, first, models, seed, runs)
+@dataclass(frozen=True)
+class _At:
+    """What a row's sheet is made at: the first fold, its models and their row ``main``, the sheets made before."""
+
+    windows: Windows
+    first: Split
+    models: Sequence[FoldModel]
+    main: str
+    found: Sequence[EnergySheet]
+    seed: int
+    runs: int
+
+
+def _of_plan(plan: RowPlan, at: _At) -> EnergySheet | None:
+    """Make the sheet of one row of an evaluation, None for one that has none."""
+    own = _own(plan, at)
     if own is None or not plan.prior:
         return own
     # the prior is the same row of other people: of a network one member, whose cost is not in its weights
-    tuned = plan.tune is not None and models
-    network = models[0].model.config if tuned else plan.network
+    tuned = plan.tune is not None and at.models
+    network = at.models[0].model.config if tuned else plan.network
     alone = replace(plan, network=None if network is None else replace(network, members=1), tune=None, prior=0.0)
-    others = replace(first, train=lent(windows, first))
-    prior = _own(alone, "", (), windows, others, (), seed, runs)
-    return own if prior is None else _with_prior(own, prior, windows)
+    others = replace(at.first, train=lent(at.windows, at.first))
+    prior = _own(alone, replace(at, first=others, models=(), main="", found=()))
+    return own if prior is None else _with_prior(own, prior, at.windows)
 
 
 def _with_prior(own: EnergySheet, prior: EnergySheet, windows: Windows) -> EnergySheet:
@@ -282,35 +286,28 @@ def _with_prior(own: EnergySheet, prior: EnergySheet, windows: Windows) -> Energ
     )
 
 
-def _own(
-    plan: RowPlan,
-    main: str,
-    found: Sequence[EnergySheet],
-    windows: Windows,
-    first: Split,
-    models: Sequence[FoldModel],
-    seed: int,
-    runs: int,
-) -> EnergySheet | None:
+def _own(plan: RowPlan, at: _At) -> EnergySheet | None:
     """Make the sheet of a row without other people's prior."""
-    training, test = windows.take(first.train), windows.take(first.test)
+    training, test = at.windows.take(at.first.train), at.windows.take(at.first.test)
     if plan.network is not None:
-        if models and plan.bare == main:
-            return network_energy(plan.name, plan.title, plan.kind, models[0].model, test, "trained, first fold", runs)
-        if models and plan.network == replace(models[0].model.config, scope="session"):
-            same = next(one for one in found if one.system == main)  # state carried across: the same network
+        if at.models and plan.bare == at.main:
+            return network_energy(
+                plan.name, plan.title, plan.kind, at.models[0].model, test, "trained, first fold", at.runs
+            )
+        if at.models and plan.network == replace(at.models[0].model.config, scope="session"):
+            same = next(one for one in at.found if one.system == at.main)  # state carried across: the same network
             return replace(same, system=plan.name, title=plan.title)
         if plan.tune is not None:
             return None  # its shape was chosen in each fold
         fresh = Estimator(plan.network, plan.factory).initialise(training)
-        return network_energy(plan.name, plan.title, plan.kind, fresh, test, "fresh", runs)
+        return network_energy(plan.name, plan.title, plan.kind, fresh, test, "fresh", at.runs)
     if plan.kind == "baseline" and plan.name != "clock":
         return None
     normaliser = "population" if plan.normaliser == "none" else plan.normaliser
     row = ClassicalEstimator(
-        plan.classical or "", seed=seed, context=plan.context or False, normaliser=normaliser
+        plan.classical or "", seed=at.seed, context=plan.context or False, normaliser=normaliser
     ).fit(training)  # fmt: skip
-    return row_energy(plan.name, plan.title, row, test, "fitted, first fold", runs)
+    return row_energy(plan.name, plan.title, row, test, "fitted, first fold", at.runs)
 
 
 def _one(
