@@ -61,7 +61,7 @@ def energy(
     tables: dict[str, dict[str, Any]] = {
         "data": {
             "name": data,
-            "root": None if root is None else str(root),
+            "root": o.text(root),
             "target": target,
             "modalities": o.names(modalities),
             "subjects": o.names(subjects),

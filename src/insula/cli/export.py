@@ -51,7 +51,7 @@ def export(
         raise InputError("--data with --no-int8; expected no data, as they serve to measure int8. Drop one of them.")
     windows = None
     if data is not None:
-        tables = {"data": {"name": data, "root": None if root is None else str(root), "subjects": o.names(subjects)}}
+        tables = {"data": {"name": data, "root": o.text(root), "subjects": o.names(subjects)}}
         windows = _labelled(estimator, o.make_experiment(None, tables, settings))
     done = write(estimator, out, int8=int8, windows=windows)
     show.console().print(show.facts(rows_of(done)))

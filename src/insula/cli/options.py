@@ -187,6 +187,11 @@ def make_experiment(file: Path | None, tables: dict[str, dict[str, Any]], settin
     return experiment_from(base)
 
 
+def text(path: Path | None) -> str | None:
+    """A path as an experiment keeps it."""
+    return None if path is None else str(path)
+
+
 def names(text: str | None) -> tuple[str, ...] | None:
     """Split a comma-separated option."""
     return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())

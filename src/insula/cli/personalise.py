@@ -46,8 +46,8 @@ def personalise(
     """
     tables: dict[str, dict[str, Any]] = {
         "data": {
-            "name": data, "root": None if root is None else str(root), "target": target, "subjects": (person,),
-            "pseudonyms": None if pseudonyms is None else str(pseudonyms),
+            "name": data, "root": o.text(root), "target": target, "subjects": (person,),
+            "pseudonyms": o.text(pseudonyms),
         },
         "": {"seed": seed},
     }  # fmt: skip

@@ -56,9 +56,9 @@ def predict(
     tables = {
         "data": {
             "name": data,
-            "root": None if root is None else str(root),
+            "root": o.text(root),
             "subjects": o.names(subjects),
-            "pseudonyms": None if pseudonyms is None else str(pseudonyms),
+            "pseudonyms": o.text(pseudonyms),
         }
     }
     if out is not None and out.is_dir():

@@ -48,10 +48,10 @@ def pretrain(
     tables: dict[str, dict[str, Any]] = {
         "data": {
             "name": data,
-            "root": None if root is None else str(root),
+            "root": o.text(root),
             "modalities": o.names(modalities),
             "subjects": o.names(subjects),
-            "pseudonyms": None if pseudonyms is None else str(pseudonyms),
+            "pseudonyms": o.text(pseudonyms),
         },
         "model": {"name": model or PRETRAINED, "size": size, "normaliser": normaliser},
         "recipe": {"window_s": window, "hop_s": hop},

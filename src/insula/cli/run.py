@@ -152,11 +152,11 @@ def evaluate(
     tables: dict[str, dict[str, Any]] = {
         "data": {
             "name": data,
-            "root": None if root is None else str(root),
+            "root": o.text(root),
             "target": target,
             "modalities": o.names(modalities),
             "subjects": o.names(subjects),
-            "pseudonyms": None if pseudonyms is None else str(pseudonyms),
+            "pseudonyms": o.text(pseudonyms),
             "traits": traits,
         },
         "model": {
@@ -250,11 +250,11 @@ def train(
     tables: dict[str, dict[str, Any]] = {
         "data": {
             "name": data,
-            "root": None if root is None else str(root),
+            "root": o.text(root),
             "target": target,
             "modalities": o.names(modalities),
             "subjects": o.names(subjects),
-            "pseudonyms": None if pseudonyms is None else str(pseudonyms),
+            "pseudonyms": o.text(pseudonyms),
         },
         "model": {
             **chosen,
