@@ -40,7 +40,7 @@ def test_every_screen_from_the_folder_to_the_live_page(browser: Any, tmp_path: P
         remedies_help(visit)
         the_table_is_corrected(visit, root)
         page.click("#step-check")
-        page.click("a[href='#signals']")
+        page.click("a[href='#/signals']")
         visit.until("document.querySelectorAll('.curve path').length === 2")
         visit.sound("signals")
         page.click("#next")

@@ -1,5 +1,5 @@
 // What is there: counts, signals, labels, and every problem with its remedy.
-import { card, command, h, next, plural, seconds } from "./dom.js";
+import { card, command, h, next, plural, route, seconds } from "./dom.js";
 
 export const check = {
   id: "check", step: "What is there", holds: ["signals"], title: () => "What is there",
@@ -14,7 +14,7 @@ export const check = {
       stale ? h("p", { class: "proposal" }, "The table has changed since. ", h("button", { type: "button", id: "again", onclick: () => inform.send({ type: "check" }) }, "Check again")) : null,
       h("p", { class: "lead" }, summary(found)),
       problems(state, found, inform),
-      h("div", { class: "pair" }, card("Signals", signalTable(found), h("p", { class: "next" }, h("a", { class: "button quiet", href: "#signals" }, "Look at the signals"))), card("What was said or felt", found.targets.length ? found.targets.map(target) : h("p", {}, "No label yet: nothing here says what was felt."), found.targets.length || !state.folder.own ? null : label(state, inform))),
+      h("div", { class: "pair" }, card("Signals", signalTable(found), h("p", { class: "next" }, h("a", { class: "button quiet", href: route("signals") }, "Look at the signals"))), card("What was said or felt", found.targets.length ? found.targets.map(target) : h("p", {}, "No label yet: nothing here says what was felt."), found.targets.length || !state.folder.own ? null : label(state, inform))),
       next("Choose what to recognise", () => inform.go("question"), { disabled: !found.targets.length || busy(state), note: found.targets.length ? "" : "A label is needed first." }),
       command(state.commands.check),
     ];

@@ -31,6 +31,9 @@ export function fill(place, ...children) {
 }
 function safe(act) { try { return act(); } catch { return null; } }
 
+// A screen's address: a route, and not the name of an element to jump to.
+export const route = (id) => `#/${id}`;
+
 export const plural = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 export function seconds(s) {
   if (s < 90) return `${Math.round(s)} s`;

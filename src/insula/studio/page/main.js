@@ -1,5 +1,5 @@
 // The shell: steps, the screen that the address names, work under way, and what went wrong.
-import { $, fill, h } from "./dom.js";
+import { $, fill, h, route } from "./dom.js";
 import { connect, post, store } from "./store.js";
 import { check } from "./check.js";
 import { question } from "./question.js";
@@ -13,7 +13,7 @@ import { work } from "./work.js";
 
 const SCREENS = [where, table, check, signals, question, training, report, use];
 const inform = {
-  go: (id) => { location.hash = id; },
+  go: (id) => { location.hash = route(id); },
   say: (text) => { $("spoken").textContent = ""; $("spoken").textContent = text; },
   wrong: (text) => { $("problem").textContent = text; $("problem").hidden = !text; },
   // Send a message; what the studio refuses is said at the top, and the promise tells whether it was done.
@@ -27,7 +27,7 @@ let shown = null, key = null;
 const underWay = $("work");
 
 function wanted(state) {
-  const named = SCREENS.find((s) => s.id === location.hash.slice(1));
+  const named = SCREENS.find((s) => route(s.id) === location.hash);
   if (named && named.ready(state)) return named;
   if (!state.folder) return where;
   if (state.work?.kind === "train" && state.work.standing === "running" && !named) return training; // a window that comes later
@@ -49,7 +49,7 @@ function draw(state) {
   fill($("screen"), title, ...screen.render(state, inform));
   if (screen === training) title.after(underWay);
   if (moved) {
-    if (location.hash.slice(1) !== screen.id) history.replaceState(null, "", `#${screen.id}`);
+    if (location.hash !== route(screen.id)) history.replaceState(null, "", route(screen.id));
     inform.wrong("");
     title.focus({ preventScroll: true });
     scrollTo(0, 0);
@@ -61,7 +61,7 @@ function steps(state, screen) {
     const ready = s.ready(state), here = s === screen || s.holds?.includes(screen.id);
     const inside = [h("span", { class: "number", "aria-hidden": "true" }, i + 1), h("span", {}, s.step)];
     return h("li", { class: here ? "here" : ready ? "open" : "shut" }, ready
-      ? h("a", { href: `#${s.id}`, id: `step-${s.id}`, "aria-current": here ? "step" : null }, inside)
+      ? h("a", { href: route(s.id), id: `step-${s.id}`, "aria-current": here ? "step" : null }, inside)
       : h("span", { class: "later", role: "link", "aria-disabled": "true" }, inside));
   })));
   const here = $("steps").querySelector(".here");

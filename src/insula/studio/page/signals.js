@@ -1,6 +1,6 @@
 // A person's trials: how good each signal is, and the curves of one of them with its spoiled seconds.
 import { busy, undo } from "./check.js";
-import { card, command, h, next, plural, seconds, svg } from "./dom.js";
+import { card, command, h, next, plural, route, seconds, svg } from "./dom.js";
 import { get } from "./store.js";
 
 const WIDE = 720, TALL = 96;
@@ -16,7 +16,7 @@ export const signals = {
     const here = sight?.subject === whose && state.looked === whose ? sight : null;
     if (!here) fetchOrAsk(state, inform);
     const select = h("select", { id: "whose", onchange: (event) => { whose = event.target.value; at = 0; redraw(); } }, people.map((p) => h("option", { value: p, selected: p === whose ? "selected" : null }, p)));
-    const back = h("a", { href: "#check", class: "button quiet" }, "← What is there");
+    const back = h("a", { href: route("check"), class: "button quiet" }, "← What is there");
     return [
       h("div", { class: "line" }, h("label", { for: "whose" }, "Person"), select, back),
       here ? [overview(here), detail(state, here, inform)] : h("p", { class: "soft" }, state.work?.kind === "look" && state.work.standing === "failed" ? "The signals could not be read." : running(state) && state.work.kind !== "look" ? "They are read when the work above is done." : "The signals are being read ..."),
