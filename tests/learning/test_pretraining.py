@@ -18,7 +18,8 @@ import insula
 from insula.errors import InputError
 from insula.evaluation.results import Result
 from insula.learning.estimator import Estimator, EstimatorConfig
-from insula.learning.pretraining import PretrainConfig, begin_from, pretrain
+from insula.learning.pretraining import PretrainConfig, begin_from, pretrain, unlabelled_first, unlabelled_of
+from insula.learning.train_config import TrainConfig
 from insula.types import Recording
 from insula.windows.cutting import cut
 
@@ -79,6 +80,40 @@ def test_a_network_begins_from_the_weights_of_another_montage(tmp_path: Path) ->
         begin_from(insula.models.build("eegnet", done.estimator.spec), folder, "eegnet")
     with pytest.raises(InputError, match="hidden 1"):
         PretrainConfig(hidden=1.0)
+
+
+def test_only_the_people_that_train_and_their_rest_are_learned_from_without_labels() -> None:
+    everything = small().everything()
+    training = everything.scored.take((everything.scored.table["subject"] != "ann").to_numpy())
+    of = unlabelled_of(training)
+    rest = (of.table["role"] != "scored").to_numpy()
+    assert set(of.table["subject"]) == set(training.table["subject"])
+    assert rest.any()
+    assert not rest.all()
+    assert len(of) == len(training) + rest.sum()
+    assert not of.y.any()
+
+
+def test_a_fit_learns_without_labels_first_and_leaves_the_bank_of_features_alone() -> None:
+    config = EstimatorConfig(model="tcn", normaliser="population", train=TrainConfig(epochs=1, unlabelled_epochs=2))
+    heard: list[tuple[int, int]] = []
+    first = Estimator(config).fit(small(), progress=lambda done, of: heard.append((done, of)))
+    plain = Estimator(replace(config, train=TrainConfig(epochs=1))).fit(small())
+    assert not np.allclose(first.embed(small()), plain.embed(small()))
+    assert heard[-1][0] == heard[-1][1]
+    flagship = Estimator(EstimatorConfig(normaliser="population", train=config.train)).initialise(small())
+    network = flagship.networks[0]
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    losses = unlabelled_first(flagship, network, small(), 0)
+    assert len(losses) == 2
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed
+    assert not [name for name in changed if name.startswith(("context", "shortcut"))]
+
+
+def test_epochs_without_labels_are_asked_for_by_number() -> None:
+    with pytest.raises(InputError, match="unlabelled_epochs -1"):
+        TrainConfig(unlabelled_epochs=-1)
 
 
 def _two(trial):  # type: ignore[no-untyped-def]

@@ -30,7 +30,7 @@ from insula.protocols.schedule import fixed_order, shares_schedule
 from insula.windows.table import Windows
 
 ALONE = "_alone"
-"""Ending of the name of the first row without what it learned from other models, adapted as the first one is."""
+"""Ending of the first row's name without what it learned beside labels (of other models or of signals alone)."""
 NO_TRAITS = "_no_traits"
 """Ending of the name of a network's row that is not told people's traits."""
 
@@ -214,11 +214,11 @@ def make_plans(
         require_scope(scope, experiment.protocol.name, windows)
     bare = f"{facts.title_of(model.options) if factory is None else name}{transfer_words(config)}"
     elders = elders_of(experiment)
-    title = "".join((bare, *(f", {elder.words}" for elder in elders)))
+    title = f"{bare}{_lessons(config, elders)}"
     main = RowPlan(name, title, "model", scope, normaliser, config, tune=tune, factory=factory, elders=elders)
     plans = [main]
-    if elders:
-        plain = replace(config, teacher=None, start=None)
+    if title != bare:
+        plain = replace(config, teacher=None, start=None, train=replace(config.train, unlabelled_epochs=0))
         plans.append(
             replace(main, name=f"{name}{ALONE}", title=bare, kind="ablation", role="ablation", network=plain, elders=())
         )
@@ -255,6 +255,13 @@ def transfer_words(config: EstimatorConfig) -> str:
     return "".join(f", {one}" for one in words)
 
 
+def _lessons(config: EstimatorConfig, elders: tuple[Elder, ...]) -> str:
+    """What a row learns from beside labels, for its title."""
+    words = [elder.words for elder in elders]
+    words += ["learned without labels first"] if config.train.unlabelled_epochs else []
+    return "".join(f", {one}" for one in words)
+
+
 def _other(name: str, main: RowPlan, config: EstimatorConfig, windows: Windows) -> RowPlan:
     """Row of another network, built and trained like the main one without its options and what it begins from."""
     facts = card(name)
@@ -267,7 +274,7 @@ def _other(name: str, main: RowPlan, config: EstimatorConfig, windows: Windows) 
     scope = config.scope if facts.step else "window"
     network = replace(config, model=name, options={}, start=None)
     elders = tuple(elder for elder in main.elders if elder.what == "teacher")
-    title = "".join((f"{facts.title}{transfer_words(config)}", *(f", {elder.words}" for elder in elders)))
+    title = f"{facts.title}{transfer_words(config)}{_lessons(config, elders)}"
     return replace(
         main, name=name, title=title, scope="session" if main.normaliser == "running" else scope,
         network=network, tune=None, factory=None, elders=elders,
@@ -285,7 +292,7 @@ def _variants(main: RowPlan, facts: ModelCard, config: EstimatorConfig, experime
         if variant == own:
             continue
         other = replace(config, options={**options, **one.options})
-        title = "".join((f"{one.title}{transfer_words(config)}", *(f", {elder.words}" for elder in main.elders)))
+        title = f"{one.title}{transfer_words(config)}{_lessons(config, main.elders)}"
         rows.append(
             replace(main, name=f"{main.name}_{variant}", title=title, kind="ablation", network=other, role=one.role)
         )

@@ -44,20 +44,19 @@ def networks_of(
 ) -> Made:
     """Train an Estimator's members on the rows ``chosen``, stopped by those ``held_out``; its scales are learned."""
     cfg = estimator.config
-    parts = _Parts(progress, cfg.members)
+    parts = _Parts(progress, cfg.members, 2 if cfg.train.unlabelled_epochs else 1)
     begun = _begin(estimator, windows.take(chosen), parts)
     members = cfg.members if begun is None or begun.gate else 1  # without a deep path all of them are one
     made = Made([], [], begun)
     for member in range(members):
         seed = cfg.seed + 1000 * member
         network = estimator.built(seed)
-        if begun is not None:
-            start(network, begun.readout, begun.gate)
         if begun is not None and not begun.gate:
+            start(network, begun.readout, 0.0)
             network.to(estimator.device).eval()
             made.histories.append(History([begun.loss], stopped=True))
         else:
-            made.histories.append(_trained(estimator, network, windows, chosen, held_out, seed, parts.next()))
+            made.histories.append(_trained(estimator, network, windows, chosen, held_out, seed, parts, begun))
         made.networks.append(network)
     parts.end()
     return made
@@ -70,10 +69,18 @@ def _trained(
     chosen: Any,
     held_out: Any,
     seed: int,
-    progress: Progress | None = None,
+    parts: _Parts,
+    begun: Begun | None = None,
     taught: bool = True,
 ) -> History:
+    """Train a network: without labels first where that is asked for, then from its readout with them."""
     training = windows.take(chosen)
+    if estimator.config.train.unlabelled_epochs:
+        from insula.learning.pretraining import unlabelled_first
+
+        unlabelled_first(estimator, network, training, seed, parts.next())
+    if begun is not None:
+        start(network, begun.readout, begun.gate)
     feed = estimator.feed(training)
     return fit(
         network,
@@ -83,7 +90,7 @@ def _trained(
         classes=len(windows.schema.classes),
         seed=seed,
         device=estimator.device,
-        progress=progress,
+        progress=parts.next(),
         terms=_terms(estimator, network, training, feed, seed, taught),
     )
 
@@ -134,14 +141,13 @@ def _begin(estimator: Estimator, windows: Windows, parts: _Parts) -> Begun | Non
 
     def trained(part: Any, alone: Readout) -> nn.Module:
         other = estimator.built(cfg.seed)
-        start(other, alone)
-        _trained(estimator, other, windows, part[0], part[1][:0], cfg.seed, parts.next(), taught=False)
+        _trained(estimator, other, windows, part[0], part[1][:0], cfg.seed, parts, Begun(alone, 1.0, own), taught=False)
         return other  # untaught: a teacher may have learned from the windows on which it is judged
 
     def answers(other: nn.Module, part: Any) -> DoubleArray:
         return logits_of(other, estimator.feed(windows.take(part[1])), device)
 
-    parts.count += len(splits[:2])
+    parts.networks += len(splits[:2])
     kept = judged(rows, readout, splits[:2], classes, trained, answers)
     return Begun(readout, kept.gate, own, kept.told)
 
@@ -177,10 +183,11 @@ def _inner_splits(windows: Windows, group: tuple[str, ...], seed: int) -> list[A
 
 
 class _Parts:
-    """Tells how far several trainings, one after another, are in all."""
+    """Tells how far several trainings, ``each`` of a network and one after another, are in all."""
 
-    def __init__(self, progress: Progress | None, count: int) -> None:
-        self.progress, self.count, self.begun, self.steps, self.done = progress, count, 0, 0, 0
+    def __init__(self, progress: Progress | None, networks: int, each: int = 1) -> None:
+        self.progress, self.networks, self.each = progress, networks, each
+        self.begun, self.steps, self.done = 0, 0, 0
 
     def next(self) -> Progress | None:
         """Return what the next training calls with (done, total)."""
@@ -189,7 +196,7 @@ class _Parts:
         return None if self.progress is None else partial(self._told, before)
 
     def _told(self, before: int, done: int, total: int) -> None:
-        self.steps, self.done = self.count * total, before * total + done
+        self.steps, self.done = self.networks * self.each * total, before * total + done
         if self.progress is not None:
             self.progress(self.done, self.steps)
 

@@ -8,12 +8,13 @@ away afterwards. (?) Which share is hidden, stretches of an eighth of a window a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +27,8 @@ from insula.learning.saving import load_model
 from insula.protocols.fold import terms_of
 from insula.types import BoolArray
 from insula.windows.table import Windows
+
+Progress = Callable[[int, int], None]
 
 PARTS = 8
 """Stretches of a window (of a hop for step models), each hidden or not."""
@@ -64,7 +67,7 @@ class Pretrained:
 
 
 def pretrain(
-    windows: Windows, config: EstimatorConfig, how: PretrainConfig, progress: Callable[[int, int], None] | None = None
+    windows: Windows, config: EstimatorConfig, how: PretrainConfig, progress: Progress | None = None
 ) -> Pretrained:
     """Train a network on windows without looking at labels."""
     if not len(windows):
@@ -75,19 +78,53 @@ def pretrain(
         model.terms = replace(model.terms, normaliser=config.normaliser)
     inside = _inside(windows, how.held_out, config.seed)
     model._learn_scales(windows.take(inside))
-    network = model.built(config.seed).to(model.device)
+    network = model.built(config.seed)
     model.networks = [network]
+    task, losses = _learn(model, network, windows.take(inside), how, config.seed, progress)
+    told = _told(task, model, windows.take(~inside), how.hidden) if not inside.all() else float("nan")
+    return Pretrained(model, losses, told)
+
+
+def unlabelled_first(
+    model: Estimator, network: nn.Module, training: Windows, seed: int, progress: Progress | None = None
+) -> tuple[float, ...]:
+    """Have a network learn without labels from all windows of the people that train it; returns losses an epoch.
+
+    Beside the training windows these are the unscored ones of the same sessions (rest before and between trials);
+    windows that are tested or held out to stop by are scored ones and never among them.
+    """
+    how = PretrainConfig(epochs=model.config.train.unlabelled_epochs)
+    return _learn(model, network, unlabelled_of(training), how, seed, progress)[1]
+
+
+def unlabelled_of(training: Windows) -> Windows:
+    """Training windows and the unscored ones of the same sessions, without their labels."""
+    everything = training.everything()
+    session = ["subject", "session"]
+    known = pd.MultiIndex.from_frame(training.table[session])
+    rest = everything.table["role"].to_numpy() != "scored"
+    keep = rest & pd.MultiIndex.from_frame(everything.table[session]).isin(known)
+    keep[training.rows] = True
+    rows = np.flatnonzero(keep)
+    return everything.take(rows).with_y(np.zeros(len(rows), np.int64))
+
+
+def _learn(
+    model: Estimator, network: nn.Module, windows: Windows, how: PretrainConfig, seed: int, progress: Progress | None
+) -> tuple[_Task, tuple[float, ...]]:
+    """Train a network in place to tell what is hidden; returns the task with its decoder, and losses an epoch."""
+    network.to(model.device)
     scope = model.scope
-    torch.manual_seed(config.seed)
-    generator = torch.Generator().manual_seed(config.seed)
-    feed = Feed(model.prepare(windows.take(inside)), scope)
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    feed = Feed(model.prepare(windows), scope)
     task = _task(network, next(iter(feed.each(1))), scope).to(model.device)
-    size = feed.batch_size(config.train)
+    size = feed.batch_size(model.config.train)
     learned = [*network.parameters(), *task.parameters()]
     optimiser = torch.optim.AdamW(learned, lr=how.learning_rate, weight_decay=1e-2)
     steps = max(2, how.epochs * feed.steps(size))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, how.learning_rate, total_steps=steps)
-    rng, losses = np.random.default_rng(config.seed), []
+    rng, losses = np.random.default_rng(seed), []
     for epoch in range(how.epochs):
         network.train()
         found = []
@@ -95,6 +132,7 @@ def pretrain(
             loss, _ = task(to_device(part, model.device), how.hidden, generator)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            _leave_unreached(learned)
             nn.utils.clip_grad_norm_(learned, 1.0)
             optimiser.step()
             schedule.step()
@@ -103,8 +141,7 @@ def pretrain(
         if progress is not None:
             progress(epoch + 1, how.epochs)
     network.eval()
-    told = _told(task, model, windows.take(~inside), how.hidden) if not inside.all() else float("nan")
-    return Pretrained(model, tuple(losses), told)
+    return task, tuple(losses)
 
 
 def begin_from(network: nn.Module, folder: str | Path, name: str) -> int:
@@ -140,6 +177,13 @@ def _inside(windows: Windows, share: float, seed: int) -> BoolArray:
     count = int(unit.max()) + 1
     out = np.random.default_rng(seed).permutation(count)[: round(share * count) if count > 2 else 0]
     return np.asarray(~np.isin(unit, out))
+
+
+def _leave_unreached(parameters: Sequence[nn.Parameter]) -> None:
+    """Keep what the task does not reach (a bank over hand-made features) as it is: it must not decay either."""
+    for one in parameters:
+        if one.grad is not None and not one.grad.any():
+            one.grad = None
 
 
 def _told(task: _Task, model: Estimator, windows: Windows, hidden: float) -> float:

@@ -33,6 +33,8 @@ class TrainConfig:
     (as HiSTN, arXiv 2408.15255), where classes have an order. ``adversarial``, ``coral`` and ``mmd`` are weights of
     losses by which the embedding tells less of the person (`insula.learning.domains`; 0: off). Under a teacher
     ``teacher_share`` of the labels' loss is replaced by its softened probabilities (`insula.learning.teaching`).
+    ``unlabelled_epochs`` passes without labels come first, over all that is known of the people that train, their rest
+    included (`insula.learning.pretraining`).
     """
 
     epochs: int = 15
@@ -57,6 +59,7 @@ class TrainConfig:
     mmd: float = 0.0
     teacher_share: float = 0.7
     teacher_temperature: float = 2.0
+    unlabelled_epochs: int = 0
     quality: Quality = "keep"
     quality_share: float = 0.5
 
@@ -87,6 +90,8 @@ class TrainConfig:
         for name in ("adversarial", "coral", "mmd"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} {getattr(self, name)}; expected 0 (off) or more.")
+        if self.unlabelled_epochs < 0:
+            raise InputError(f"unlabelled_epochs {self.unlabelled_epochs}; expected 0 (off) or more.")
         if self.patience < 1 or not self.weight_decay >= 0 or not self.gradient_clip > 0:
             raise InputError(
                 f"patience {self.patience}, weight_decay {self.weight_decay}, gradient_clip {self.gradient_clip}; "
