@@ -16,7 +16,7 @@ from insula.errors import InputError
 from insula.learning.batches import LabelledBatch, Prepared, input_spec
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.feed import Feed, run
-from insula.learning.train import fit
+from insula.learning.train import History, fit
 from insula.learning.train_config import TrainConfig
 from insula.types import Batch, ModelOutput
 
@@ -49,6 +49,25 @@ def test_same_seed_same_bits_other_seed_others(scope: str) -> None:
     assert first.keys() == again.keys()
     assert all(torch.equal(first[k], again[k]) for k in first)
     assert not all(torch.equal(first[k], other[k]) for k in first)
+
+
+def test_a_training_goes_on_in_longer_rounds_until_its_loss_no_longer_falls() -> None:
+    of = TrainConfig(epochs=2, batch_trials=1, residual="always")
+    heard: list[tuple[int, int]] = []
+
+    def history(**more: object) -> History:
+        estimator = Estimator(EstimatorConfig(train=replace(of, **more)), MyNet)  # type: ignore[arg-type]
+        return estimator.fit(scored(), progress=lambda done, all_: heard.append((done, all_))).histories[0]
+
+    one, three = history(), history(rounds=3)
+    assert not one.converged
+    assert three.train[:2] == one.train
+    assert [len(one.train), len(three.train)] == [2, 2 + 4 + 8]
+    assert three.steps == 7 * one.steps
+    assert heard[-1][0] == heard[-1][1]
+    done = history(epochs=40, rounds=2)
+    assert done.converged
+    assert len(done.train) == 40, "what has converged is not trained on"
 
 
 def test_fitting_twice_is_fitting_anew() -> None:

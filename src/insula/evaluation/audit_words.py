@@ -45,7 +45,7 @@ EXPLAINED: dict[str, tuple[str, str, str]] = {
     "not converged": (
         "A network's training loss was still falling when training ended.",
         "Its score, and above all its drop from a leaky to a clean protocol, is that of the budget.",
-        "Train longer, or name the budget beside the score.",
+        "Train on while it falls (--set train.rounds=4), or name the budget beside the score.",
     ),
     "fallbacks": (
         "For some people the normaliser that was asked for had nothing to go by.",

@@ -307,7 +307,9 @@ def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
     alone, trained = sum(f.gate == 0 for f in folds), [h for h in histories if h.steps]
     late = sum(not h.converged for h in trained)
     if late:
-        notes.append(f"not converged in {late} of {len(trained)} trainings")
+        notes.append(
+            f"not converged in {late} of {len(trained)} trainings; train.rounds trains on while the loss falls"
+        )
     weights = [f.prior for f in folds if f.prior is not None]
     prior = _counted(weights)
     if weights:

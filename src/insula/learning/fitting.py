@@ -25,7 +25,7 @@ from insula.windows.table import Windows
 
 if TYPE_CHECKING:
     from insula.learning.estimator import Estimator, EstimatorConfig
-    from insula.learning.train_config import Residual
+    from insula.learning.train_config import Residual, TrainConfig
 
 Progress = Callable[[int, int], None]
 
@@ -82,17 +82,28 @@ def _trained(
     if begun is not None:
         start(network, begun.readout, begun.gate)
     feed = estimator.feed(training)
-    return fit(
-        network,
-        feed,
-        estimator.feed(windows.take(held_out)) if len(held_out) else None,
-        estimator.config.train,
-        classes=len(windows.schema.classes),
-        seed=seed,
-        device=estimator.device,
-        progress=parts.next(),
-        terms=_terms(estimator, network, training, feed, seed, taught),
-    )
+    validation = estimator.feed(windows.take(held_out)) if len(held_out) else None
+    terms = _terms(estimator, network, training, feed, seed, taught)
+
+    def trained(config: TrainConfig) -> History:
+        return fit(
+            network, feed, validation, config, classes=len(windows.schema.classes), seed=seed,
+            device=estimator.device, progress=parts.next(), terms=terms,
+        )  # fmt: skip
+
+    return _rounds(estimator.config.train, trained, parts)
+
+
+def _rounds(config: TrainConfig, trained: Callable[[TrainConfig], History], parts: _Parts) -> History:
+    """Train, and while the loss still falls go on for twice as long as before, for so many rounds as are asked for."""
+    history = trained(config)
+    for _ in range(config.rounds - 1):
+        if history.converged:
+            break
+        config = replace(config, epochs=2 * config.epochs)
+        parts.networks += 1
+        history = history.then(trained(config))
+    return history
 
 
 def _terms(

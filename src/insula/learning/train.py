@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -53,6 +53,13 @@ class History:
         fell = float(before.mean() - last.mean())
         scatter = 2 * float(np.sqrt((before.var(ddof=1) + last.var(ddof=1)) / part)) if part > 1 else 0.0
         return fell < max(0.05 * (self.train[0] - float(last.mean())), scatter, 1e-9)
+
+    def then(self, more: History) -> History:
+        """Join the history of a training that went on with the same network."""
+        return replace(
+            more, train=self.train + more.train, validation=self.validation + more.validation,
+            best=len(self.train) + more.best, steps=self.steps + more.steps,
+        )  # fmt: skip
 
 
 @contextmanager

@@ -21,8 +21,9 @@ class TrainConfig:
     validation loss end the training; ``average`` keeps an exponential average of the weights and uses it
     (0: off); ``validation_fraction`` of the groups is held out to stop by, where there are ``validation_groups`` or
     more of them (with fewer, a held-out loss is too noisy to stop by, see docs/log.md); ``modality_dropout`` is the
-    chance that a stretch loses one of its modalities in training. Off by default, since they keep a label but were not
-    shown to help: ``gain``, the deviation of the log of a factor that a stretch's modality is multiplied by;
+    chance that a stretch loses one of its modalities in training. A training whose loss still falls at its end goes on
+    for up to ``rounds`` rounds in all, each twice as long as the one before. Off by default, since they keep a label
+    but were not shown to help: ``gain``, the deviation of the log of a factor on a stretch's modality;
     ``channel_dropout``, the chance that a channel of several is silent; ``late_start``, the share of a stretch that is
     left out at its beginning at most. ``residual`` says when the deep path of a network
     that starts from a convex readout is kept: where ``inner`` splits gain by it, ``always`` or ``never``. ``quality``
@@ -38,6 +39,7 @@ class TrainConfig:
     """
 
     epochs: int = 15
+    rounds: int = 1
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     batch_trials: int = 4
@@ -64,10 +66,10 @@ class TrainConfig:
     quality_share: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_trials < 1 or not self.learning_rate > 0:
+        if min(self.epochs, self.rounds, self.batch_trials) < 1 or not self.learning_rate > 0:
             raise InputError(
-                f"epochs {self.epochs}, batch_trials {self.batch_trials}, learning_rate {self.learning_rate}; "
-                "expected all above 0."
+                f"epochs {self.epochs}, rounds {self.rounds}, batch_trials {self.batch_trials}, learning_rate "
+                f"{self.learning_rate}; expected all above 0."
             )
         shares = (
             "average",
