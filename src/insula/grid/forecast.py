@@ -152,7 +152,8 @@ def _work(cell: Cell, size: Size) -> float:
     name = experiment.model.name
     if name in CLASSICAL:
         return fits * CLASSICAL[name].fit_s * (1 + rows / 2000)
-    epochs = TrainConfig(**experiment.train).epochs
+    train = TrainConfig(**experiment.train)
+    epochs = train.unlabelled_epochs + train.epochs * (2**train.rounds - 1)  # at most: what has converged ends before
     facts = card(name)
     step_s = facts.window_cost_s * (0.1 + 0.9 * _weight(size, facts.step))
     tried = len(experiment.tune.candidates) * experiment.tune.folds
