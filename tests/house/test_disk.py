@@ -61,7 +61,7 @@ def test_a_disk_that_fills_leaves_the_earlier_manifest(tmp_path: Path) -> None:
 def test_a_disk_that_fills_in_the_middle_leaves_the_earlier_result(tmp_path: Path, command: str) -> None:
     (tmp_path / "data").mkdir()
     root, out = write_manifest(tmp_path / "data", cohort()), tmp_path / "runs/one"
-    cut = ("--window", "4", "--hop", "2", "--epochs", "1")
+    cut = ("--model", "tcn", "--window", "4", "--hop", "2", "--epochs", "1")
     arguments = [command, "--data", "manifest", "--root", root, "--target", "state", *cut, "--out", out]
     if command == "evaluate":
         arguments += ["--quick", "--jobs", 1, "--guard", 2, "--set", "compare.rows=['majority']", "--overwrite"]

@@ -55,7 +55,7 @@ def test_page_and_assets(address: str) -> None:
 
 
 def test_decisions_for_programs(address: str) -> None:
-    with connect(f"ws://{address}/decisions", open_timeout=20) as socket:
+    with connect(f"ws://{address}/decisions", open_timeout=20, close_timeout=0.5) as socket:
         message = wait_for(socket, "decision")
     assert len(message["chances"]) == len(message["classes"]) == 7
     assert sum(message["chances"]) == pytest.approx(1.0, abs=1e-4)
@@ -71,7 +71,7 @@ def listen(socket: ClientConnection, pings: int = 0) -> None:
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
 def test_other_origins_are_refused(address: str, origin: str) -> None:
-    with pytest.raises(InvalidStatus), connect(f"ws://{address}/ws", origin=origin, open_timeout=20):
+    with pytest.raises(InvalidStatus), connect(f"ws://{address}/ws", origin=origin, open_timeout=20, close_timeout=0.5):
         pass
 
 
@@ -85,8 +85,8 @@ def test_other_host_names_are_refused(address: str) -> None:
      '{"type": "label", "name": "sad", "seconds": NaN}', '{"type": "undo", "more": 1}', '{"type": "eval"}'],
 )  # fmt: skip
 def test_what_is_not_understood_closes_that_client_only(address: str, text: str) -> None:
-    with connect(f"ws://{address}/decisions", open_timeout=20) as other:
-        with connect(f"ws://{address}/ws", open_timeout=20) as socket:
+    with connect(f"ws://{address}/decisions", open_timeout=20, close_timeout=0.5) as other:
+        with connect(f"ws://{address}/ws", open_timeout=20, close_timeout=0.5) as socket:
             socket.send(text)
             with pytest.raises(ConnectionClosed):
                 listen(socket)
@@ -107,9 +107,9 @@ def test_a_token_is_asked_for(model: Estimator, people: tuple[Recording, ...]) -
         with httpx.Client() as client:
             assert client.get(f"http://{where}/?token={TOKEN}", follow_redirects=True).status_code == 200
             assert client.get(f"http://{where}/app.js").status_code == 200
-        with pytest.raises(InvalidStatus), connect(f"ws://{where}/ws", open_timeout=20):
+        with pytest.raises(InvalidStatus), connect(f"ws://{where}/ws", open_timeout=20, close_timeout=0.5):
             pass
-        with connect(f"ws://{where}/decisions?token={TOKEN}", open_timeout=20) as socket:
+        with connect(f"ws://{where}/decisions?token={TOKEN}", open_timeout=20, close_timeout=0.5) as socket:
             wait_for(socket, "decision")
 
 
@@ -147,7 +147,7 @@ def test_ten_thousand_hostile_messages(address: str) -> None:
         ",",
     ]
     sent = 0
-    with connect(f"ws://{address}/decisions", open_timeout=20) as bystander:
+    with connect(f"ws://{address}/decisions", open_timeout=20, close_timeout=0.5) as bystander:
         while sent < 10_000:
             try:
                 with connect(f"ws://{address}/ws", open_timeout=20, close_timeout=0.2) as socket:
@@ -158,7 +158,7 @@ def test_ten_thousand_hostile_messages(address: str) -> None:
             except ConnectionClosed:
                 continue
         wait_for(bystander, "decision")
-    with connect(f"ws://{address}/decisions", open_timeout=20) as after:
+    with connect(f"ws://{address}/decisions", open_timeout=20, close_timeout=0.5) as after:
         wait_for(after, "decision")
 
 
@@ -166,7 +166,7 @@ def test_ten_thousand_hostile_messages(address: str) -> None:
 def test_fifty_clients_one_of_them_asleep(address: str) -> None:
     with ExitStack() as stack:
         asleep = stack.enter_context(connect(f"ws://{address}/ws", open_timeout=30, max_queue=1, close_timeout=0.1))
-        clients = [stack.enter_context(connect(f"ws://{address}/ws", open_timeout=30)) for _ in range(49)]
+        clients = [stack.enter_context(connect(f"ws://{address}/ws", open_timeout=30, close_timeout=0.1)) for _ in range(49)]
         for client in clients:
             wait_for(client, "decision")
         for client in clients[:5]:
