@@ -43,9 +43,9 @@ lint: $(VENV)/.tested
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Everything: check and the slow tests. The tests of a browser and of Ray say why they are skipped where there is none.
-test: check chromium ray
-	$(BIN)/python -m pytest -n 2 -m slow
+# Everything: lint, fast and slow tests. The tests of a browser and of Ray say why they are skipped where there is none.
+test: lint chromium ray
+	$(BIN)/python -m pytest -n 3
 
 # Debian's browser for the page tests, if this machine can install it.
 chromium:

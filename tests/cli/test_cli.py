@@ -82,6 +82,7 @@ def test_evaluate_prints_the_table_and_writes_the_folder(evaluated: tuple[Path, 
     assert result.config["experiment"]["recipe"] == {"window_s": 4.0, "hop_s": 2.0, "guard_s": 2.0}
 
 
+@pytest.mark.slow
 def test_explain_and_report_of_a_result(evaluated: tuple[Path, str, str], insula: Terminal, tmp_path: Path) -> None:
     out = evaluated[0]
     done = insula("explain", out)
@@ -208,6 +209,7 @@ def test_help_of_every_command_names_units_and_defaults(insula: Terminal) -> Non
     assert "Default" in text
 
 
+@pytest.mark.slow
 def test_a_real_process(root: Path, trained: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [

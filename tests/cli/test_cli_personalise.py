@@ -66,6 +66,7 @@ def test_a_personal_model_and_a_suggestion(study: Path, tmp_path: Path) -> None:
     assert told.count("cyd") == 3
 
 
+@pytest.mark.slow
 def test_the_curve_is_a_page_with_controls(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(personal, "OWN_EPOCHS", 5)
     monkeypatch.setitem(MODELS, "small", "own_maps:Small")

@@ -103,6 +103,7 @@ FILES = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_file_cut_at_any_byte_is_a_recording_or_one_error(whole: Path, data: st.DataObject) -> None:

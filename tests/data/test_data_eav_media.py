@@ -71,6 +71,7 @@ def test_a_long_clip_is_not_held_in_memory(tmp_path: Path) -> None:
     assert peak < 2e6  # all frames would be 10 MB grey, 40 MB as float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -104,6 +104,7 @@ def test_muscles_are_read_against_the_seconds_before(tmp_path: Path) -> None:
     assert right["pre_trial"] > 0.8
 
 
+@pytest.mark.slow
 def test_real_people(recordings: Path) -> None:
     problems: list[Problem] = []
     people = load("fmov", recordings / "fmov", problems=problems)

@@ -105,6 +105,7 @@ def same(one: Recording, other: Recording) -> None:
             same_signal(a.signals[name], b.signals[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", sorted(READERS))
 def test_people_are_those_that_load_gives_and_each_can_be_read_alone(roots: Path, reader: str) -> None:
     root, options = written(roots, reader)

@@ -117,6 +117,7 @@ def deep_tuple_as_key() -> bytes:
     return b"\x80\x02}(K\x01" + b"\x85" * 2_000_000 + b"K\x01u."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [bomb_of_shared_parts, nested_tuples_as_keys, deep_tuple_as_key])
 def test_bombs_are_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[], bytes]) -> None:
     monkeypatch.setattr(guarded, "LEAST_CPU_S", 2)

@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from fixtures_data import lines
 
 from insula.data import Problem, info, load
 from insula.protocols.describing import describe
 
 
+@pytest.mark.slow
 def test_stress_predict(recordings: Path) -> None:
     problems: list[Problem] = []
     began = time.perf_counter()
@@ -75,6 +77,7 @@ def test_task_order_agrees_with_the_time_logs(recordings: Path) -> None:
     assert np.mean(np.abs(off) < 3) > 0.9
 
 
+@pytest.mark.slow
 def test_cogwear_e4(recordings: Path) -> None:
     problems: list[Problem] = []
     people = load("cogwear_e4", recordings / "cogwear_e4", problems=problems, ppg=True)

@@ -47,6 +47,7 @@ def test_a_real_effect_of_others_is_found_beside_its_own_opponents(tmp_path: Pat
     assert found.exit_code == 0
 
 
+@pytest.mark.slow
 def test_chance_and_one_order_of_others(tmp_path: Path) -> None:
     assert audit_predictions(others(tmp_path, skill=0.5)).result.verdict("predictions").step in (2, 3)
     shared = audit_predictions(others(tmp_path, schedule="shared"))
@@ -54,6 +55,7 @@ def test_chance_and_one_order_of_others(tmp_path: Path) -> None:
     assert "shared schedule" in dict(shared.found)
 
 
+@pytest.mark.slow
 def test_times_of_each_trial_are_found_and_said(tmp_path: Path) -> None:
     path = others(tmp_path)
     table = pd.read_csv(path)

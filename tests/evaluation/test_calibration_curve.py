@@ -94,6 +94,7 @@ def test_personal_models_win_where_maps_are_peoples_own_and_only_there(maps: str
     assert not found.rises(SHUFFLED)
 
 
+@pytest.mark.slow
 def test_the_result_says_it_as_any_other(own: Result) -> None:
     names = [s.name for s in own.systems]
     assert names[:3] == ["Small", "Small_population", "Small_bayes"]
@@ -159,6 +160,7 @@ def test_equal_strategies_go_to_the_cheapest_in_whatever_order_they_are_named(mo
     assert told == [("population", "recalibrated", "bayes", "scratch")]
 
 
+@pytest.mark.slow
 def test_only_the_population_is_a_curve_too() -> None:
     asked = replace(plan(strategies=["population"]), model=ModelPart("logistic_regression", normaliser="population"))
     made = evaluate(cohort(4), asked).result

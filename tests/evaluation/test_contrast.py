@@ -110,6 +110,7 @@ def test_two_mirrored_orders_are_a_shared_schedule_and_have_a_ceiling():
     assert found.labellings == 924  # 12 people in two orders of 6: 12! / (6! 6!)
 
 
+@pytest.mark.slow
 def test_the_permutation_test_holds_its_level_on_mirrored_orders():
     table = two_orders(people=10, windows=2)
     rng = np.random.default_rng(0)

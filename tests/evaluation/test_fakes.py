@@ -13,6 +13,7 @@ from insula.evaluation.fakes import NULLS, PEOPLE, PLAYS, Cohort, claims, play
 PAGE = Path(__file__).parents[2] / "docs" / "fakes.md"
 
 
+@pytest.mark.slow
 def test_a_real_effect_is_claimed_and_nothing_is_not() -> None:
     assert sum(claimed for *_, claimed in claims([Cohort(effect=2.0)], [12], 3)) == 3
     assert sum(claimed for *_, claimed in claims([Cohort()], [12], 3)) == 0

@@ -229,7 +229,7 @@ def test_control_c_says_what_is_kept_and_the_command_goes_on(study: Path) -> Non
     out = study.parent / "out"
     arguments = ["evaluate", "--data", "manifest", "--root", study, "--target", "state", "--model", "tcn", "--quick"]
     arguments += ["--window", 4, "--hop", 2, "--guard", 2, "--jobs", 2, "--out", out]
-    arguments += ["--protocol", "leave_one_subject_out", "--epochs", 12]
+    arguments += ["--protocol", "leave_one_subject_out", "--epochs", 40, "--set", "compare.rows=['majority']"]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )

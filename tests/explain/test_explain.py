@@ -245,6 +245,7 @@ def test_drift_is_looked_for_where_sessions_are_long_enough(explained: Any) -> N
     np.testing.assert_allclose(trial_means(model, mine)[0], first, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_drift_is_not_looked_for_where_other_trials_of_the_session_trained() -> None:
     done, of = run()
     known = [replace(m, split=replace(m.split, name="leave_stimulus_out", subject=None)) for m in done.models]

@@ -125,6 +125,7 @@ def test_systems_of_an_evaluation() -> None:
     assert rows["clock"]["kind"] == "clock"
 
 
+@pytest.mark.slow
 def test_other_people_s_prior_costs_what_its_row_does() -> None:
     asked = {
         "data": {"name": "simulate"},
@@ -148,6 +149,7 @@ def test_other_people_s_prior_costs_what_its_row_does() -> None:
         assert "made once" in both.basis[0]
 
 
+@pytest.mark.slow
 def test_logistic_regression_by_hand() -> None:
     done = evaluation()
     part = done.models[0].split

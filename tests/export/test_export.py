@@ -28,6 +28,8 @@ from insula.export.step_graph import write_graph
 from insula.export.step_model import StepModel
 from insula.export.writing import export, noise, predict
 
+pytestmark = pytest.mark.slow
+
 
 def untrained(of: Windows, **config: object) -> Estimator:
     """An Estimator with scales from these windows and random weights, none of them zero."""
@@ -284,7 +286,6 @@ def test_a_network_of_whole_windows_is_one_call_without_state(tmp_path: Path) ->
     np.testing.assert_allclose(predict(model, estimator, rows), estimator.predict_proba(rows), atol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("config", [{"members": 2}, {"scope": "window"}])
 def test_other_estimators_export(config: dict[str, object], tmp_path: Path) -> None:
     estimator = untrained(windows(), **config)
@@ -295,7 +296,6 @@ def test_other_estimators_export(config: dict[str, object], tmp_path: Path) -> N
     np.testing.assert_allclose(found, estimator.predict_proba(rows), atol=1e-5)
 
 
-@pytest.mark.slow
 def test_continuous_target_in_its_own_unit(tmp_path: Path) -> None:
     estimator = untrained(windows("valence"))
     done = export(estimator, tmp_path / "out", windows=windows("valence"))

@@ -209,6 +209,7 @@ def test_unfinished_grids_still_make_a_page(tmp_path):
     assert "Nothing has run yet of" in page
 
 
+@pytest.mark.slow
 def test_every_network_says_how_long_it_was_trained(tmp_path):
     """Steps and final loss a protocol, a warning where a loss was still falling; several seeds count together."""
     grid = tiny(models=["liquid"], seeds=[0, 1], compare={"rows": ROWS, "context": False})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 _WITHOUT = """
 import importlib, os, pkgutil, sys
 import joblib, mne, numba, pandas, scipy.stats, sklearn.ensemble, torch, torch.utils.data, zarr  # they may
@@ -29,6 +31,7 @@ print(bad)
 """
 
 
+@pytest.mark.slow
 def test_every_module_is_imported_without_posix() -> None:
     done = subprocess.run([sys.executable, "-c", _WITHOUT], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

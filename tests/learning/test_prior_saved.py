@@ -184,6 +184,7 @@ def test_train_and_predict(
     terminal.refused(*train, *nobody, "--out", tmp_path / "no", says="person 'bo'; expected one of ann, bob, cyd")
 
 
+@pytest.mark.slow
 def test_kept_folds_are_those_that_answered(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     study = write_manifest(tmp_path / "data", [recording(n, trials=4, trial_s=8) for n in NAMES[:2]])

@@ -126,6 +126,7 @@ def test_a_cohort_is_retrained_as_each_person_is(part: str, monkeypatch: pytest.
         np.testing.assert_allclose(model.predict_proba(windows), single.predict_proba(windows), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_each_strategy_takes_a_cohort_and_refuses_as_for_one_person() -> None:
     population = Estimator(EstimatorConfig(normaliser="population")).initialise(scored())
     for strategy in ("population", "normalised", "bayes", "head"):

@@ -166,7 +166,9 @@ def test_ten_thousand_hostile_messages(address: str) -> None:
 def test_fifty_clients_one_of_them_asleep(address: str) -> None:
     with ExitStack() as stack:
         asleep = stack.enter_context(connect(f"ws://{address}/ws", open_timeout=30, max_queue=1, close_timeout=0.1))
-        clients = [stack.enter_context(connect(f"ws://{address}/ws", open_timeout=30, close_timeout=0.1)) for _ in range(49)]
+        clients = [
+            stack.enter_context(connect(f"ws://{address}/ws", open_timeout=30, close_timeout=0.1)) for _ in range(49)
+        ]
         for client in clients:
             wait_for(client, "decision")
         for client in clients[:5]:

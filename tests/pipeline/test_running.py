@@ -68,6 +68,7 @@ def test_a_run_writes_everything_and_the_model_predicts(root: Path, tmp_path: Pa
     assert (table["prediction"] == np.where(table["p_calm"] > table["p_tense"], "calm", "tense")).all()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_page")
 def test_a_personal_protocol_leaves_a_model_a_person_and_no_old_ones(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "one"

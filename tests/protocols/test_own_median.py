@@ -139,6 +139,7 @@ def test_every_fold_of_an_evaluation_has_thresholds_of_its_own() -> None:
     assert done.nulls["logistic_regression"]["shuffles"] == 2
 
 
+@pytest.mark.slow
 def test_networks_and_analyses_read_the_labels_of_the_fold() -> None:
     found = two_people()
     done = evaluate(found, experiment("within_subject", "liquid"))

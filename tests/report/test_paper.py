@@ -58,6 +58,7 @@ def test_rows_are_all_predictions(per: str) -> None:
     assert set(read["title"]) == {s.title for s in STRESS.systems}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "start"), [("pdf", b"%PDF"), ("svg", b"<?xml"), ("png", b"\x89PNG")])
 def test_every_figure_is_a_file(form: str, start: bytes) -> None:
     made = report.figures(STRESS, form)

@@ -61,6 +61,7 @@ def insula_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     return Terminal(monkeypatch, capsys)
 
 
+@pytest.mark.slow
 def test_command_runs_what_has_not_run_and_goes_on(tmp_path: Path, insula: Terminal) -> None:
     plans = tmp_path / "plans"
     plans.mkdir()
@@ -82,6 +83,7 @@ def test_command_runs_what_has_not_run_and_goes_on(tmp_path: Path, insula: Termi
     assert insula(*ask, "--only", "3_nothing").code == 2
 
 
+@pytest.mark.slow
 def test_seeds_are_run_one_by_one_and_joined(tmp_path: Path, insula: Terminal) -> None:
     plans = tmp_path / "plans"
     plans.mkdir()

@@ -71,6 +71,7 @@ def test_your_own_study_is_named_by_its_folder_and_nothing_more_is_shown() -> No
     assert "/home/ann" not in str(report.numbers(of(name="manifest", root="/home/ann/sleep study/")))
 
 
+@pytest.mark.slow
 def test_a_published_set_has_its_citation_and_simulated_people_a_banner() -> None:
     deap = report.render(of(name="deap", root="/data/deap"))
     assert "Stress in DEAP" in deap
