@@ -153,7 +153,8 @@ def _work(cell: Cell, size: Size) -> float:
     if name in CLASSICAL:
         return fits * CLASSICAL[name].fit_s * (1 + rows / 2000)
     train = TrainConfig(**experiment.train)
-    epochs = train.unlabelled_epochs + train.epochs * (2**train.rounds - 1)  # at most: what has converged ends before
+    # At most: what has converged ends before.
+    epochs = train.unlabelled_epochs + train.epochs * ((1 << train.rounds) - 1)
     facts = card(name)
     step_s = facts.window_cost_s * (0.1 + 0.9 * _weight(size, facts.step))
     tried = len(experiment.tune.candidates) * experiment.tune.folds
