@@ -250,6 +250,7 @@ def test_people_and_comparison():
     assert result.compare("liquid", "elapsed_trial").mean > 0
     assert len(result.of("liquid", "trial")) == 9 * 8
     assert result.with_analyses(more=1).analyses["more"] == 1
+    assert result.verdicts is result.with_analyses(more=1).verdicts, "nothing is worked out twice"
 
 
 def test_wrong_tables_are_refused():

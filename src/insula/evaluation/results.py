@@ -256,7 +256,11 @@ class Result:
         (``trial_<score>``) and the contrast (with its ceiling and p); other scores without interval;
         ``pooled_<score>`` mixes people. ``unit`` says over what the interval is.
         """
-        return pd.DataFrame([self._row(s) for s in self.systems])
+        return pd.DataFrame(self._rows)
+
+    @cached_property
+    def _rows(self) -> list[dict[str, Any]]:
+        return [self._row(s) for s in self.systems]
 
     def _row(self, one: System) -> dict[str, Any]:
         windows, trials = self.of(one.name), self.of(one.name, "trial")
@@ -302,7 +306,9 @@ class Result:
 
     def with_analyses(self, **analyses: Any) -> Result:
         """Return the result with more analyses beside those it has."""
-        return replace(self, analyses={**self.analyses, **analyses})
+        more = replace(self, analyses={**self.analyses, **analyses})
+        vars(more).update({k: v for k, v in vars(self).items() if k not in vars(more)})  # worked out, and the same
+        return more
 
     def save(self, folder: str | Path) -> Path:
         """Write ``predictions.parquet`` and then ``result.json`` into a folder, each whole or not at all.
