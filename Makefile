@@ -45,7 +45,7 @@ lint: $(VENV)/.tested
 
 # Everything: lint, fast and slow tests. The tests of a browser and of Ray say why they are skipped where there is none.
 test: lint chromium ray
-	$(BIN)/python -m pytest -n 3
+	$(BIN)/python -m pytest -n 2
 
 # Debian's browser for the page tests, if this machine can install it.
 chromium:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 CHROMIUM = Path(os.environ.get("INSULA_CHROMIUM", "/usr/bin/chromium"))
@@ -28,6 +30,14 @@ def recordings() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real recordings: {folder} does not exist (set INSULA_RECORDINGS to their folder)")
     return folder
+
+
+@pytest.fixture
+def ray() -> Iterator[Any]:
+    """Ray, for one test at a time on this machine: a cluster that starts meanwhile would be taken for the own one."""
+    found = pytest.importorskip("ray", reason="ray is not installed (extra scale)")
+    with FileLock(Path(tempfile.gettempdir()) / "insula-tests-ray.lock", timeout=550):
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 from compare_grids import same_predictions, tiny
 
@@ -29,12 +27,8 @@ def test_a_cell_comes_back_as_the_bytes_of_its_files(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="ray is not installed (pip install 'insula[scale]')"
-)
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning", "ignore::DeprecationWarning")
-def test_two_nodes_one_killed_in_the_middle_same_results(tmp_path):
-    import ray
+def test_two_nodes_one_killed_in_the_middle_same_results(ray, tmp_path):
     from ray.cluster_utils import Cluster
 
     rows = {"rows": ["majority", "prior", "logistic_regression"], "context": False}

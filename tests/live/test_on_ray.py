@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,11 @@ from insula.types import Recording
 
 
 @pytest.mark.slow
-def test_two_actors_equal_one_process(model: Estimator, model_folder: Path, people: tuple[Recording, ...]) -> None:
-    ray = pytest.importorskip("ray", reason="ray is not installed (extra scale)")
+def test_two_actors_equal_one_process(
+    ray: Any, model: Estimator, model_folder: Path, people: tuple[Recording, ...]
+) -> None:
     streams = [spoiled(people[i % 2], np.random.default_rng(i), 0.1, 0.2)[0] for i in range(3)]
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
     try:
         workers = Workers(model_folder, 3, 2)
         found = workers.step(streams)
