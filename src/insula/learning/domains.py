@@ -9,6 +9,7 @@ for one source and one target; here every two people of a batch are a pair, sinc
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -74,8 +75,9 @@ class Pairs(Term):
         found = [self.distance(a, b) for a, b in _pairs(_standard(said.embedding), self.people[said.row])]  # type: ignore[index]
         return self.weight * torch.stack(found).mean() if found else said.embedding.sum() * 0
 
+    @abstractmethod
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        raise NotImplementedError
+        """Distance of two people's embeddings, (n, H) and (m, H)."""
 
 
 class Correlation(Pairs):

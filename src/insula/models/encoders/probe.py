@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -91,7 +92,7 @@ def held(kind: type[Probe], spec: InputSpec, weights: str, options: Mapping[str,
     return _OPEN[key]
 
 
-class Probe(nn.Module):
+class Probe(nn.Module, ABC):
     """An encoder of somebody's weights and a linear head on its embedding, brought to unit scale a window.
 
     A subclass is one encoder: its ``card`` with ``pretraining`` and `opened`. Frozen, the head is the convex solution
@@ -144,9 +145,9 @@ class Probe(nn.Module):
         return found[0]
 
     @classmethod
+    @abstractmethod
     def opened(cls, folder: Folder, spec: InputSpec, **options: Any) -> nn.Module:
         """Build the encoder from a folder: windows (B, C, T) as the batch has them -> embeddings (B, H)."""
-        raise NotImplementedError
 
     def train(self, mode: bool = True) -> Probe:
         super().train(mode)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 
 from insula.models.encoders.resample import Resampler
 
 
-class Reader(nn.Module):
+class Reader(nn.Module, ABC):
     """Windows (B, C, T) as a batch has them -> embeddings (B, H); a subclass says what becomes of a stretch.
 
     Parameters
@@ -43,6 +45,6 @@ class Reader(nn.Module):
         embedded: Tensor = each.unflatten(0, cut.shape[:2]).mean(1)
         return embedded
 
+    @abstractmethod
     def stretch(self, values: Tensor) -> Tensor:
         """Embeddings (n, H) of stretches (n, C, length)."""
-        raise NotImplementedError
