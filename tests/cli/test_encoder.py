@@ -96,6 +96,7 @@ def test_what_cannot_be_is_refused_before_anything_takes_time(
     ours = encoder_weights.papagei(tmp_path / "papagei")
     asked = ("evaluate", *base, "--encoder", f"papagei:{ours}")
     say.refused(*asked, "--from", "elder", says="Add --finetune, or leave --from out")
+    say.refused(*asked, "--set", "train.unlabelled_epochs=2", says="Add --finetune, or leave the key out")
     say.refused(*asked, "--size", "medium", says="its weights say it")
     say.refused("evaluate", *base, "--model", "tcn,papagei", says="Use --encoder papagei:DIR")
     say.refused(

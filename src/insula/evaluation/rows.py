@@ -94,7 +94,7 @@ def require_names(experiment: Experiment, device: str = "cpu") -> None:
         _require_classical(experiment)
         return
     known = card(experiment.model.name)
-    require_encoder(experiment.model)
+    require_encoder(experiment)
     for variant in experiment.compare.variants or ():
         if variant not in known.variants:
             raise unknown_name(f"variant of {experiment.model.name}", variant, known.variants)
@@ -103,8 +103,9 @@ def require_names(experiment: Experiment, device: str = "cpu") -> None:
         with_candidate(config, candidate)
 
 
-def require_encoder(model: ModelPart) -> None:
+def require_encoder(experiment: Experiment) -> None:
     """Raise InputError for an encoder without its weights, and for what it would ignore."""
+    model = experiment.model
     facts = card(model.name)
     encoder_there(model.name, model.options)
     if facts.pretraining is None:
@@ -115,6 +116,11 @@ def require_encoder(model: ModelPart) -> None:
         raise InputError(
             f"{facts.title} frozen, begun from {model.start}; expected one that learns, since the head of a frozen one "
             "is solved and begins nowhere. Add --finetune, or leave --from out."
+        )
+    if _train_config(experiment).unlabelled_epochs and not model.options.get("finetune"):
+        raise InputError(
+            f"{facts.title} frozen, with train.unlabelled_epochs; expected one that learns, since a frozen one learns "
+            "nothing of signals. Add --finetune, or leave the key out."
         )
 
 

@@ -147,7 +147,7 @@ def pretrain_model(
     require_folder(Path(out), "estimator.json", "model")
     require_private(experiment, Path(out))
     model_class(experiment.model.name)
-    require_encoder(experiment.model)
+    require_encoder(experiment)
     with claimed(Path(out)):
         problems: list[Problem] = []
         recordings = read_recordings(experiment, problems, progress)
