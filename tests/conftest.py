@@ -42,7 +42,7 @@ def ray() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium for one module: while it is open, an event loop runs in this thread, and other modules start their own."""
+    """Chromium for one module: while it is open an event loop runs in this thread; other modules start their own."""
     if not CHROMIUM.exists():
         pytest.skip(f"no browser: {CHROMIUM} does not exist (set INSULA_CHROMIUM to a chromium)")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
