@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
+# Modules are compiled once, not in each of the many processes of the tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: audit hashes demo docs check lint test bench results ledger format install chromium ray clean
 

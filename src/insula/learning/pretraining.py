@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from insula.errors import InputError
 from insula.learning.batches import LabelledBatch, to_device
+from insula.learning.eager_adamw import EagerAdamW
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.feed import Feed, run
 from insula.learning.prior import own_of
@@ -121,7 +122,7 @@ def _learn(
     task = _task(network, next(iter(feed.each(1))), scope).to(model.device)
     size = feed.batch_size(model.config.train)
     learned = [*network.parameters(), *task.parameters()]
-    optimiser = torch.optim.AdamW(learned, lr=how.learning_rate, weight_decay=1e-2)
+    optimiser = EagerAdamW(learned, lr=how.learning_rate, weight_decay=1e-2)
     steps = max(2, how.epochs * feed.steps(size))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, how.learning_rate, total_steps=steps)
     rng, losses = np.random.default_rng(seed), []

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from insula.learning.augment import augmented
+from insula.learning.eager_adamw import EagerAdamW
 from insula.learning.feed import Feed
 from insula.learning.losses import class_weights, windows_loss
 from insula.learning.optimising import parameter_groups
@@ -92,7 +93,7 @@ def _fit_stack(trainings: Sequence[Training], config: TrainConfig, classes: int,
     steps = config.epochs * feeds[0].steps(sizes[0])
     usual = torch.tensor([feed.weight / feed.steps(size) for feed, size in zip(feeds, sizes, strict=True)])
     weights = _class_weights(feeds, classes)
-    optimiser = torch.optim.AdamW(_groups(stack, config), lr=config.learning_rate, fused=True)
+    optimiser = EagerAdamW(_groups(stack, config), lr=config.learning_rate, fused=True)
     rates = [group["lr"] for group in optimiser.param_groups]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, total_steps=max(steps, 2))
     learned = list(stack.learned.values())

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from insula.errors import InputError
 from insula.learning.augment import augmented
 from insula.learning.batches import to_device
+from insula.learning.eager_adamw import EagerAdamW
 from insula.learning.feed import Feed
 from insula.learning.losses import Term, class_weights, training_loss
 from insula.learning.optimising import Follower, averaged_from, parameter_groups
@@ -98,7 +99,7 @@ def fit(
     model.to(device)
     groups = parameter_groups(model, config, terms)
     learned = [p for group in groups for p in group["params"]]
-    optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, fused=device.type == "cpu")
+    optimiser = EagerAdamW(groups, lr=config.learning_rate, fused=device.type == "cpu")
     size = training.batch_size(config)
     steps = config.epochs * training.steps(size)
     usual = training.weight / training.steps(size)
