@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from insula.errors import InputError
+from insula.models.kernels.band_power import BandPower
 
 
 def samples_per_step(rate_hz: float, grid_hz: float) -> int:
@@ -41,17 +42,16 @@ class SpectralEncoder(nn.Module):
 
     def __init__(self, channels: int, step: int, width: int, spatial: int, filters: int, taps: int) -> None:
         super().__init__()
-        self.step, self.taps = step, taps
+        self.taps = taps
         self.spatial = nn.Conv1d(channels, spatial, 1, bias=False)
-        self.temporal = nn.Conv1d(spatial, spatial * filters, taps, groups=spatial, bias=False)
+        self.temporal = BandPower(spatial, filters, taps, step)
         self.project = nn.Sequential(nn.LayerNorm(spatial * filters), nn.Linear(spatial * filters, width), nn.GELU())
 
     def forward(self, signal: Tensor, buffer: Tensor | None) -> tuple[Tensor, Tensor]:
         mixed = self.spatial(signal)  # (B, S, T)
         padded = F.pad(mixed, (self.taps - 1, 0)) if buffer is None else torch.cat([buffer, mixed], -1)
-        power = self.temporal(padded).square()  # (B, S*F, T)
-        mean = power.unflatten(-1, (-1, self.step)).mean(-1)  # (B, S*F, T/step)
-        out = self.project(torch.log(mean + 1e-4).transpose(1, 2))
+        power = self.temporal(padded)  # (B, S*F, T/step)
+        out = self.project(torch.log(power + 1e-4).transpose(1, 2))
         return out, padded[..., padded.shape[-1] - (self.taps - 1) :]
 
 
