@@ -1,4 +1,4 @@
-"""The mean power of filtered channels on its compiled kernel against the plain reference."""
+"""Encoders of raw signals: the filter bank's kernel against its plain reference, convolutions against torch's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from insula.errors import InputError
 from insula.explain.cost.counting import count_layer
-from insula.models.blocks.encoders import SpectralEncoder
+from insula.models.blocks.encoders import ShapeEncoder, SpectralEncoder
 from insula.models.kernels import reference_only
 from insula.models.kernels.band_power import BandPower, band_power, reference
 from insula.models.kernels.stacking import stacked_models
@@ -84,3 +84,22 @@ def test_second_derivatives_are_refused() -> None:
     signal, weight = torch.randn(1, 1, 20, requires_grad=True), torch.randn(1, 1, 5)
     with pytest.raises(InputError, match="first derivatives only"):
         torch.autograd.grad(band_power(signal, weight, 4).sum(), signal, create_graph=True)
+
+
+@pytest.mark.parametrize(("channels", "step"), [(1, 16), (3, 4), (2, 1), (1, -4)])
+def test_the_other_encoder_is_two_convolutions_of_torchs(channels: int, step: int) -> None:
+    torch.manual_seed(0)
+    encoder = ShapeEncoder(channels, step, width=5)
+    signal = torch.randn(2, channels, 8 * max(step, 1), requires_grad=True)
+    held = signal.repeat_interleave(max(-step, 1), 2)
+    padded = nn.functional.pad(held, (encoder.taps - encoder.first_stride, 0))
+    first = nn.functional.conv1d(padded, encoder.first.weight, encoder.first.bias, encoder.first_stride)
+    expected = nn.functional.conv1d(
+        nn.functional.gelu(first), encoder.second.weight, encoder.second.bias, encoder.stride
+    ).transpose(1, 2)
+    got = encoder(signal, None)[0]
+    torch.testing.assert_close(got, expected)
+    leaves = (signal, *encoder.parameters())
+    asked = torch.randn_like(got)
+    found, true = (torch.autograd.grad((out * asked).sum(), leaves) for out in (got, expected))
+    torch.testing.assert_close(found, true, rtol=1e-4, atol=1e-5)
