@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,23 @@ def run(*arguments: str) -> str:
     done = runner.invoke(app, list(arguments), catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
+
+
+def test_an_own_model_from_scratch_is_trained_as_asked_and_says_how(study: Path, tmp_path: Path) -> None:
+    """The population's recipe holds, rounds and epochs without labels too; what is given here replaces it."""
+    model = str(tmp_path / "population")
+    recipe = ["--set", "train.unlabelled_epochs=2", "--set", "train.rounds=2"]
+    said = run("train", *asked(study, "--subjects", "ann,bob", "--model", "tcn", *QUICK), *recipe, "--out", model)
+    assert "not converged" in said
+    base = ("personalise", "--model", model, "--person", "cyd", *asked(study))
+    told = run(*base, "--strategy", "scratch", "--out", str(tmp_path / "own"))
+    assert "2 epochs" in told
+    assert re.search(r"epochs +(60|180)", told)
+    more = run(*base, "--strategy", "scratch", "--set", "train.unlabelled_epochs=0", "--out", str(tmp_path / "own"))
+    assert "without labels" not in more
+    refused = runner.invoke(app, [*base, "--set", "train.rounds=3", "--out", str(tmp_path / "x")])
+    assert refused.exit_code
+    assert "expected scratch" in str(refused.exception)
 
 
 def test_a_personal_model_and_a_suggestion(study: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -72,6 +73,15 @@ def test_steps_and_final_loss_stand_in_result_and_table() -> None:
     assert result.table()["budget"].iloc[0] == row.budget
     assert any("not converged" in note for note in row.notes)
     assert run(people()).systems[0].budget == ""
+
+
+def test_rounds_and_epochs_without_labels_stand_in_the_notes() -> None:
+    train = {"epochs": 1, "rounds": 2, "unlabelled_epochs": 2}
+    first, plain = run(people(), "tcn", train=train).systems[:2]
+    assert "not converged in 3 of 3 trainings; train.rounds=2 was not enough" in first.notes
+    assert any(re.match(r"2 epochs, \d+ steps without labels before those with them; loss of", n) for n in first.notes)
+    assert (plain.name, plain.steps) == ("tcn_alone", first.steps)
+    assert not any("without labels" in note for note in plain.notes)
 
 
 def test_who_had_no_opening_minutes_is_said() -> None:

@@ -13,6 +13,7 @@ from small_cohort import scored
 from torch import Tensor, nn
 
 from insula.errors import InputError
+from insula.learning import fitting
 from insula.learning.batches import LabelledBatch, Prepared, input_spec
 from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.feed import Feed, run
@@ -68,6 +69,37 @@ def test_a_training_goes_on_in_longer_rounds_until_its_loss_no_longer_falls() ->
     done = history(epochs=40, rounds=2)
     assert done.converged
     assert len(done.train) == 40, "what has converged is not trained on"
+
+
+def test_of_all_rounds_the_weights_with_the_lowest_held_out_loss_stay() -> None:
+    """A round begins at the full rate anew: it may well end worse than the one before."""
+    config = TrainConfig(epochs=2, rounds=3)
+    network = nn.Linear(1, 1, bias=False)
+    losses = iter([[3.0, 1.0], [4.0, 2.0, 1.5, 1.2], [0.9] + [2.0] * 7])
+
+    def trained(of: TrainConfig) -> History:
+        own = next(losses)
+        assert of.epochs == len(own)
+        with torch.no_grad():
+            network.weight.fill_(min(own))
+        return History(own, own, int(np.argmin(own)), steps=len(own))
+
+    assert fitting._rounds(replace(config, rounds=2), network, trained).best == 1
+    assert network.weight.item() == 1.0
+    losses = iter([[3.0, 1.0], [4.0, 2.0, 1.5, 1.2], [0.9] + [2.0] * 7])
+    whole = fitting._rounds(config, network, trained)
+    assert network.weight.item() == pytest.approx(0.9)
+    assert whole.validation[whole.best] == 0.9
+
+
+def test_progress_never_goes_back_and_knows_all_rounds() -> None:
+    heard: list[tuple[int, int]] = []
+    of = TrainConfig(epochs=1, rounds=3, unlabelled_epochs=2, residual="always")
+    Estimator(EstimatorConfig(model="tcn", train=of, members=2)).fit(
+        scored(), progress=lambda done, whole: heard.append((done, whole))
+    )
+    assert {whole for _, whole in heard} == {2 * (2 + 1 + 2 + 4)}
+    assert [done for done, _ in heard] == list(range(1, 19))
 
 
 def test_fitting_twice_is_fitting_anew() -> None:
@@ -250,7 +282,7 @@ def test_session_items_start_late_at_random_but_keep_a_label(prepared: Prepared)
     [
         {"epochs": 0}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"batch_trials": 0}, {"average": 1.0},
         {"patience": 0}, {"validation_fraction": 1.5}, {"modality_dropout": -0.1}, {"label_smoothing": 2.0},
-        {"gradient_clip": 0.0}, {"weight_decay": -1.0},
+        {"gradient_clip": 0.0}, {"weight_decay": -1.0}, {"rounds": 0}, {"rounds": 11}, {"unlabelled_epochs": -1},
     ],
 )  # fmt: skip
 def test_impossible_settings_are_refused(changes: dict[str, float]) -> None:

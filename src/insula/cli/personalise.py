@@ -61,12 +61,14 @@ def _one(
 
     from insula.errors import InputError
     from insula.evaluation.elders import open_elder
+    from insula.evaluation.experiment import checked
     from insula.evaluation.story import merged, read_story, records
     from insula.files import STORY, read_json
     from insula.learning.estimator import Estimator
     from insula.learning.personal.personal import DEFAULT
     from insula.learning.prior import own_of
     from insula.learning.saving import load_model
+    from insula.learning.train_config import TrainConfig
     from insula.pipeline.predicting import person_windows
 
     population = load_model(model)
@@ -80,9 +82,16 @@ def _one(
             f"--from with strategy {strategy or 'not said'}; expected scratch of a network, since all others begin "
             "from the population model. Leave it out, or say --strategy scratch."
         )
+    if plan.train and (strategy != "scratch" or not isinstance(population, Estimator)):
+        raise InputError(
+            f"--set train.{next(iter(plan.train))} with strategy {strategy or 'not said'}; expected scratch of a "
+            "network, since all others are trained as the population model or not at all. Leave it out, or say "
+            "--strategy scratch."
+        )
     begun = {} if start is None else open_elder(start, "start").seen
-    if start is not None and isinstance(population, Estimator):
-        population.config = replace(population.config, start=start)
+    if strategy == "scratch" and isinstance(population, Estimator):
+        how = replace(population.config.train, **checked("[train] key", TrainConfig, plan.train))
+        population.config = replace(population.config, start=start or population.config.start, train=how)
     with show.progress() as report:
         windows = person_windows(population, plan, labelled=count is None, progress=report)
     console = show.console()
@@ -108,6 +117,7 @@ def _one(
                 ("personal model", str(out)),
                 ("strategy", strategy),
                 ("learned from", f"{len(trained)} windows of {trained.table['trial'].nunique()} labelled trials"),
+                *show.trained(own.base),
                 ("drift", _drift(population, trained)),
             ]
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -279,22 +278,7 @@ def train(
         ("model", str(out)),
         ("windows", f"{len(windows)} of {counted(windows.table['subject'].nunique(), 'person')}"),
     ]
-    show.console().print(show.facts([*rows, *_trained(trained)]))
-
-
-def _trained(model: Any) -> Iterator[tuple[str, str]]:
-    """What is to be said of a trained row: of a network its size and length, of a prior its weight."""
-    from insula.learning.estimator import Estimator
-    from insula.learning.prior import WithPrior, own_of
-
-    own = own_of(model)
-    if isinstance(own, Estimator):
-        history = own.histories[0]
-        yield "parameters", f"{own.parameters:,}"
-        yield "epochs", f"{len(history.train)}, kept the weights of epoch {history.best + 1}"
-    if isinstance(model, WithPrior):
-        how = ", chosen on the others" if model.asked == "inner" else ""
-        yield "prior", f"what others taught counts {model.weight:g} beside {model.person}'s own model{how}"
+    show.console().print(show.facts([*rows, *show.trained(trained)]))
 
 
 def _finish(done: Any) -> None:

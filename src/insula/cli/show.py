@@ -160,3 +160,34 @@ def facts(rows: list[tuple[str, str]]) -> Table:
     for name, value in rows:
         table.add_row(name, value)
     return table
+
+
+def trained(model: Any) -> Iterator[tuple[str, str]]:
+    """What is to be said of a trained row: of a network its size and how long it was trained, of a prior its weight."""
+    from insula.learning.estimator import Estimator
+    from insula.learning.prior import WithPrior, own_of
+
+    own = own_of(model)
+    if isinstance(own, Estimator):
+        yield "parameters", f"{own.parameters:,}"
+        if own.histories:
+            yield from _training(own.histories[0])
+    if isinstance(model, WithPrior):
+        how = ", chosen on the others" if model.asked == "inner" else ""
+        yield "prior", f"what others taught counts {model.weight:g} beside {model.person}'s own model{how}"
+
+
+def _training(history: Any) -> Iterator[tuple[str, str]]:
+    """How long a network was trained; one of a convex readout alone was not."""
+    from insula.notebook import counted
+
+    if history.unlabelled:
+        long = f"{counted(len(history.unlabelled), 'epoch')}, {counted(history.unlabelled_steps, 'step')}"
+        yield "without labels", f"{long}; loss of what was hidden {history.unlabelled[-1]:.3f}"
+    if not history.steps:
+        yield "epochs", "none: the convex readout stands alone"
+        return
+    best = f", kept the weights of epoch {history.best + 1}" if history.best + 1 < len(history.train) else ""
+    yield "epochs", f"{len(history.train)}{best}"
+    how = "training loss" if history.converged else "not converged: training loss"
+    yield "trained", f"{counted(history.steps, 'step')}, {how} {history.train[-1]:.3f}"

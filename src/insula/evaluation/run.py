@@ -32,7 +32,9 @@ from insula.evaluation.timing import clock_features
 from insula.learning.estimator import Estimator, ModelFactory
 from insula.learning.metrics import metrics_for
 from insula.learning.prior import FEWEST
+from insula.learning.train import History
 from insula.models import card
+from insula.notebook import counted
 from insula.protocols.grouping import permuted_rows
 from insula.protocols.own_median import decided, for_fold
 from insula.protocols.protocols import Split, exchangeable_labellings
@@ -307,9 +309,10 @@ def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
     alone, trained = sum(f.gate == 0 for f in folds), [h for h in histories if h.steps]
     late = sum(not h.converged for h in trained)
     if late:
-        notes.append(
-            f"not converged in {late} of {len(trained)} trainings; train.rounds trains on while the loss falls"
-        )
+        rounds = plan.network.train.rounds if plan.network is not None else 1
+        more = f"train.rounds={rounds} was not enough" if rounds > 1 else "train.rounds trains on while the loss falls"
+        notes.append(f"not converged in {late} of {len(trained)} trainings; {more}")
+    notes += _without_labels(trained)
     weights = [f.prior for f in folds if f.prior is not None]
     prior = _counted(weights)
     if weights:
@@ -337,6 +340,16 @@ def _system(plan: RowPlan, folds: list[Fit], leaky: bool) -> System:
         fits=len(folds),
         prior=prior,
     )
+
+
+def _without_labels(trained: Sequence[History]) -> list[str]:
+    """How long networks learned without labels before they learned with them, and how far the loss of that fell."""
+    own = [h for h in trained if h.unlabelled]
+    if not own:
+        return []
+    first, last = (float(np.mean([h.unlabelled[at] for h in own])) for at in (0, -1))
+    long = f"{counted(len(own[0].unlabelled), 'epoch')}, {counted(min(h.unlabelled_steps for h in own), 'step')}"
+    return [f"{long} without labels before those with them; loss of what was hidden {first:.3f}, at the end {last:.3f}"]
 
 
 def _counted(weights: list[float]) -> str:

@@ -59,6 +59,11 @@ def with_candidate(base: EstimatorConfig, candidate: Mapping[str, Any]) -> Estim
             raise InputError(
                 f"tune key {key}; expected one that inner fits use, which have no teacher. Set it in [train]."
             )
+        if key == "unlabelled_epochs":
+            raise InputError(
+                f"tune key {key}; expected one that leaves the row's name true. Set it in [train], which puts the same "
+                "row without it beside."
+            )
         if key not in train and key not in own and key != "options":
             raise unknown_name("tune key", key, [*train_keys, *_OWN, "options"])
     if Normaliser(own.get("normaliser", "population")).scope == "session":

@@ -153,14 +153,12 @@ def _work(cell: Cell, size: Size) -> float:
     if name in CLASSICAL:
         return fits * CLASSICAL[name].fit_s * (1 + rows / 2000)
     train = TrainConfig(**experiment.train)
-    # At most: what has converged ends before.
-    epochs = train.unlabelled_epochs + train.epochs * ((1 << train.rounds) - 1)
     facts = card(name)
     step_s = facts.window_cost_s * (0.1 + 0.9 * _weight(size, facts.step))
     tried = len(experiment.tune.candidates) * experiment.tune.folds
     asked = experiment.compare.variants
-    variants = 1 + len(facts.usual if asked is None else asked)
-    return fits * variants * (1 + tried) * experiment.model.members * (0.15 + epochs * rows * step_s)
+    variants = 1 + len(facts.usual if asked is None else asked) + bool(train.unlabelled_epochs)
+    return fits * variants * (1 + tried) * experiment.model.members * (0.15 + train.most_epochs * rows * step_s)
 
 
 def _weight(size: Size, step: bool) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from insula.errors import ProtocolError
 from insula.learning.domains import domain_terms
 from insula.learning.feed import Feed, run
 from insula.learning.losses import Term
-from insula.learning.readout import Readout, Rows, Split, fit_readout, loss
+from insula.learning.readout import Readout, Rows, fit_readout, loss, refitted
 from insula.learning.start import Begun, judged, logits_of, readout_rows, start, starts_from_readout
 from insula.learning.teaching import Taught
 from insula.learning.train import History, fit
@@ -44,7 +45,7 @@ def networks_of(
 ) -> Made:
     """Train an Estimator's members on the rows ``chosen``, stopped by those ``held_out``; its scales are learned."""
     cfg = estimator.config
-    parts = _Parts(progress, cfg.members, 2 if cfg.train.unlabelled_epochs else 1)
+    parts = _Parts(progress, cfg.members, cfg.train.most_epochs)
     begun = _begin(estimator, windows.take(chosen), parts)
     members = cfg.members if begun is None or begun.gate else 1  # without a deep path all of them are one
     made = Made([], [], begun)
@@ -75,13 +76,13 @@ def _trained(
 ) -> History:
     """Train a network: without labels first where that is asked for, then from its readout with them."""
     training = windows.take(chosen)
-    if estimator.config.train.unlabelled_epochs:
-        from insula.learning.pretraining import unlabelled_first
-
-        unlabelled_first(estimator, network, training, seed, parts.next())
+    parts.begin()
+    before = _without_labels(estimator, network, training, seed, parts)
+    feed = estimator.feed(training)
+    if before.steps and begun is not None:
+        begun = _begun_anew(estimator, network, feed, begun)
     if begun is not None:
         start(network, begun.readout, begun.gate)
-    feed = estimator.feed(training)
     validation = estimator.feed(windows.take(held_out)) if len(held_out) else None
     terms = _terms(estimator, network, training, feed, seed, taught)
 
@@ -91,18 +92,34 @@ def _trained(
             device=estimator.device, progress=parts.next(), terms=terms,
         )  # fmt: skip
 
-    return _rounds(estimator.config.train, trained, parts)
+    found = _rounds(estimator.config.train, network, trained)
+    return replace(found, unlabelled=before.train, unlabelled_steps=before.steps)
 
 
-def _rounds(config: TrainConfig, trained: Callable[[TrainConfig], History], parts: _Parts) -> History:
-    """Train, and while the loss still falls go on for twice as long as before, for so many rounds as are asked for."""
+def _without_labels(estimator: Estimator, network: nn.Module, training: Windows, seed: int, parts: _Parts) -> History:
+    """Learn without labels where that is asked for."""
+    if not estimator.config.train.unlabelled_epochs:
+        return History()
+    from insula.learning.pretraining import unlabelled_first
+
+    return unlabelled_first(estimator, network, training, seed, parts.next())
+
+
+def _rounds(config: TrainConfig, network: nn.Module, trained: Callable[[TrainConfig], History]) -> History:
+    """Train, and while the loss still falls go on for twice as long as before, for so many rounds as are asked for.
+
+    The weights of the round with the lowest held-out loss stay, those of the last one where nothing is held out.
+    """
     history = trained(config)
     for _ in range(config.rounds - 1):
         if history.converged:
             break
+        best = copy.deepcopy(network.state_dict()) if history.validation else None
         config = replace(config, epochs=2 * config.epochs)
-        parts.networks += 1
-        history = history.then(trained(config))
+        more = trained(config)
+        if best is not None and not history.improved_by(more):
+            network.load_state_dict(best)
+        history = history.then(more)
     return history
 
 
@@ -141,10 +158,7 @@ def _begin(estimator: Estimator, windows: Windows, parts: _Parts) -> Begun | Non
     if rows is None:
         return None
     splits = _inner_splits(windows, estimator.terms.group, cfg.seed)
-    if getattr(network, "centred", False):
-        readout = _centred(rows, splits, classes)
-    else:
-        readout = fit_readout(rows, splits, classes)
+    readout = _readout(network, rows, lambda own: fit_readout(own, splits, classes))
     own = loss(readout.answer(rows.columns), rows.y, classes)
     residual = _residual(network, cfg)
     if residual != "inner":
@@ -158,15 +172,26 @@ def _begin(estimator: Estimator, windows: Windows, parts: _Parts) -> Begun | Non
     def answers(other: nn.Module, part: Any) -> DoubleArray:
         return logits_of(other, estimator.feed(windows.take(part[1])), device)
 
-    parts.networks += len(splits[:2])
+    parts.trainings += len(splits[:2])
     kept = judged(rows, readout, splits[:2], classes, trained, answers)
     return Begun(readout, kept.gate, own, kept.told)
 
 
-def _centred(rows: Rows, splits: Sequence[Split], classes: int) -> Readout:
-    """A readout of columns whose means are far larger than what tells windows apart: fitted without them."""
+def _begun_anew(estimator: Estimator, network: nn.Module, feed: Feed, begun: Begun) -> Begun:
+    """Fit the readout again, as strongly, to what a network's columns have become by learning without labels."""
+    classes = len(estimator.schema.classes)
+    rows = readout_rows(network, feed, estimator.device)
+    if rows is None:
+        return begun
+    return replace(begun, readout=_readout(network, rows, lambda own: refitted(own, begun.readout, classes)))
+
+
+def _readout(network: nn.Module, rows: Rows, fitted: Callable[[Rows], Readout]) -> Readout:
+    """A readout; of columns whose means are far larger than what tells windows apart one fitted without them."""
+    if not getattr(network, "centred", False):
+        return fitted(rows)
     mean = rows.columns.astype(np.float64).mean(0)
-    found = fit_readout(replace(rows, columns=(rows.columns - mean).astype(np.float32)), splits, classes)
+    found = fitted(replace(rows, columns=(rows.columns - mean).astype(np.float32)))
     return replace(found, bias=(found.bias - mean @ found.weight).astype(np.float32))
 
 
@@ -194,24 +219,28 @@ def _inner_splits(windows: Windows, group: tuple[str, ...], seed: int) -> list[A
 
 
 class _Parts:
-    """Tells how far several trainings, ``each`` of a network and one after another, are in all."""
+    """Tells how far ``trainings``, one after another and of ``epochs`` at most each, are in all, in epochs."""
 
-    def __init__(self, progress: Progress | None, networks: int, each: int = 1) -> None:
-        self.progress, self.networks, self.each = progress, networks, each
-        self.begun, self.steps, self.done = 0, 0, 0
+    def __init__(self, progress: Progress | None, trainings: int, epochs: int) -> None:
+        self.progress, self.trainings, self.epochs = progress, trainings, epochs
+        self.begun, self.before, self.done = -1, 0, 0
+
+    def begin(self) -> None:
+        """Say that the next training begins."""
+        self.begun += 1
+        self.before = self.begun * self.epochs
 
     def next(self) -> Progress | None:
-        """Return what the next training calls with (done, total)."""
-        before = self.begun
-        self.begun += 1
-        return None if self.progress is None else partial(self._told, before)
+        """Return what the next part of a training calls with (done, all of it)."""
+        return None if self.progress is None else partial(self._told, self.before)
 
     def _told(self, before: int, done: int, total: int) -> None:
-        self.steps, self.done = self.networks * self.each * total, before * total + done
+        self.before, self.done = before + total, before + done
         if self.progress is not None:
-            self.progress(self.done, self.steps)
+            self.progress(self.done, self.trainings * self.epochs)
 
     def end(self) -> None:
-        """Say that all is done, however many trainings it took."""
-        if self.progress is not None and self.done < self.steps:
-            self.progress(self.steps, self.steps)
+        """Say that all is done, however few epochs it took."""
+        total = self.trainings * self.epochs
+        if self.progress is not None and self.done < total:
+            self.progress(total, total)

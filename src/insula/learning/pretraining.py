@@ -25,7 +25,11 @@ from insula.learning.estimator import Estimator, EstimatorConfig
 from insula.learning.feed import Feed, run
 from insula.learning.prior import own_of
 from insula.learning.saving import load_model
+from insula.learning.train import History
+from insula.learning.train_config import TrainConfig
+from insula.learning.weighing import trained_on
 from insula.protocols.fold import terms_of
+from insula.signals.recipe import Recipe
 from insula.types import BoolArray
 from insula.windows.table import Windows
 
@@ -81,51 +85,55 @@ def pretrain(
     model._learn_scales(windows.take(inside))
     network = model.built(config.seed)
     model.networks = [network]
-    task, losses = _learn(model, network, windows.take(inside), how, config.seed, progress)
+    task, done = _learn(model, network, windows.take(inside), how, config.seed, progress)
     told = _told(task, model, windows.take(~inside), how.hidden) if not inside.all() else float("nan")
-    return Pretrained(model, losses, told)
+    return Pretrained(model, tuple(done.train), told)
 
 
 def unlabelled_first(
     model: Estimator, network: nn.Module, training: Windows, seed: int, progress: Progress | None = None
-) -> tuple[float, ...]:
-    """Have a network learn without labels from all windows of the people that train it; returns losses an epoch.
-
-    Beside the training windows these are the unscored ones of the same sessions (rest before and between trials);
-    windows that are tested or held out to stop by are scored ones and never among them.
-    """
+) -> History:
+    """Have a network learn without labels from the windows that train it and the rest before and between them."""
     how = PretrainConfig(epochs=model.config.train.unlabelled_epochs)
-    return _learn(model, network, unlabelled_of(training), how, seed, progress)[1]
+    return _learn(model, network, unlabelled_of(training, model.config.train), how, seed, progress)[1]
 
 
-def unlabelled_of(training: Windows) -> Windows:
-    """Training windows and the unscored ones of the same sessions, without their labels."""
+def unlabelled_of(training: Windows, config: TrainConfig) -> Windows:
+    """Training windows and the unscored ones of the same sessions up to the last of them, without their labels.
+
+    Windows that are tested or held out to stop by are scored ones and never among them, and neither is rest that a
+    device would not know yet: that of a person who labels a little first ends with the last labelled trial.
+    """
     everything = training.everything()
     session = ["subject", "session"]
-    known = pd.MultiIndex.from_frame(training.table[session])
-    rest = everything.table["role"].to_numpy() != "scored"
-    keep = rest & pd.MultiIndex.from_frame(everything.table[session]).isin(known)
-    keep[training.rows] = True
-    rows = np.flatnonzero(keep)
-    return everything.take(rows).with_y(np.zeros(len(rows), np.int64))
+    last = training.table.groupby(session)["stop_s"].max()
+    known = last.reindex(pd.MultiIndex.from_frame(everything.table[session])).to_numpy()  # NaN for other sessions
+    keep = (everything.table["role"].to_numpy() != "scored") & (everything.table["stop_s"].to_numpy() <= known)
+    rest = _unlabelled(everything.take(np.flatnonzero(keep)))
+    rows = np.union1d(training.rows, trained_on(rest, config.quality, config.quality_share).rows)
+    return _unlabelled(everything.take(rows))
+
+
+def _unlabelled(windows: Windows) -> Windows:
+    return windows.with_y(np.zeros(len(windows), np.int64))
 
 
 def _learn(
     model: Estimator, network: nn.Module, windows: Windows, how: PretrainConfig, seed: int, progress: Progress | None
-) -> tuple[_Task, tuple[float, ...]]:
-    """Train a network in place to tell what is hidden; returns the task with its decoder, and losses an epoch."""
+) -> tuple[_Task, History]:
+    """Train a network in place to tell what is hidden; returns the task with its decoder, and the losses an epoch."""
     network.to(model.device)
     scope = model.scope
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     feed = Feed(model.prepare(windows), scope)
-    task = _task(network, next(iter(feed.each(1))), scope).to(model.device)
+    task = _task(network, next(iter(feed.each(1))), scope, windows.recipe).to(model.device)
     size = feed.batch_size(model.config.train)
     learned = [*network.parameters(), *task.parameters()]
     optimiser = EagerAdamW(learned, lr=how.learning_rate, weight_decay=1e-2)
     steps = max(2, how.epochs * feed.steps(size))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, how.learning_rate, total_steps=steps)
-    rng, losses = np.random.default_rng(seed), []
+    rng, history = np.random.default_rng(seed), History()
     for epoch in range(how.epochs):
         network.train()
         found = []
@@ -138,11 +146,22 @@ def _learn(
             optimiser.step()
             schedule.step()
             found.append(float(loss.detach()))
-        losses.append(float(np.mean(found)))
+            history.steps += 1
+        history.train.append(float(np.mean(found)))
+        _require_finite(history)
         if progress is not None:
             progress(epoch + 1, how.epochs)
     network.eval()
-    return task, tuple(losses)
+    return task, history
+
+
+def _require_finite(history: History) -> None:
+    """Raise InputError where the loss of the last epoch is none."""
+    if not np.isfinite(history.train[-1]):
+        raise InputError(
+            f"loss {history.train[-1]} in epoch {len(history.train)} without labels; expected a finite one. Look for "
+            "values out of range with `insula data check`."
+        )
 
 
 def begin_from(network: nn.Module, folder: str | Path, name: str) -> int:
@@ -208,10 +227,10 @@ class _Task(nn.Module):
         self.network = [network]  # not a part of it
 
 
-def _task(network: nn.Module, part: LabelledBatch, scope: str) -> _Task:
+def _task(network: nn.Module, part: LabelledBatch, scope: str, recipe: Recipe) -> _Task:
     if callable(getattr(network, "tokens", None)) and callable(getattr(network, "cut", None)):
         return _Patches(network, part)
-    return _Stretches(network, part, scope)
+    return _Stretches(network, part, scope, round(recipe.hops_per_window))
 
 
 class _Patches(_Task):
@@ -240,11 +259,14 @@ class _Patches(_Task):
 
 
 class _Stretches(_Task):
-    """Tell mean and deviation of hidden stretches of every signal from the embedding of the window or hop."""
+    """Tell mean and deviation of hidden stretches of every signal from the embedding of the window or hop.
 
-    def __init__(self, network: nn.Module, part: LabelledBatch, scope: str) -> None:
+    Of a stretch of several windows only the hops in those that are learned from (``reach`` a window) are told.
+    """
+
+    def __init__(self, network: nn.Module, part: LabelledBatch, scope: str, reach: int) -> None:
         super().__init__(network)
-        self.scope = scope
+        self.scope, self.reach = scope, reach if scope != "window" else 1
         self.hops = part.y.shape[1] if scope != "window" else 1
         with torch.no_grad():
             network.eval()
@@ -255,11 +277,13 @@ class _Stretches(_Task):
     def forward(self, part: LabelledBatch, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         batch, hops = part.batch, part.y.shape[1]
         signals, observed, aims = dict(batch.signals), dict(batch.observed), {}
+        inside = _inside_windows(part.row >= 0, self.reach).unsqueeze(-1)  # (B, N, 1)
         for m, values in batch.signals.items():
             per = values.shape[-1] // hops // PARTS  # samples of a stretch
             if not per:
                 continue
             hide = (torch.rand(len(values), hops, PARTS, generator=generator) < share).to(values.device)
+            hide &= inside
             hide &= _split(batch.observed[m].float().unsqueeze(1), hops, per)[:, 0].mean(-1) > 0.5
             parts = _split(values, hops, per)  # (B, C, N, PARTS, per)
             aims[m] = (torch.stack([parts.mean(-1), parts.std(-1, correction=0)], -1), hide)
@@ -279,6 +303,13 @@ class _Stretches(_Task):
         if not losses:
             return embedding.sum() * 0, embedding.new_zeros(())
         return torch.stack(losses).mean(), torch.stack(blanks).mean()
+
+
+def _inside_windows(ends: Tensor, reach: int) -> Tensor:
+    """Which hops (B, N) lie in a window, from the hops at which one ends; each is of ``reach`` hops."""
+    padded = nn.functional.pad(ends, (0, reach - 1))
+    found: Tensor = padded.unfold(1, reach, 1).any(-1)
+    return found
 
 
 def _split(values: Tensor, hops: int, per: int) -> Tensor:

@@ -27,7 +27,8 @@ FEW_STEPS = 100
 @dataclass
 class History:
     """Losses of each epoch and steps in all; ``best`` is the epoch whose weights were kept, ``stopped`` says whether a
-    held-out loss ended the training, ``together`` how many networks were trained as one program."""
+    held-out loss ended the training, ``together`` how many networks were trained as one program. ``unlabelled`` are the
+    losses of epochs without labels that came before, of ``unlabelled_steps`` in all."""
 
     train: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
@@ -35,6 +36,8 @@ class History:
     steps: int = 0
     stopped: bool = False
     together: int = 1
+    unlabelled: list[float] = field(default_factory=list)
+    unlabelled_steps: int = 0
 
     @property
     def converged(self) -> bool:
@@ -56,11 +59,17 @@ class History:
         return fell < max(0.05 * (self.train[0] - float(last.mean())), scatter, 1e-9)
 
     def then(self, more: History) -> History:
-        """Join the history of a training that went on with the same network."""
+        """Join the history of a training that went on with the same network; the better held-out loss is the best."""
         return replace(
             more, train=self.train + more.train, validation=self.validation + more.validation,
-            best=len(self.train) + more.best, steps=self.steps + more.steps,
+            best=len(self.train) + more.best if self.improved_by(more) else self.best, steps=self.steps + more.steps,
         )  # fmt: skip
+
+    def improved_by(self, more: History) -> bool:
+        """Whether the weights that a training kept as it went on have the lower held-out loss, where there is one."""
+        if not (self.validation and more.validation):
+            return True
+        return more.validation[more.best] < self.validation[self.best]
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from insula.errors import InputError, unknown_name
 from insula.learning.weighing import Quality, require_quality
 
 Residual = Literal["inner", "always", "never"]
+MOST_ROUNDS = 10
+"""Rounds at most: together they are a thousand times the epochs of the first."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class TrainConfig:
     (0: off); ``validation_fraction`` of the groups is held out to stop by, where there are ``validation_groups`` or
     more of them (with fewer, a held-out loss is too noisy to stop by, see docs/log.md); ``modality_dropout`` is the
     chance that a stretch loses one of its modalities in training. A training whose loss still falls at its end goes on
-    for up to ``rounds`` rounds in all, each twice as long as the one before. Off by default, since they keep a label
+    for up to ``rounds`` rounds in all, each twice as long as the one before; where windows are held out to stop by, the
+    weights of the round with the lowest held-out loss are kept. Off by default, since they keep a label
     but were not shown to help: ``gain``, the deviation of the log of a factor on a stretch's modality;
     ``channel_dropout``, the chance that a channel of several is silent; ``late_start``, the share of a stretch that is
     left out at its beginning at most. ``residual`` says when the deep path of a network
@@ -34,8 +37,8 @@ class TrainConfig:
     (as HiSTN, arXiv 2408.15255), where classes have an order. ``adversarial``, ``coral`` and ``mmd`` are weights of
     losses by which the embedding tells less of the person (`insula.learning.domains`; 0: off). Under a teacher
     ``teacher_share`` of the labels' loss is replaced by its softened probabilities (`insula.learning.teaching`).
-    ``unlabelled_epochs`` passes without labels come first, over all that is known of the people that train, their rest
-    included (`insula.learning.pretraining`).
+    ``unlabelled_epochs`` passes without labels come first, over the windows that train and the rest before and between
+    them (`insula.learning.pretraining`).
     """
 
     epochs: int = 15
@@ -65,6 +68,11 @@ class TrainConfig:
     quality: Quality = "keep"
     quality_share: float = 0.5
 
+    @property
+    def most_epochs(self) -> int:
+        """Epochs of one training at most, those without labels included: what has converged ends before."""
+        return self.unlabelled_epochs + self.epochs * ((1 << self.rounds) - 1)
+
     def __post_init__(self) -> None:
         if min(self.epochs, self.rounds, self.batch_trials) < 1 or not self.learning_rate > 0:
             raise InputError(
@@ -79,6 +87,8 @@ class TrainConfig:
             "channel_dropout",
             "late_start",
         )
+        if self.rounds > MOST_ROUNDS:
+            raise InputError(f"rounds {self.rounds}; expected 1 to {MOST_ROUNDS}. Each is twice as long as the last.")
         for name in (*shares, "gain"):
             if getattr(self, name) == "ordinal":
                 continue
