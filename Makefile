@@ -35,9 +35,9 @@ $(VENV)/.benched: $(VENV)/.tested
 docs: $(VENV)/.documented
 	$(BIN)/sphinx-build -q -n -W --keep-going -d build/doctrees docs build/docs
 
-# Format, lint, types, import contract, fast tests.
+# Format, lint, types, import contract, fast tests; neighbours stay in one process, which makes what they share once.
 check: lint
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff format --check src tests benchmarks examples docs/conf.py docs/_ext
@@ -47,7 +47,7 @@ lint: $(VENV)/.tested
 
 # Everything: lint, fast and slow tests. The tests of a browser and of Ray say why they are skipped where there is none.
 test: lint chromium ray
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Debian's browser for the page tests, if this machine can install it.
 chromium:
