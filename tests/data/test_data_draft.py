@@ -91,7 +91,8 @@ def test_a_trial_that_runs_into_the_next_one_costs_nobody_a_session(tmp_path: Pa
 def test_sessions_of_a_wristband_with_tags_need_no_seconds(tmp_path: Path) -> None:
     for person in ("S1", "S2"):
         for k in (1, 2):
-            folder = write_e4(tmp_path / person / f"day{k}", seconds=60, start=START + 86_400 * k)
+            seed = 2 * k + (person == "S2")
+            folder = write_e4(tmp_path / person / f"day{k}", seconds=60, seed=seed, start=START + 86_400 * k)
             lines(folder / "tags.csv", [f"{START + 86_400 * k + s:.2f}" for s in (12, 30)])
     made = drafted(tmp_path)
     recordings = load("manifest", tmp_path)
@@ -114,11 +115,10 @@ def test_annotations_in_edf_are_the_trials(tmp_path: Path) -> None:
     import mne
 
     rng = np.random.default_rng(0)
-    raw = mne.io.RawArray(
-        rng.normal(size=(3, 6000)) * 2e-5, mne.create_info(["Fp1", "O1", "ECG"], 100.0, "eeg"), verbose="ERROR"
-    )
-    raw.set_annotations(mne.Annotations([5, 30], [10, 10], ["calm", "fear"]))
+    info = mne.create_info(["Fp1", "O1", "ECG"], 100.0, "eeg")
     for person in ("vp01", "vp02"):
+        raw = mne.io.RawArray(rng.normal(size=(3, 6000)) * 2e-5, info, verbose="ERROR")
+        raw.set_annotations(mne.Annotations([5, 30], [10, 10], ["calm", "fear"]))
         mne.export.export_raw(tmp_path / f"{person}.edf", raw, verbose="ERROR")
     made = drafted(tmp_path)
     recordings = load("manifest", tmp_path)

@@ -15,6 +15,7 @@ import pandas as pd
 from insula.data.faults import Fault, trial_faults
 from insula.data.info import Problem
 from insula.data.schedule import Schedule
+from insula.data.twins import twins
 from insula.errors import InputError
 from insula.signals.flags import of_trial
 from insula.signals.grid import window_rows
@@ -289,7 +290,7 @@ def _own_problems(recordings: Sequence[Recording], recipe: Recipe) -> list[Probl
             told = " and ".join(f"{','.join(c[:4])}{',...' if len(c) > 4 else ''} in {n}" for c, n in layouts.items())
             what = f"channels of {name} differ between trials: {told}"
             found.append(Problem("(all files)", what, fatal=False))
-    return found
+    return [*found, *(Problem("(all files)", what, fatal=False) for what in twins(trials))]
 
 
 def _continuous(values: Sequence[Any]) -> bool:

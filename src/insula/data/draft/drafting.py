@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from insula.data.draft.answers import join, traits_of
+from insula.data.draft.copies import copies
 from insula.data.draft.logs import tidy
 from insula.data.draft.look import Look, look_at
 from insula.data.draft.places import Place, places
@@ -69,11 +70,16 @@ def draft(root: Path, progress: Callable[[str, int, int], None] | None = None) -
     if not signals:
         why = "; ".join(f"{name}: {look.why}" for name, look in list(looks.items())[:5]) or "it is empty"
         raise DataError(f"{root} holds no recording; expected some ({why}). See docs/own-data.md for what can be read.")
+    again = copies(root, list(signals))
+    signals = {name: look for name, look in signals.items() if name not in again}
     guess = places(root, list(signals))
     reasons: list[str] = [*guess.why]
     unknown: list[str] = []
     rows: list[Row] = []
     left_out = [(name, look.why) for name, look in looks.items() if look.kind == "left"]
+    left_out += [
+        (name, f"the same bytes as {first}; a copy would be trained on and tested") for name, first in again.items()
+    ]
     left_out += [(name, why) for name, look in signals.items() for why in look.refused]
     logs = {name: look for name, look in looks.items() if look.kind == "events"}
     used: set[str] = set()
@@ -242,7 +248,10 @@ def _by_runs(
     reasons: list[str],
 ) -> list[Row]:
     columns = dict.fromkeys(column for *_, told in runs for column, _ in told)
-    reasons.append(f"trials and labels: stretches over which {', '.join(columns)} of the tables stay the same")
+    reasons.append(
+        f"trials and labels: stretches over which {', '.join(columns)} of the tables stay the same, or from a single "
+        "remark to the next"
+    )
     rows = []
     for i, (start, stop, told) in enumerate(runs):
         for name, look, piece, _ in single:

@@ -200,8 +200,8 @@ def _signals(path: Path, sheet: Sheet) -> Look:
     pieces = [
         Piece(m, f"columns {', '.join(c for c in numeric if kinds[c] == m)[:60]}") for m in told if m != "eeg_power"
     ]
-    if not pieces and by_name and (unsaid or len(numeric) == 1):
-        pieces = [Piece(by_name, "the file's name")]
+    if by_name and by_name not in told and (unsaid or (not pieces and len(numeric) == 1)):
+        pieces.append(Piece(by_name, f"the file's name; columns {', '.join(unsaid)[:60]}"))
     if not pieces or len(frame) < 16:
         return Look(
             path, "left", "a table without a column of a known modality" if len(frame) >= 16 else "fewer than 16 rows"
@@ -271,6 +271,10 @@ def _runs(path: Path, length_s: float | None) -> tuple[tuple[float, float, tuple
         return ()
     ends = [*changed[1:], len(frame)]
     scale = length_s / len(frame)
+    empty = is_empty(frame[columns[0]]) if len(columns) == 1 else np.zeros(len(frame), bool)
+    if empty.mean() > 0.95:  # remarks in single rows: each is about what follows, until the next one
+        changed = np.flatnonzero(~empty)
+        ends = [*changed[1:], len(frame)]
     made = []
     for first, last in zip(changed, ends, strict=True):
         told = tuple((c, str(frame[c].iloc[first]).strip()) for c in columns if str(frame[c].iloc[first]).strip())

@@ -15,9 +15,13 @@ _PERSON = re.compile(
     re.I,
 )
 _SESSION = re.compile(
-    r"(?:ses|sess|session|day|visit|tag|week|wave|date)[-_ ]?\d+|pre|post|morning|evening|t[12]|\d{4}-?\d\d-?\d\d",
+    r"(?:ses|sess|session|day|visit|tag|week|wave|date)[-_ ]?\d+|pre|post|morning|evening|t[12]|"
+    r"(?:\d{4}-?\d\d-?\d\d|\d\d\.\d\d\.\d{4})(?:[-_T ]+\d\d[-_:.h]?\d\d(?:[-_:.m]?\d\d)?)?|"
+    r"\d{9,13}[-_][a-z0-9]+",  # an E4 names its sessions by unix time and serial number
     re.I,
 )
+_AGAIN = re.compile(r"\s*(?:\(\d+\)|\((?:copy|kopie)\)|- ?(?:copy|kopie))\s*$", re.I)
+"""What a file system adds to the name of a second download or copy."""
 _TRIAL = re.compile(r"(?:trial|clip|video|film|run|block|task|stim|stimulus|epoch|match|song|picture)[-_ ]?\w*", re.I)
 _DEVICES = (
     "empatica", "e4", "embrace", "embraceplus", "polar", "h10", "muse", "shimmer", "emotiv", "epoc", "openbci", "csv",
@@ -107,7 +111,7 @@ def _matching(
         if (
             told
             and len(told) >= least * len(parts)
-            and sum(bool(pattern.fullmatch(t)) for t in told) >= 0.8 * len(told)
+            and sum(bool(pattern.fullmatch(_AGAIN.sub("", t))) for t in told) >= 0.8 * len(told)
         ):
             return slot
     return None
@@ -118,7 +122,7 @@ def _repeating(slots: Sequence[str], parts: dict[str, dict[str, str]], varied: d
     fitting = []
     for slot in slots:
         told = [one[slot] for one in parts.values() if slot in one]
-        if len(varied[slot]) < 2 or len(told) < 0.8 * len(parts):
+        if len(varied[slot]) < 2 or len(told) < 0.8 * len(parts) or _matching([slot], parts, _SESSION):
             continue
         words = sum(bool(re.fullmatch(r"[A-Za-z]{5,}([_-][a-z]+)*", v)) for v in varied[slot])
         fitting.append(

@@ -123,6 +123,31 @@ def out_of_range(known: DoubleArray, modality: str, unit: str) -> str | None:
     return None
 
 
+GRAVITY: Mapping[str, tuple[float, float]] = {
+    "g": (0.5, 2.0),
+    "m/s^2": (6.0, 16.0),
+    "g/64": (32.0, 128.0),
+    "mg": (500.0, 2000.0),
+}
+"""Unit of acceleration -> what the middle length of (x, y, z) is in it on a body, mostly gravity."""
+
+
+def unit_by_gravity(values: Mapping[str, DoubleArray]) -> tuple[str, str]:
+    """Tell the unit of three axes of acceleration by gravity: (unit, why); no unit where gravity has no known size.
+
+    Nothing is told of other numbers of axes, of gravity taken out (lengths below half a g), and of g itself.
+    """
+    if len(values) != 3:
+        return "g", ""
+    length = float(np.nanmedian(np.sqrt(sum(np.square(v) for v in values.values()))))
+    if not length >= GRAVITY["m/s^2"][0]:
+        return "g", ""
+    unit = next((u for u, (low, high) in GRAVITY.items() if low <= length <= high), "")
+    if not unit:
+        return "", f"middle length {length:.4g}; gravity is 1 g, 9.81 m/s^2 or 1000 mg"
+    return unit, f"acceleration is read as {unit}: its middle length is that of gravity in this unit"
+
+
 def answer(trials: Sequence[Trial]) -> tuple[str, str, str] | None:
     """Find a channel that never changes within a trial and tells a label of all of them: (modality, channel, label).
 

@@ -31,8 +31,12 @@ _UNIT_NAMES = (
     ("days", re.compile(r"datenum|(^|[^a-z])(days|serial)[\])]?$", re.I)),
 )
 _CLOCK_TIME = re.compile(r"\s*(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?\s*([ap]m)?\s*", re.I)
-SLOWEST_HZ = {"eeg": 32.0, "ecg": 32.0, "emg": 16.0, "bvp": 8.0, "ppg": 8.0, "eog": 16.0, "acc": 2.0, "audio": 1000.0}
-"""Slower than this nobody records a modality: milliseconds taken for seconds look like it."""
+SLOWEST_HZ = {
+    "eeg": 32.0, "ecg": 32.0, "emg": 16.0, "bvp": 8.0, "ppg": 8.0, "eog": 16.0, "acc": 2.0,
+    "resp": 2.0, "eda": 0.2, "temp": 0.05, "hr": 0.05, "audio": 1000.0,
+}  # fmt: skip
+"""Slower than this nobody records a modality: milliseconds taken for seconds look like it. (A row in whole minutes is
+another matter: summaries by the minute.)"""
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def _unit(numbers: DoubleArray, name: str, rate_hz: float | None, modality: str)
     if rate_hz is not None:
         fitting = [u for u in units if abs(rate_hz * step * SCALES[u] - 1) < 0.05]
         return (fitting or ["seconds"])[0], False
-    if 1 / step < SLOWEST_HZ.get(modality, 0.0):  # nobody records this so slowly: a smaller unit
+    if 1 / step < SLOWEST_HZ.get(modality, 0.0) and step % 60:  # nobody records this so slowly: a smaller unit
         for unit in units[1:]:
             if SLOWEST_HZ[modality] <= 1 / (step * SCALES[unit]) <= 50_000 and step != 1:
                 return unit, False
@@ -133,9 +137,10 @@ def _dates(path: Path, cells: pd.Series[Any], name: str) -> tuple[DoubleArray, s
     told = "dates"
     if not stamps.notna().any():
         for day_first in (False, True):  # 4/12/2016 7:21:00 AM; 12.04.2016 07:21:00
-            tried = _other_dates(text, "." in first.partition(" ")[0] or day_first)
+            day_first = day_first or "." in first.partition(" ")[0]
+            tried = _other_dates(text, day_first)
             if tried.notna().mean() > 0.5 and (tried.dropna().diff().dropna() >= pd.Timedelta(0)).all():
-                stamps, told = tried, "dates, day first" if day_first else "dates"
+                stamps, told = tried, f"dates, {'day' if day_first else 'month'} first"
                 break
     if not stamps.notna().any():
         raise FileError(path, f"column {name!r} holds {first!r}; expected seconds or dates. Name another column.")
@@ -167,6 +172,14 @@ def _day_times(cells: pd.Series[Any]) -> DoubleArray:
     days = np.cumsum(np.r_[0, np.diff(out[known]) < -43_200])
     out[known] += 86_400.0 * days
     return out
+
+
+def on_their_days(clock: Clock, days: Clock) -> Clock | None:
+    """Put times of day on the dates of another column; None where that one does not hold whole days."""
+    if not days.told.startswith("dates") or (days.times_s[np.isfinite(days.times_s)] % 86_400.0).any():
+        return None
+    told = clock.told.replace("times of day", f"{days.told}, of column {days.name!r}, and times of day")
+    return Clock(clock.name, days.times_s + clock.times_s % 86_400.0, told)
 
 
 def usual_step_s(times_s: DoubleArray) -> float:

@@ -7,6 +7,7 @@ Empatica, Muse, Emotiv, OpenBCI, Polar, Shimmer, BITalino, Garmin and Fitbit use
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 
 from insula.types import MODALITIES
@@ -22,7 +23,7 @@ def _set(text: str) -> frozenset[str]:
 _TIME = _set(
     "time times timestamp timestamps timestart datetime date dates clock unix utc posix posixct elapsed "
     "localtime t seconds second secs sec s millis milliseconds microseconds nanoseconds ms us ns zeit uhrzeit "
-    "zeitstempel tijd tiempo heure hora tempo epoch datenum"
+    "zeitstempel tijd tiempo heure hora tempo epoch datenum datum sekunden minuten uptime"
 )
 _COUNTER = _set(
     "index idx counter count unnamed rownames rowname rowid row rows nseq seq sequence packet packets frame "
@@ -32,28 +33,31 @@ _LABEL = _set(
     "label labels class classes condition conditions emotion emotions marker markers trigger triggers stim "
     "stimulus status event events annotation annotations valence arousal dominance liking task phase block "
     "trial trials target y rating ratings answer response stress participant participants subject subjects "
-    "session person user"
+    "session person user kommentar comment bedingung aufgabe reiz stimmung bewertung antwort sitzung"
 )
 _DEVICE = _set(
     "battery interpolated cq eq quality rssi signal elements headbandon hsi gyro gyroscope gyr magnetometer "
     "mag steps calories speed pace altitude latitude longitude distance cadence motor mot q0 q1 q2 q3 "
-    "validation other missing timezone"
+    "validation other missing timezone confidence range batterie akku distanz geschwindigkeit hohe schritte"
 )
 _SENSORS: Mapping[str, frozenset[str]] = {
     "eeg_power": _set("delta theta alpha beta betal betah lowbeta highbeta gamma pow bandpower"),
-    "acc": _set("acc accel accelerometer acceleration accx accy accz"),
-    "eda": _set("eda gsr scl scr conductance skinconductance electrodermal usiemens galvanic"),
+    "acc": _set("acc accel accelerometer acceleration accx accy accz beschleunigung"),
+    "eda": _set(
+        "eda gsr scl scr conductance skinconductance electrodermal usiemens galvanic hautleitwert hautleitfahigkeit "
+        "hautwiderstand"
+    ),
     "bvp": _set("bvp"),
     "ppg": _set("ppg pleth plethysmogram photoplethysmogram"),
     "ibi": _set("ibi rr rri nn rrinterval interbeat"),
-    "hr": _set("hr bpm heartrate pulserate heart ppgtohr ecgtohr"),
+    "hr": _set("hr bpm heartrate pulserate heart ppgtohr ecgtohr herzfrequenz pulsfrequenz herzrate"),
     "ecg": _set("ecg ekg"),
     "spo2": _set("spo2 oxygen saturation sao2"),
-    "resp": _set("resp rsp respiration breathing respr"),
+    "resp": _set("resp rsp respiration breathing respr atmung atem"),
     "emg": _set("emg emgs"),
     "eog": _set("eog heog veog"),
     "eye": _set("pupil gaze fixation pupildiameter"),
-    "temp": _set("temp temperature temperatur skt skintemp skintemperature"),
+    "temp": _set("temp temperature temperatur skt skintemp skintemperature hauttemperatur"),
     "eeg": _set("eeg exg"),
 }
 _ELECTRODE = re.compile(
@@ -82,16 +86,21 @@ CONVERSIONS: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "eda": {"uS": (1.0, 0.0), "nS": (1e-3, 0.0), "mS": (1e3, 0.0), "S": (1e6, 0.0)},
     "temp": {"degC": (1.0, 0.0), "degF": (5 / 9, -160 / 9), "K": (1.0, -273.15)},
     "face_temp": {"degC": (1.0, 0.0), "degF": (5 / 9, -160 / 9), "K": (1.0, -273.15)},
-    "acc": {"g": (1.0, 0.0), "mg": (1e-3, 0.0), "m/s^2": (1 / 9.80665, 0.0)},
+    "acc": {"g": (1.0, 0.0), "mg": (1e-3, 0.0), "m/s^2": (1 / 9.80665, 0.0), "g/64": (1 / 64, 0.0)},
     "ibi": {"s": (1.0, 0.0), "ms": (1e-3, 0.0)},
 }
 """Modality -> unit -> (factor, offset) to the unit that insula uses for it; voltages are converted in `sources`."""
 
 
+_BY_UNIT: Mapping[str, str] = {"1/min": "hr", "uS": "eda", "degC": "temp", "degF": "temp"}
+"""What a column measures whose name says nothing but its unit (``Puls (1/min)``, ``Kanal 2 [µS]``)."""
+
+
 def words(name: str) -> tuple[str, ...]:
     """Split a column's name into lower-case words: ``EEG.AF3``, ``heartRate (bpm)``, ``sensor timestamp [ns]``."""
     bare = _UNIT.sub("", name.strip())
-    parts = re.sub(r"([a-z])([A-Z])", r"\1 \2", bare).lower()
+    plain = "".join(c for c in unicodedata.normalize("NFD", bare) if not unicodedata.combining(c))  # ä is a
+    parts = re.sub(r"([a-z])([A-Z])", r"\1 \2", plain).lower()
     return tuple(word for word in re.split(r"[^a-z0-9µμ]+", parts) if word)
 
 
@@ -120,7 +129,7 @@ def kind(name: str) -> str:
         if known.intersection(told) or joined in known:
             if "sample" in told or "counter" in told or "interpolated" in told or "battery" in told:
                 return COUNTER if "battery" not in told else DEVICE
-            if {"cq", "rawcq", "quality", "rssi", "clipping"}.intersection(told):
+            if {"cq", "rawcq", "quality", "rssi", "clipping", "range"}.intersection(told):
                 return DEVICE
             if modality == "eeg" and told[-1] == "annotations":
                 return LABEL
@@ -129,6 +138,8 @@ def kind(name: str) -> str:
         return "eeg"
     if _DEVICE.intersection(told):
         return DEVICE
+    if (measured := _BY_UNIT.get(unit_in(name) or "")) is not None:
+        return measured
     if _COUNTER.intersection(told):
         return COUNTER
     if _LABEL.intersection(told):

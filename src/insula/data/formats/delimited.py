@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from insula.data.formats import column_names as names
-from insula.data.formats.admission import Refused, by_name, by_values, remedy
-from insula.data.formats.clocks import Clock, progression, read_times, spread, usual_step_s
+from insula.data.formats.admission import Refused, by_name, by_values, remedy, unit_by_gravity
+from insula.data.formats.clocks import Clock, on_their_days, progression, read_times, spread, usual_step_s
 from insula.data.formats.empatica import E4_KINDS, read_series
 from insula.data.formats.request import MICROVOLTS, UNITS, VOLTAGES, Request
 from insula.data.formats.sheets import Sheet, parse_sheet, rate_above
@@ -85,7 +86,16 @@ def read(request: Request, problems: list[Problem] | None) -> Read:
             continue
         numbers[~np.isfinite(numbers)] = np.nan
         values[name] = numbers
-    return _gated(request, values, clock, refused, _labels(frame, columns), _unit_of(request, values, sheet), problems)
+    unit, others = _one_unit(request, list(values), sheet)
+    if request.modality == "acc" and not unit:
+        unit, why = unit_by_gravity(values)
+        others += [Refused(n, why) for n in values if why and not unit]
+        if unit and why:
+            note(problems, path, why)
+    values = {n: v for n, v in values.items() if n not in [r.name for r in others]}
+    refused += others
+    unit = unit or UNITS.get(request.modality, "a.u.")
+    return _gated(request, values, clock, refused, _labels(frame, columns), unit, problems)
 
 
 def _require_columns(request: Request, columns: Sequence[str]) -> None:
@@ -133,13 +143,13 @@ def _clock(request: Request, frame: pd.DataFrame, columns: Sequence[str]) -> tup
         return _checked(request, read_times(request.path, frame[request.time], request.time, *_known(request))), []
     named = [c for c in columns if names.kind(c) == names.TIME and c not in request.channels]
     found: list[Clock] = []
+    still: list[Clock] = []
     for name in named:
         try:
             clock = read_times(request.path, frame[name], name, *_known(request))
         except FileError:
             continue  # a text that is no time: it is no channel either
-        if np.unique(clock.times_s[np.isfinite(clock.times_s)]).size > 1:
-            found.append(clock)
+        (found if np.unique(clock.times_s[np.isfinite(clock.times_s)]).size > 1 else still).append(clock)
     if not found:
         for name in columns:
             if names.kind(name) in ("", names.COUNTER) and name not in request.channels:
@@ -154,6 +164,9 @@ def _clock(request: Request, frame: pd.DataFrame, columns: Sequence[str]) -> tup
         return None, named
     finest = max(found, key=_fineness)
     rest = [c.name for c in found if c is not finest]
+    if finest.told == "times of day":
+        dated = [on_their_days(finest, days) for days in (*found, *still)]
+        finest = next((clock for clock in dated if clock is not None), finest)
     return _checked(request, finest), [*[n for n in named if n != finest.name], *rest]
 
 
@@ -186,13 +199,22 @@ def _labels(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, DoubleArra
     return out
 
 
-def _unit_of(request: Request, values: dict[str, DoubleArray], sheet: Sheet) -> str:
-    said = dict(sheet.units)
-    for name in values:
-        told = request.unit or names.unit_in(name) or said.get(name)
-        if told:
-            return names.unit(told)
-    return names.unit(request.unit) if request.unit else UNITS.get(request.modality, "a.u.")
+def _one_unit(request: Request, columns: Sequence[str], sheet: Sheet) -> tuple[str, list[Refused]]:
+    """Return the unit of the channels ("": nothing says it), and the columns of another unit (resistance beside EDA).
+
+    Stated by the request, else the unit insula uses where a column says it, else the one most columns say; columns that
+    say nothing have that of the others.
+    """
+    usual = UNITS.get(request.modality, "a.u.")
+    if request.unit:
+        return names.unit(request.unit), []
+    above = dict(sheet.units)
+    said = {n: names.unit(told) for n in columns if (told := names.unit_in(n) or above.get(n))}
+    if not said:
+        return "", []
+    unit = usual if usual in said.values() else Counter(said.values()).most_common(1)[0][0]
+    others = [Refused(n, f"in {u}, beside channels in {unit}") for n, u in said.items() if u != unit]
+    return unit, [] if request.channels else others
 
 
 def _gated(
