@@ -13,6 +13,7 @@ from torch.func import functional_call
 
 from insula.learning.batches import LabelledBatch
 from insula.learning.feed import run
+from insula.models.kernels.dropout import Dropout, draw_key, dropped
 from insula.models.kernels.stacking import stacked_models
 from insula.types import Batch, ModelOutput
 
@@ -45,8 +46,8 @@ class Stack:
         self.called = _Called(copy.deepcopy(networks[0]), scope)
         for module in list(self.called.modules()):
             for name, child in module.named_children():
-                if type(child) is nn.Dropout:
-                    setattr(module, name, _Masks(child.p, self))
+                if isinstance(child, nn.Dropout) and type(child) in (nn.Dropout, Dropout):
+                    setattr(module, name, _Masks(child, self))
         self.learned: dict[str, Tensor] = {}
         self.held: dict[str, Tensor] = {}
         self._once: dict[str, Tensor] = {}
@@ -82,8 +83,8 @@ class Stack:
                     if name in learned:
                         parameter.copy_(learned[name][i])
 
-    def mask(self, like: Tensor, p: float) -> Tensor:
-        """Dropout's factors for values (N, B, ...), each model's drawn at the size that it alone would have."""
+    def mask(self, like: Tensor, layer: nn.Dropout) -> Tensor:
+        """A layer's factors for values (N, B, ...), each model's drawn at the size that it alone would have."""
         hops = self.sizes.padded[1]
         masks = []
         for generator, (own_rows, own_hops) in zip(self.generators, self.sizes.own, strict=True):
@@ -92,7 +93,11 @@ class Stack:
                 if len(shape) < 3 or shape[1] % hops:
                     raise NotStackable("dropout over values without time")
                 shape[1] = shape[1] // hops * own_hops
-            drawn = torch.empty(shape, dtype=like.dtype).bernoulli_(1 - p, generator=generator).div_(1 - p)
+            if isinstance(layer, Dropout):
+                drawn = dropped(torch.ones(shape, dtype=like.dtype), layer.p, draw_key(generator))
+            else:
+                drawn = torch.empty(shape, dtype=like.dtype).bernoulli_(1 - layer.p, generator=generator)
+                drawn.div_(1 - layer.p)
             if drawn.shape != like.shape[1:]:
                 whole = torch.zeros(like.shape[1:], dtype=like.dtype)
                 whole[tuple(slice(0, n) for n in shape)] = drawn
@@ -178,15 +183,15 @@ class _Called(nn.Module):
 class _Masks(nn.Module):
     """Dropout in a stack."""
 
-    def __init__(self, p: float, stack: Stack) -> None:
+    def __init__(self, layer: nn.Dropout, stack: Stack) -> None:
         super().__init__()
-        self.p, self.stack = p, [stack]  # in a list, so that it is no part of this module
+        self.layer, self.stack = layer, [stack]  # in a list, so that it is no part of this module
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.p == 0:
+        if not self.training or self.layer.p == 0:
             return x
-        dropped: Tensor = _Dropped.apply(x, self.p, self.stack[0])  # type: ignore[no-untyped-call]
-        return dropped
+        out: Tensor = _Dropped.apply(x, self.layer, self.stack[0])  # type: ignore[no-untyped-call]
+        return out
 
 
 class _Dropped(torch.autograd.Function):
@@ -201,6 +206,6 @@ class _Dropped(torch.autograd.Function):
         del ctx, inputs, output
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, x: Tensor, p: float, stack: Stack) -> tuple[Tensor, int]:
+    def vmap(info: Any, in_dims: Any, x: Tensor, layer: nn.Dropout, stack: Stack) -> tuple[Tensor, int]:
         led = x.expand(info.batch_size, *x.shape) if in_dims[0] is None else x.movedim(in_dims[0], 0)
-        return led * stack.mask(led, p), 0
+        return led * stack.mask(led, layer), 0

@@ -43,7 +43,7 @@ def fit_together(
     """Train networks without a held-out set, as `insula.learning.train.fit` trains each.
 
     Those of one architecture and as many steps an epoch are one program; what cannot be (a network that looks across
-    its batch, draws numbers otherwise than by ``nn.Dropout``, or has operations that `torch.vmap` lacks), and whatever
+    its batch, draws numbers otherwise than by dropout layers, or has operations that `torch.vmap` lacks), and whatever
     is on another device than the CPU, is trained alone; a history says which. ``progress`` hears (epochs done, all of
     them) of all trainings.
     """

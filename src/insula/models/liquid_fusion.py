@@ -38,6 +38,7 @@ from insula.models.card import Claim, ModelCard, Variant
 from insula.models.cells.bank import LiquidBank
 from insula.models.cells.cores import build_core
 from insula.models.cells.liquid import NeuralLTC
+from insula.models.kernels.dropout import Dropout
 from insula.models.kernels.stacking import learns
 from insula.types import Batch, InputSpec, ModelOutput
 
@@ -125,7 +126,7 @@ class LiquidFusion(nn.Module):
         self.fast = [m for m in fast if use_raw]
         self.slow = [m for m in spec.signals if m not in fast and use_raw]
         self.columns = {m: n for m, n in spec.features.items() if n and use_features}
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         widths: dict[str, int] = {}
         self._build_raw(widths)
         self._build_features(widths, use_context, shortcut)
@@ -135,7 +136,7 @@ class LiquidFusion(nn.Module):
         self.widths = widths
         total = sum(widths.values())
         s = self.size
-        self.encode = nn.Sequential(nn.LayerNorm(total), nn.Dropout(dropout), nn.Linear(total, s.latent), nn.GELU())
+        self.encode = nn.Sequential(nn.LayerNorm(total), Dropout(dropout), nn.Linear(total, s.latent), nn.GELU())
         self.decode = nn.Linear(s.latent, total)
         self.classify = nn.Linear(s.latent, spec.outputs)
         self.register_buffer("gate", torch.ones(1))  # how much of the deep path is in the answer

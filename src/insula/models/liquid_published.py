@@ -35,6 +35,7 @@ from insula.models.blocks.liquid_form import (
 )
 from insula.models.card import ModelCard
 from insula.models.cells.liquid import NeuralLTC
+from insula.models.kernels.dropout import Dropout
 from insula.types import Batch, InputSpec, ModelOutput
 
 BLOCKS = ("convolution", "attention", "autoencoder", "peripheral", "traits")
@@ -77,7 +78,7 @@ class LiquidPublished(nn.Module):
         fast = [m for m, (_, rate_hz) in spec.signals.items() if m in FAST and rate_hz >= FAST_RATE_HZ]
         slow = [m for m in spec.signals if m not in fast and (leave_out != "peripheral" or not fast)]
         self.position = {m: i for i, m in enumerate(spec.signals)}
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.encoders, self.liquids, self.attends = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
         self.hop_tokens = round(spec.hop_s * self.grid_hz) // self.per_token
         ring = round(spec.window_s / spec.hop_s) * self.hop_tokens
