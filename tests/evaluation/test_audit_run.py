@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -15,6 +16,7 @@ from windows_double import WindowsDouble, make_table, predictions
 from insula.errors import InputError
 from insula.evaluation.audit import audit
 from insula.evaluation.audit_run import audit_of, audit_predictions, audit_result
+from insula.evaluation.audit_table import is_predictions
 from insula.evaluation.audit_words import EXPLAINED
 from insula.evaluation.fakes import Cohort, result_of, table_of
 from insula.evaluation.results import Result
@@ -68,6 +70,73 @@ def test_times_of_each_trial_are_found_and_said(tmp_path: Path) -> None:
     assert audit_predictions(others(tmp_path), clock="trial").clock == "trial"
 
 
+def as_a_stranger_has_it(folder: Path, **more: object) -> Path:
+    """The same table under the names of a script of scikit-learn, probabilities and folds of whole trials included."""
+    table = pd.read_csv(others(folder)).sample(frac=1, random_state=0)
+    trials = table.groupby(["person", "trial"]).ngroup()
+    table["prob_glad"] = np.where(table["predicted"] == "glad", 0.7, 0.4)
+    table["prob_sad"] = 1 - table["prob_glad"]
+    names = {"person": "Participant ID", "trial": "trialNr", "time": "Onset", "true": "label", "predicted": "y_hat"}
+    table.rename(columns=names).assign(fold=trials % 5, **more).to_csv(folder / "script.csv", index=False)
+    return folder / "script.csv"
+
+
+def test_columns_may_have_the_names_that_strangers_give_them(tmp_path: Path) -> None:
+    path = as_a_stranger_has_it(tmp_path)
+    assert is_predictions(path)
+    found = audit_predictions(path)
+    assert found.result.verdict("predictions").step == 4
+    assert set(found.result.of("predictions")["p_glad"]) == {0.7, 0.4}
+    assert not set(dict(found.found)) & {"leaky folds", "no folds", "no times"}
+    assert "These predictions: balanced accuracy 0.753 [0.7" in found.text
+    table, code = pd.read_csv(path), {"sad": 0, "glad": 1}
+    numbers = table.assign(label=table["label"].map(code), y_hat=table["y_hat"].map(code))
+    numbers.rename(columns={"prob_sad": "p_0", "prob_glad": "p_1"}).to_csv(path, index=False)
+    again = audit_predictions(path).result
+    assert again.classes == ("0", "1")
+    assert set(again.of("predictions")["p_1"]) == {0.7, 0.4}
+
+
+def test_folds_that_cut_trials_are_a_leak_and_repeated_ones_of_whole_trials_are_not(tmp_path: Path) -> None:
+    table = pd.read_csv(as_a_stranger_has_it(tmp_path))
+    whole, leaky = tmp_path / "whole.csv", tmp_path / "leaky.csv"
+    pd.concat([table, table.assign(fold=table["fold"] + 5)]).to_csv(whole, index=False)
+    assert audit_predictions(whole).exit_code == 0
+    table.assign(fold=np.arange(len(table)) % 5).to_csv(leaky, index=False)
+    found = audit_predictions(leaky)
+    assert found.exit_code == 1
+    assert "99 trials stand in several folds" in dict(found.found)["leaky folds"]
+    assert found.result.verdict("predictions").text.startswith("leaky: ")
+    table.drop(columns="fold").to_csv(leaky, index=False)
+    assert "no folds" in dict(audit_predictions(leaky).found)
+
+
+def test_without_times_the_score_is_told_and_what_cannot_be(tmp_path: Path) -> None:
+    path = as_a_stranger_has_it(tmp_path)
+    pd.read_csv(path).drop(columns="Onset").to_csv(path, index=False)
+    found = audit_predictions(path)
+    assert {s.name for s in found.result.systems} == {"predictions"}
+    assert "no times" in dict(found.found)
+    assert "cannot be tested: no session times" in found.text
+    assert "chance 0.500" in found.text
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("Participant ID", None, "row 3 (and 1 more) without person"), ("y_hat", None, "without predicted"),
+        ("label", None, "without true"), ("Onset", "ten", "time ten in row 3; expected seconds"),
+    ],
+)  # fmt: skip
+def test_cells_that_say_nothing_are_named(tmp_path: Path, column: str, value: object, said: str) -> None:
+    path = as_a_stranger_has_it(tmp_path)
+    table = pd.read_csv(path).astype({column: object})
+    table.loc[[2, 7], column] = value
+    table.to_csv(path, index=False)
+    with pytest.raises(InputError, match=re.escape(said)):
+        audit_predictions(path)
+
+
 def test_whole_trials_on_their_own_clock_are_no_leak() -> None:
     """Every trial starts at 0, as in most window tables: nothing overlaps."""
     table = make_table(people=4, trials=6, windows=5)
@@ -87,6 +156,9 @@ def test_what_trials_times_say_about_labels() -> None:
     assert length_tells(plain) == 0.5
     keep = (plain["label"] == 1) | (plain.groupby(["subject", "trial"]).cumcount() < 2)
     assert length_tells(plain[keep]) == 1
+    whole = plain.groupby(["subject", "trial"]).ngroup().to_numpy()
+    lengths = np.random.default_rng(0).permutation(np.arange(4, 4 + whole.max() + 1))
+    assert length_tells(plain.iloc[np.repeat(np.arange(len(plain)), lengths[whole])]) < 0.75, "all differ, by chance"
     assert not boundaries_are_labels(plain)
     table, _ = table_of(Cohort("fixed", longer=3, trials=12), 6, np.random.default_rng(0))
     changes = table.assign(label=table["trial_index"] % 2)
@@ -178,7 +250,7 @@ def insula_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
 def test_command(tmp_path: Path, insula: Terminal) -> None:
     done = insula("audit", str(others(tmp_path)))
     assert done.code == 0, done.err
-    assert "These predictions: provisional: follows the person" in done.out
+    assert "chance 0.500; provisional: follows the person" in done.out
     pd.read_csv(tmp_path / "theirs.csv").drop(columns="true").to_csv(tmp_path / "less.csv", index=False)
     with pytest.raises(InputError, match="expected the columns person, trial"):
         audit_predictions(tmp_path / "less.csv")

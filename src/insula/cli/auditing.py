@@ -36,7 +36,8 @@ def audit(
 ) -> None:
     """Check somebody's splits, results or predictions; exit code 1 when something leaks."""
     from insula.evaluation.audit import AuditReport, audit_file
-    from insula.evaluation.audit_run import RunAudit, audit_predictions, audit_result, is_predictions
+    from insula.evaluation.audit_run import RunAudit, audit_predictions, audit_result
+    from insula.evaluation.audit_table import is_predictions
 
     found: AuditReport | RunAudit
     if path.is_dir():

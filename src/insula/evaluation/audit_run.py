@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,22 +9,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from insula.data.formats.tables import read_table, read_typed, to_numbers
-from insula.errors import DataError, InputError
+from insula.data.formats.tables import to_numbers
+from insula.errors import InputError
+from insula.evaluation.audit_table import as_texts, cut_trials, read_predictions, with_chances
 from insula.evaluation.audit_words import EXPLAINED
 from insula.evaluation.results import Result
+from insula.evaluation.scores import mean_over_people
 from insula.evaluation.system import System
 from insula.evaluation.timing import Clock, boundaries_are_labels, clock_of, length_tells
+from insula.learning.metrics import METRICS
+from insula.notebook import counted
 from insula.protocols.grouping import stratified_folds
 from insula.types import DoubleArray, IntArray
 
-_NAMES = {
-    "person": "subject", "participant": "subject", "true": "y_true", "label": "y_true", "predicted": "y_pred",
-    "prediction": "y_pred", "start": "start_s", "stop": "stop_s", "time": "start_s", "elapsed": "elapsed_s",
-}  # fmt: skip
-_TEXT: dict[Hashable, type[str]] = dict.fromkeys(
-    ("subject", "person", "participant", "session", "trial", "stimulus", "fold"), str
-)
 _MANY = 12
 _TELLS = 0.9
 
@@ -34,7 +30,7 @@ _TELLS = 0.9
 class RunAudit:
     """What an audit of predictions found: kinds of `EXPLAINED` with what was seen, and the verdict of each row."""
 
-    clock: Clock
+    clock: Clock | None
     found: tuple[tuple[str, str], ...]
     verdicts: tuple[tuple[str, str], ...]
     result: Result
@@ -46,7 +42,7 @@ class RunAudit:
     @property
     def text(self) -> str:
         """The report in plain lines."""
-        lines = [f"times run on the {self.clock}'s clock"]
+        lines = [f"times run on the {self.clock}'s clock" if self.clock else "no times"]
         lines += [f"{title}: {sentence}." for title, sentence in self.verdicts]
         for kind, seen in self.found:
             lines += [f"{kind}: {seen}. {' '.join(EXPLAINED[kind])}"]
@@ -71,83 +67,61 @@ def audit_result(folder: str | Path) -> RunAudit:
 def audit_predictions(path: str | Path, clock: Clock | None = None) -> RunAudit:
     """Audit a CSV of predictions: columns person, trial, true and predicted, and time (or start and stop, seconds).
 
-    Session, stimulus and ``p_<class>`` columns are used where they are there. ``clock`` says whether times count from
-    the session's or each trial's beginning; None finds it out. The signal-free opponents are made from the times and
-    the true labels of other people (of other trials with one person).
+    Names that are usual for these are understood (`insula.evaluation.audit_table.NAMES`). Session, stimulus, fold and
+    ``p_<class>`` columns are used where they are there. ``clock`` says whether times count from the session's or each
+    trial's beginning; None finds it out. The signal-free opponents are made from the times and the true labels of other
+    people (of other trials with one person).
     """
-    file = Path(path)
-    if not file.is_file():
-        raise DataError(f"no predictions {file}; expected a CSV with a row a window. Check the path.")
-    given = read_typed(file, _TEXT)
-    table = _prepared(given)
-    found = clock or clock_of(table)
-    if found == "trial":
-        table["elapsed_s"] = np.nan
-    return audit_of(_result(table, found), found)
-
-
-def is_predictions(path: str | Path) -> bool:
-    """Whether a CSV has a column of predictions."""
-    try:
-        columns = read_table(Path(path), ()).columns
-    except DataError:
-        return False
-    return bool({"y_pred", "predicted", "prediction"} & set(columns))
-
-
-def _prepared(given: pd.DataFrame) -> pd.DataFrame:
-    table = given.rename(columns={a: b for a, b in _NAMES.items() if a in given and b not in given})
-    missing = [c for c in ("subject", "trial", "y_true", "y_pred", "start_s") if c not in table]
-    if missing or table.empty:
-        raise InputError(
-            f"{len(table)} predictions without {', '.join(missing) or 'rows'}; expected the columns person, trial, "
-            "time (or start and stop), true and predicted. Add them."
-        )
-    table["start_s"] = to_numbers(table["start_s"])
-    if table["start_s"].isna().any():
-        row = int(table["start_s"].isna().to_numpy().argmax())
-        raise InputError(f"row {row + 1} without a time; expected seconds in every row. Fill it in.")
+    table, timed = read_predictions(path)
+    folded = bool((table["fold"] != "not told").all())
     if "stop_s" not in table:
         step = table.sort_values("start_s").groupby(["subject", "trial"])["start_s"].diff()
         table["stop_s"] = table["start_s"] + float(step[step > 0].median() if (step > 0).any() else 1.0)
-    for column, value in (("session", "1"), ("stimulus", None), ("fold", "0")):
-        if column not in table:
-            table[column] = value
-    table["session"] = table["session"].fillna("1")
+    found = (clock or clock_of(table)) if timed else None
     if "elapsed_s" not in table:
         table["elapsed_s"] = table["stop_s"] - table.groupby(["subject", "session"])["start_s"].transform("min")
-    return table.reset_index(drop=True)
+    if found != "session":
+        table["elapsed_s"] = np.nan
+    cut = cut_trials(table) if folded else []
+    more = []
+    if cut:
+        many = f"{counted(len(cut), 'trial')} stand in several folds, {cut[0]} for instance"
+        more.append(("leaky folds", many))
+    if not folded:
+        more.append(("no folds", "the table has no column fold"))
+    if not timed:
+        more.append(("no times", "the table has no column time"))
+    return audit_of(_result(table, found, bool(cut)), found, tuple(more))
 
 
-def _result(table: pd.DataFrame, clock: Clock) -> Result:
+def _result(table: pd.DataFrame, clock: Clock | None, leaky: bool) -> Result:
     numbers = pd.Series(to_numbers(table["y_true"]), table.index)
     continuous = bool(numbers.notna().all()) and numbers.nunique() > _MANY
-    classes = () if continuous else tuple(sorted(set(table["y_true"].astype(str)) | set(table["y_pred"].astype(str))))
+    classes: tuple[str, ...] = ()
     if continuous:
-        table["y_true"], table["y_pred"] = numbers, table["y_pred"].astype(float)
+        table["y_true"], table["y_pred"] = numbers, to_numbers(table["y_pred"])
     else:
+        table["y_true"], table["y_pred"] = as_texts(table["y_true"]), as_texts(table["y_pred"])
+        classes = tuple(sorted(set(table["y_true"]) | set(table["y_pred"])))
         if len(classes) < 2:
             raise InputError(f"predictions of one class only ({classes[0]}); expected two or more. Check the columns.")
-        table["y_true"], table["y_pred"] = table["y_true"].astype(str), table["y_pred"].astype(str)
-        for c in classes:
-            if f"p_{c}" not in table:
-                table[f"p_{c}"] = (table["y_pred"] == c).astype(float)
+        table = with_chances(table, classes)
     columns = ["subject", "session", "trial", "stimulus", "fold", "start_s", "stop_s", "elapsed_s", "y_true", "y_pred"]
     own = table[columns + [f"p_{c}" for c in classes]]
-    systems = [System("predictions", "These predictions", "model", "trial")]
+    systems = [System("predictions", "These predictions", "model", "trial", leaky=leaky)]
     frames = [own.assign(system="predictions")]
     inside = table["stop_s"] - table.groupby(["subject", "session", "trial"])["start_s"].transform("min")
     both = inside.to_numpy(np.float64)[:, None]
     if clock == "session":
         both = np.column_stack([table["elapsed_s"], inside])
     for name, title, values in (
-        ("elapsed_trial", "Elapsed time and time in trial", both),
+        ("elapsed_trial", "Elapsed time and time in trial", None if clock is None else both),
         ("elapsed", "Elapsed time", both[:, :1] if clock == "session" else None),
     ):
         if values is not None:
             systems.append(System(name, title, "baseline", "session"))
             frames.append(_clock_row(own, classes, np.asarray(values)).assign(system=name))
-    protocol = {"name": "not told", "leaky": False, "folds": table["fold"].nunique(), "notes": []}
+    protocol = {"name": "not told", "leaky": leaky, "folds": table["fold"].nunique(), "notes": []}
     shared = None if clock == "session" else False
     every = pd.concat(frames, ignore_index=True)
     return Result("label", classes, protocol, tuple(systems), every, shared_schedule=shared)
@@ -161,17 +135,17 @@ def _clock_row(own: pd.DataFrame, classes: tuple[str, ...], columns: DoubleArray
     unit = own.groupby(["subject", "session", "trial"] if one else ["subject"], sort=False).ngroup().to_numpy(np.int64)
     fold = stratified_folds(_unit_labels(own, unit, one), min(5, int(unit.max()) + 1), np.random.default_rng(0))[unit]
     out = own.copy()
-    y = own["y_true"].to_numpy()
+    y = own["y_true"].map({c: i for i, c in enumerate(classes)} if classes else float).to_numpy()
     for k in np.unique(fold):
         train, test = fold != k, fold == k
         shape: dict[str, Any] = {"n_estimators": 100, "min_samples_leaf": 5, "random_state": 0}
         if not classes:
-            made = RandomForestRegressor(**shape).fit(columns[train], y[train].astype(float))
+            made = RandomForestRegressor(**shape).fit(columns[train], y[train])
             out.loc[test, "y_pred"] = made.predict(columns[test])
             continue
         made = RandomForestClassifier(class_weight="balanced", **shape).fit(columns[train], y[train])
         chances = np.zeros((int(test.sum()), len(classes)))
-        chances[:, [classes.index(str(c)) for c in made.classes_]] = made.predict_proba(columns[test])
+        chances[:, made.classes_] = made.predict_proba(columns[test])
         out.loc[test, [f"p_{c}" for c in classes]] = chances
         out.loc[test, "y_pred"] = np.array(classes, object)[chances.argmax(1)]
     return out
@@ -184,12 +158,12 @@ def _unit_labels(own: pd.DataFrame, unit: Any, one: bool) -> IntArray:
     return np.asarray(np.unique(own["y_true"].astype(str).to_numpy()[first], return_inverse=True)[1], np.int64)
 
 
-def audit_of(result: Result, clock: Clock) -> RunAudit:
-    """Audit a result whose times run on this clock."""
+def audit_of(result: Result, clock: Clock | None, more: tuple[tuple[str, str], ...] = ()) -> RunAudit:
+    """Audit a result whose times run on this clock (None: it has none); ``more`` was found before."""
     first = result.systems[0]
     rows = result.of(first.name).rename(columns={"y_true": "label"})
-    found: list[tuple[str, str]] = []
-    if result.leaky:
+    found = list(more)
+    if result.leaky and not more:
         found.append(("leaky protocol", f"{result.protocol.get('name')} puts windows of one trial on both sides"))
     tells = length_tells(rows) if result.classes else float("nan")
     if tells >= _TELLS:
@@ -216,13 +190,19 @@ def audit_of(result: Result, clock: Clock) -> RunAudit:
     bare = [f"{s.title} ({s.scaling})" for s in result.systems if s.fallbacks]
     if bare:
         found.append(("fallbacks", "; ".join(bare)))
-    verdicts = tuple((s.title, _said(result, s)) for s in result.systems)
+    verdicts = tuple((s.title, _said(result, s, clock)) for s in result.systems)
     return RunAudit(clock, tuple(found), verdicts, result)
 
 
-def _said(result: Result, one: System) -> str:
-    if one.kind != "baseline":
-        return result.verdict(one.name).sentence
-    score = float(result.people()[one.name].mean())
+def _said(result: Result, one: System, clock: Clock | None) -> str:
+    score = mean_over_people(result.of(one.name), result.main_metric)
     swap = result.contrast(one.name)
-    return f"signal-free row, {score:.3f}" + (f", contrast {swap.mean:+.3f}" if swap is not None else "")
+    if one.kind == "baseline":
+        return f"signal-free row, {score.mean:.3f}" + (f", contrast {swap.mean:+.3f}" if swap is not None else "")
+    sentence = result.verdict(one.name).sentence
+    if clock != "session" and swap is None and score.people > 1:
+        marks = f"{one.marks}: " if one.marks else ""
+        sentence = f"{marks}cannot be tested: no session times, so nobody can tell a feeling from the time"
+    chance = "" if result.continuous else f", chance {result.chance:.3f}"
+    name = METRICS[result.main_metric].title
+    return f"{name} {score.mean:.3f} [{score.lo:.3f}, {score.hi:.3f}]{chance}; {sentence}"

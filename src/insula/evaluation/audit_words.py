@@ -8,6 +8,21 @@ EXPLAINED: dict[str, tuple[str, str, str]] = {
         "A model then scores by recognising the trial, of which it knows the label, not the feeling.",
         "Hold whole trials, sessions or people out.",
     ),
+    "leaky folds": (
+        "Windows of one trial were tested in one fold while others of it trained.",
+        "A model then scores by recognising the trial, of which it knows the label, not the feeling.",
+        "Put whole trials, sessions or people into a fold (GroupKFold) and predict again.",
+    ),
+    "no folds": (
+        "Which windows were tested together is not told.",
+        "Whether windows of one trial trained and others of it were tested cannot be seen, and such splits score high.",
+        "Add a column fold, or audit the splits themselves as a table of their own.",
+    ),
+    "no times": (
+        "When a window was is not told.",
+        "Clocks and the person-swap contrast need it: a reading of the time cannot be told from one of feelings.",
+        "Add a column time with the seconds since the session began.",
+    ),
     "label-sorted batches": (
         "Trials of one label are longer than those of another.",
         "Batches that are sorted by length to save padding then hold one class each, class weights cancel inside them, "

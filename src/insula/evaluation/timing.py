@@ -34,21 +34,28 @@ def clock_of(table: pd.DataFrame) -> Clock:
 
 
 def length_tells(table: pd.DataFrame) -> float:
-    """How well a trial's number of windows alone tells its label, as balanced accuracy over all trials.
+    """How well a trial's number of windows tells its label, as balanced accuracy over all trials.
 
-    Batches of trials sorted by length hold one class each where this is high.
+    Each trial is judged by the other trials of the most similar length, so that lengths which are all different tell
+    nothing by being so. Batches of trials sorted by length hold one class each where this is high.
     """
     trials = table.groupby(_TRIAL, sort=False).agg(windows=("label", "size"), label=("label", "first"))
     classes, label = np.unique(trials["label"].astype(str), return_inverse=True)
     if classes.size < 2:
         return float("nan")
-    rare = 1 / np.bincount(label)
-    recall = np.zeros(classes.size)
-    for _, own in pd.Series(label).groupby(trials["windows"].to_numpy()):
-        counts = np.bincount(own.to_numpy(), minlength=classes.size)
-        best = int((counts * rare).argmax())
-        recall[best] += counts[best] * rare[best]
-    return float(recall.mean())
+    length = trials["windows"].to_numpy()
+    sizes, size = np.unique(length, return_inverse=True)
+    counts = np.zeros((sizes.size, classes.size))
+    np.add.at(counts, (size, label), 1)
+    told = np.zeros(len(label))
+    for i, (k, own) in enumerate(zip(size, label, strict=True)):
+        others = counts.copy()
+        others[k, own] -= 1
+        there = np.flatnonzero(others.any(1))
+        apart = np.abs(sizes[there] - sizes[k])
+        near = others[there[apart == apart.min()]].sum(0) / np.maximum(others.sum(0), 1)
+        told[i] = near[own] / near.sum()
+    return float(np.mean([told[label == c].mean() for c in range(classes.size)]))
 
 
 def boundaries_are_labels(table: pd.DataFrame) -> bool:
