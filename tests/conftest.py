@@ -33,9 +33,15 @@ def recordings() -> Path:
 
 
 @pytest.fixture
-def ray() -> Iterator[Any]:
-    """Ray, for one test at a time on this machine: a cluster that starts meanwhile would be taken for the own one."""
+def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Ray, for one test at a time on this machine: a cluster that starts meanwhile would be taken for the own one.
+
+    Its workers are as urgent as the tests beside them (they would be the last that a busy machine serves), and it
+    tells nobody that it ran.
+    """
     found = pytest.importorskip("ray", reason="ray is not installed (extra scale)")
+    monkeypatch.setenv("RAY_worker_niceness", "0")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     with FileLock(Path(tempfile.gettempdir()) / "insula-tests-ray.lock", timeout=550):
         yield found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,12 @@ SOURCE = Path(insula.__file__).parent
 ERRORS = {"InputError", "KindError", "DataError", "FileError", "ProtocolError", "SchemaError", "MissingDependencyError"}
 
 
-def raised() -> Iterator[tuple[str, str]]:
+@functools.cache
+def raised() -> tuple[tuple[str, str], ...]:
+    return tuple(_raised())
+
+
+def _raised() -> Iterator[tuple[str, str]]:
     """Yield (place, message) of each raise whose message is written there; what is computed is {} in it."""
     for file in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -44,7 +50,7 @@ def told(text: str) -> bool:
 
 
 def test_every_error_says_what_was_expected() -> None:
-    found = list(raised())
+    found = raised()
     assert len(found) > 500
     assert [f"{place}: {text}" for place, text in found if not told(text)] == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ NETWORKS = [name for name in MODELS if name != "liquid"]  # also an English word
 ROWS = [name for name, row in CLASSICAL.items() if row.kind == "classical" and row.inputs != "clock"]
 
 
+@functools.cache
 def strings(file: Path) -> list[tuple[int, str]]:
     """Strings and imported modules of a file with their lines, docstrings aside."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
