@@ -12,9 +12,9 @@ _FITTING = (
 )
 
 
-def counted(n: int, one: str) -> str:
-    """Count something in words: 1 person, 12 people, 1,024 windows."""
-    many = "people" if one == "person" else f"{one}s"
+def counted(n: int, one: str, many: str = "") -> str:
+    """Count something in words: 1 person, 12 people, 1,024 windows; ``many`` where it is not ``one`` with an s."""
+    many = many or ("people" if one == "person" else f"{one}s")
     return f"{n:,} {one if n == 1 else many}"
 
 

@@ -1,7 +1,8 @@
-"""Processes that insula starts end with the one that started them, however that one ends."""
+"""Processes that insula starts end with the one that started them, and know the user's modules as that one does."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
@@ -9,12 +10,16 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from insula.errors import InputError
+
 T = TypeVar("T")
 
 EVERY_S = 0.25
 """How often a worker looks whether its parent is still there."""
 ENDS_WITH = "INSULA_ENDS_WITH"
 """Environment variable with the process id of a program that a command ends with."""
+MODULES = "INSULA_WITH"
+"""Environment variable with the user's modules, by comma, that are imported first; they call `insula.register`."""
 _watched: set[tuple[int, int]] = set()
 
 
@@ -38,9 +43,25 @@ def end_with_the_named() -> None:
         end_with(int(named))
 
 
+def import_modules() -> None:
+    """Import the modules that `MODULES` names, from the working folder too; twice asked is once done."""
+    named = [one.strip() for one in os.environ.get(MODULES, "").split(",") if one.strip()]
+    if named and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    for name in named:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise InputError(
+                f"module {name!r} cannot be imported ({error}); expected a file {name.replace('.', '/')}.py here or an "
+                "installed one. Correct --with."
+            ) from None
+
+
 def run_with(parent: int, act: Callable[..., T], *arguments: Any) -> T:
     """Call ``act(*arguments)`` in a worker that ends with ``parent``."""
     end_with(parent)
+    import_modules()
     return act(*arguments)
 
 

@@ -209,10 +209,10 @@ def test_short_trials_are_left_out_and_noted() -> None:
     )
     found = cut([made], RECIPE, "state")
     assert set(found.table["trial"]) == {"a", "b"}
-    assert found.notes == ("1 trials shorter than guard and window left out",)
+    assert found.notes == ("1 trial shorter than guard and window left out",)
     assert found.table.set_index("trial")["trial_index"].to_dict() == {"a": 0, "b": 2}
     found.note(["one more", "one more"])
-    assert found.take([0]).notes == ("1 trials shorter than guard and window left out", "one more")
+    assert found.take([0]).notes == ("1 trial shorter than guard and window left out", "one more")
     with pytest.raises(InputError, match="Shorten window_s or guard_s"):
         cut([made], replace(RECIPE, window_s=60.0), "state")
 

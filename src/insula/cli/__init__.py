@@ -31,6 +31,7 @@ from insula.cli import (
     stress,
     studio,
 )
+from insula.processes import MODULES, end_with_the_named, import_modules
 
 app = typer.Typer(
     name="insula",
@@ -87,8 +88,17 @@ All commands: insula --help. Data sets it knows: insula data list."""
 def begin(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    modules: Annotated[
+        str | None,
+        typer.Option(
+            "--with", envvar=MODULES, help="Modules of your own by comma, imported first; they call insula.register."
+        ),
+    ] = None,
 ) -> None:
     """Recognise a person's emotion from body signals, and say how far it can be trusted."""
+    if modules is not None:
+        os.environ[MODULES] = modules
+        import_modules()
     if version:
         from insula import __version__
 
@@ -102,7 +112,6 @@ def main() -> None:
     """Run the command line: exit 0 done, 1 a check found something, 2 wrong usage or input, 130 interrupted."""
     from insula.cli.show import say
     from insula.errors import InsulaError
-    from insula.processes import end_with_the_named
 
     end_with_the_named()
     for stream in (sys.stdout, sys.stderr):

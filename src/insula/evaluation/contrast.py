@@ -50,10 +50,10 @@ class Contrast:
 
     @property
     def share(self) -> tuple[float, float, float]:
-        """Mean and interval as shares of the ceiling; NaN below `LEAST_CEILING`."""
+        """Mean and interval as shares of the ceiling, which an interval ends at; NaN below `LEAST_CEILING`."""
         if not self.ceiling >= LEAST_CEILING:
             return (math.nan,) * 3
-        return self.mean / self.ceiling, self.lo / self.ceiling, self.hi / self.ceiling
+        return self.mean / self.ceiling, self.lo / self.ceiling, min(1.0, self.hi / self.ceiling)
 
     @property
     def text(self) -> str:

@@ -28,7 +28,7 @@ from insula.learning.learner import Learner
 from insula.learning.prior import own_of
 from insula.learning.saving import load_model
 from insula.learning.train import History
-from insula.models import ENCODERS, card
+from insula.models import ENCODERS, MODELS, card
 from insula.models.encoders.weights import Folder
 from insula.types import FloatArray
 
@@ -185,8 +185,8 @@ def _code(experiment: Experiment) -> str:
             elif one.name.endswith(".py"):
                 found.update(one.read_bytes())
     for name in (experiment.model.name, *experiment.compare.models):
-        module, own, _ = name.partition(":")
-        spec = importlib.util.find_spec(module) if own else None
+        kind = MODELS.get(name, "")
+        spec = None if isinstance(kind, str) else importlib.util.find_spec(kind.__module__)
         if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
             found.update(Path(spec.origin).read_bytes())
     return found.hexdigest()

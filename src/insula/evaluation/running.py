@@ -91,6 +91,7 @@ def _in_processes(
 def _worker(parent: int, run: _Run, task: Task, index: int, shares: Shares | None) -> tuple[int, Fit]:
     """Run one task in a process that ends with its parent."""
     processes.end_with(parent)
+    processes.import_modules()
     fit = run(task, index, None if shares is None else shares.tick(index))
     if shares is not None:
         shares.put(index, 1.0)

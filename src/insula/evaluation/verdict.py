@@ -135,7 +135,8 @@ def _few(labellings: int, of: str, do: str) -> str:
 def _at_chance(found: Evidence) -> str:
     score = found.score
     if not score.lo > found.chance:
-        return f"{_span(score)} includes or lies below {_number(found.chance)}"
+        how = "lies below" if score.hi < found.chance else "includes"
+        return f"{_span(score)} {how} {_number(found.chance)}"
     null = found.null or {}
     if null.get("enough") and int(null["shuffles"]) >= FEW_SHUFFLES and not float(null["p"]) <= LEVEL:
         return f"labels shuffled between trials do as well (p = {_p(float(null['p']))})"

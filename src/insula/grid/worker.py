@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from insula.processes import import_modules
+
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """Variables that keep the numerical libraries of a worker on one thread."""
 
@@ -32,6 +34,7 @@ def serve(folder: Path) -> None:
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(waiting,), daemon=True).start()
 
+    import_modules()
     import insula.evaluation.run
     import insula.pipeline.running  # noqa: F401  both before the first cell, so that no cell pays for them
     from insula.grid.cell import Shelf, run_cell

@@ -54,6 +54,12 @@ BESIDE = ("liquid", "rbtransformer", "eegnet")
 def model_class(name: str) -> Any:
     """Import the class behind the name of a network or an encoder."""
     known = {**ENCODERS, **MODELS}
+    module, own, thing = name.partition(":")
+    if own and module not in ENCODERS:
+        raise InputError(
+            f"model {name!r}; expected a registered name. Put insula.register('model', '{thing.lower() or 'mine'}', "
+            f"{thing or 'Mine'}) into {module}.py, and say insula --with {module} before the command."
+        )
     if name not in known:
         raise unknown_name("model", name, known)
     return _imported(known[name])

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from insula.errors import DataError, InputError, SchemaError
+from insula.notebook import counted
 from insula.signals import features as feature_functions
 from insula.signals.cleaner import CleanTrial, clean_trial
 from insula.signals.grid import window_rows
@@ -198,13 +199,13 @@ def _table(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Cut every trial on its grid of hops; return the table and notes on what was too short."""
     parts: list[pd.DataFrame] = []
-    short = 0
+    short = {"trial": 0, "baseline": 0}
     for person in people:
         for index, trial in enumerate(person.trials):
             if trial.key not in clean:
                 continue
             part = window_rows(person, index, recipe)
-            short += part is None
+            short[trial.role] += part is None
             if part is not None:
                 parts.append(part.assign(y=labels.get(trial.key, -1)))
     if not parts or not any((p["role"] == "scored").any() for p in parts):
@@ -214,5 +215,6 @@ def _table(
         )
     table = pd.concat(parts, ignore_index=True)
     table["y"] = table["y"].astype(np.int64 if discrete else np.float64)
-    notes = [f"{short} trials shorter than guard and window left out"] if short else []
-    return table, notes
+    left = [counted(short["trial"], "trial")] if short["trial"] else []
+    left += [counted(short["baseline"], "stretch of rest", "stretches of rest")] if short["baseline"] else []
+    return table, [f"{one} shorter than guard and window left out" for one in left]
