@@ -150,11 +150,21 @@ def score(answers: pd.DataFrame, name: str, columns: Sequence[str]) -> tuple[dic
     notes += shifted
     turned = np.array([i + 1 in one.reversed for i in range(one.items)])[:, None]
     values = np.where(turned, one.low + one.high - values, values)
+    notes += _unanswered(values)
     scores = {}
     for scale, items in one.scales.items():
         rows = values[[i - 1 for i in items]]  # (items, rows)
         scores[scale] = rows.sum(axis=0) if one.how == "sum" else rows.mean(axis=0)
     return scores, notes
+
+
+def _unanswered(values: DoubleArray) -> list[str]:
+    """Say how many rows of (items, rows) answers have some and not all."""
+    answered = np.isfinite(values).sum(axis=0)
+    some = int(((answered > 0) & (answered < len(values))).sum())
+    if not some:
+        return []
+    return [f"{some} of {values.shape[1]} people left items out; scales with such an item are empty for them"]
 
 
 def _on_scale(values: DoubleArray, one: Questionnaire) -> tuple[DoubleArray, list[str]]:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from insula.data.draft.answers import join, traits_of
+from insula.data.draft.answers import join, names_trials, traits_of
+from insula.data.draft.clock_columns import columns_of
 from insula.data.draft.copies import copies
+from insula.data.draft.diary import cut
 from insula.data.draft.logs import tidy
 from insula.data.draft.look import Look, look_at
 from insula.data.draft.places import Place, places
@@ -96,7 +98,7 @@ def draft(root: Path, progress: Callable[[str, int, int], None] | None = None) -
         name: look for name, look in looks.items() if look.kind in ("answers", "items") and look.table is not None
     }
     for name, look in tables.items():
-        rows = join(name, look, rows, people, reasons, unknown)
+        rows = _answered(name, look, rows, signals, people, reasons, unknown)
     traits = {name: traits_of(name, look, people, reasons, unknown) for name, look in tables.items()}
     told = [{"subject": p, **{k: v for t in traits.values() for k, v in t.get(p, {}).items()}} for p in people]
     labels = tuple(dict.fromkeys(key for row in rows for key in row if key not in COLUMNS))
@@ -106,6 +108,16 @@ def draft(root: Path, progress: Callable[[str, int, int], None] | None = None) -
             "labels: nothing here says what was felt. Add a column to manifest.csv (say emotion) and fill it."
         )
     return Draft(root, tuple(rows), tuple(told), _once(reasons), _once(unknown), tuple(left_out), labels)
+
+
+def _answered(
+    name: str, look: Look, rows: list[Row], signals: Mapping[str, Look], people: list[str], reasons: list[str],
+    unknown: list[str],
+) -> list[Row]:  # fmt: skip
+    """Add what a table of answers says: by trial, by clock times, or by person (traits, which are read elsewhere)."""
+    if look.table is not None and not names_trials(look.table) and columns_of(look.table) is not None:
+        return cut(name, look.table, rows, signals, reasons, unknown)
+    return join(name, look, rows, people, reasons, unknown)
 
 
 def _once(lines: Sequence[str]) -> tuple[str, ...]:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from insula.data.draft.clock_columns import columns_of
 from insula.data.draft.logs import EventLog, read_log
 from insula.data.draft.rows import Piece
 from insula.data.formats import column_names as names
 from insula.data.formats.clocks import progression
 from insula.data.formats.empatica import E4_KINDS, IBI_FILE
-from insula.data.formats.markers import TAGS, Marker, read_markers, stretches
+from insula.data.formats.markers import TAGS, Marker, moments, read_markers, stretches
 from insula.data.formats.mne_files import MNE_SUFFIXES, open_mne
 from insula.data.formats.request import Request
 from insula.data.formats.sheets import EXCEL_SUFFIXES, Sheet, parse_sheet, read_sheet
@@ -40,7 +41,7 @@ _EMBRACE = ("eda", "bvp", "temp", "acc")
 PERSON = (
     "subject", "subjects", "participant", "participants", "person", "persons", "people", "pid", "vp", "vpn", "proband",
     "probandin", "code", "subj", "sub", "name", "participant_id", "subject_id", "subject_nr", "subjectid",
-    "participantid",
+    "participantid", "teilnehmer", "teilnehmerin", "versuchsperson", "vp_nr", "vpnr", "patient",
 )  # fmt: skip
 """Columns that say whose row it is (lower case)."""
 _CLEAR_RUNS = 200
@@ -108,7 +109,7 @@ def _mne(path: Path) -> Look:
         )
         for m, c in by_modality.items()
     )
-    notes = tuple(p.what for p in problems)
+    notes = (*(p.what for p in problems), *_remarks(Request(path, "eeg")))
     why = f"{path.suffix.lower()[1:].upper()}, {file.rate_hz:g} Hz"
     length = file.n_samples / file.rate_hz
     return Look(
@@ -139,6 +140,14 @@ def _marks(request: Request, begin_s: float | None, length_s: float) -> tuple[Ma
         return tuple(stretches(read_markers(request, begin_s, None), length_s))
     except FileError:
         return ()
+
+
+def _remarks(request: Request) -> tuple[str, ...]:
+    try:
+        left = moments(read_markers(request, None, None))
+    except FileError:
+        return ()
+    return (f"annotations without a length are no trials here (such as {left[0].text!r})",) if left else ()
 
 
 def _text(path: Path) -> Look:
@@ -177,6 +186,8 @@ def _table(path: Path, sheet: Sheet) -> Look:
         return Look(path, "items", f"items of {', '.join(found)}", notes=sheet.notes, table=frame)
     if any(str(c).strip().lower() in PERSON for c in frame.columns) and not _counts(frame):
         return Look(path, "answers", "a table with a column of people", notes=sheet.notes, table=frame)
+    if columns_of(frame) is not None and not _counts(frame):
+        return Look(path, "answers", "a table of clock times", notes=sheet.notes, table=frame)
     return _signals(path, sheet)
 
 

@@ -20,7 +20,18 @@ from insula.data.info import FileError, Problem
 TAGS = "tags.csv"
 """The E4's file of button presses: unix seconds, one a line."""
 WITH_MARKERS = (*MNE_SUFFIXES, ".xdf", ".xdfz")
-BORING = ("bad", "edge", "recording starts", "recording ends", "new segment", "sync on", "sync off")
+BORING = (
+    "bad",
+    "edge",
+    "recording start",
+    "recording stop",
+    "recording end",
+    "start recording",
+    "start of rec",
+    "new segment",
+    "sync on",
+    "sync off",
+)
 """Beginnings of texts (lower case) that mark nothing a person did."""
 
 
@@ -61,6 +72,11 @@ def read_markers(request: Request, begin_s: float | None, problems: list[Problem
 def _tags(path: Path, begin_s: float) -> list[Marker]:
     pressed = np.sort(parse_numbers(path, read_bytes(path), columns=1)[:, 0])
     return [Marker(float(at - begin_s), 0.0, f"tag{i + 1}") for i, at in enumerate(pressed[np.isfinite(pressed)])]
+
+
+def moments(markers: Sequence[Marker]) -> list[Marker]:
+    """Return the markers without a length beside ones that have one: remarks, which make no trials (`stretches`)."""
+    return [m for m in markers if m.length_s <= 0] if any(m.length_s > 0 for m in markers) else []
 
 
 def stretches(markers: Sequence[Marker], end_s: float) -> list[Marker]:

@@ -15,6 +15,7 @@ from insula.errors import InputError
 
 _OF_DAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?\s*([ap]m)?", re.I)
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?(\d{2}))?")
+_ZONED = re.compile(r"(?:Z|UTC|GMT|:\d\d(?:\.\d+)?\s*[+-]\d\d(?::?\d\d)?)$", re.I)
 DAY_S = 86_400.0
 
 
@@ -26,6 +27,11 @@ class When:
     stop: str = ""
     zone: str = ""
     offset_s: float = 0.0
+
+    @property
+    def told_zone(self) -> bool:
+        """Whether the zone is known: by its column, by the time itself, or because unix seconds have none."""
+        return bool(self.zone or np.isfinite(to_numbers([self.start])[0]) or _ZONED.search(self.start.strip()))
 
 
 @dataclass(frozen=True)

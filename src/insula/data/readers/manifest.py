@@ -22,7 +22,7 @@ from insula.data.formats.tables import chosen, is_empty, number_column, to_numbe
 from insula.data.info import DataInfo, FileError, Problem, collecting, note
 from insula.data.readers.clock_times import When
 from insula.data.readers.label_columns import read_labels
-from insula.data.readers.manifest_rows import ManifestRow, on_the_wall, placed
+from insula.data.readers.manifest_rows import ManifestRow, note_zone, on_the_wall, placed
 from insula.data.readers.order import in_order
 from insula.errors import DataError, unknown_name
 from insula.signals.recipe import Recipe
@@ -83,8 +83,9 @@ def read(
     with collecting(problems):
         table, first_line = _read_manifest(path, problems)
         traits = _read_people(path.parent, people, problems)
-        rows = _rows(path, table, first_line)
+        rows = _rows(path, table, first_line, problems)
         _require_once(path, rows)
+        note_zone(path, rows, problems)
         groups: dict[tuple[str, str], list[ManifestRow]] = {}
         for row in rows:
             groups.setdefault((row.subject, row.session), []).append(row)
@@ -136,7 +137,9 @@ def _read_manifest(path: Path, problems: list[Problem] | None) -> tuple[pd.DataF
     return table, sheet.first_line
 
 
-def _rows(path: Path, table: pd.DataFrame, first_line: int = 2) -> list[ManifestRow]:
+def _rows(
+    path: Path, table: pd.DataFrame, first_line: int = 2, problems: list[Problem] | None = None
+) -> list[ManifestRow]:
     targets = [str(c) for c in table.columns if c not in OWN_COLUMNS]
     for name in targets:
         if not re.fullmatch(r"[\w.-]+", name):
@@ -145,7 +148,10 @@ def _rows(path: Path, table: pd.DataFrame, first_line: int = 2) -> list[Manifest
                 f"label column {name!r}; expected letters, digits, '_', '.' or '-'. Rename the column.",
                 columns=(name,),
             )
-    labels = read_labels(table, targets)
+    respelled: list[str] = []
+    labels = read_labels(table, targets, respelled)
+    for said in respelled:
+        note(problems, path, said)
     number = {c: number_column(path, table, c) for c in NUMBERS if c in table.columns}
     empty = pd.Series([""] * len(table), dtype=str)
     text = {c: (table[c].str.strip() if c in table.columns else empty).tolist() for c in OWN_COLUMNS}

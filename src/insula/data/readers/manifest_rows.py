@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from insula.data.formats.markers import read_markers, stretches
 from insula.data.formats.request import Request
 from insula.data.formats.sources import OpenFiles
-from insula.data.info import FileError, Problem
+from insula.data.info import FileError, Problem, note
 from insula.data.readers.clock_times import Begin, When, located
 from insula.errors import InputError
 from insula.types import Label, Role
@@ -59,6 +59,18 @@ def on_the_wall(by_trial: dict[str, list[ManifestRow]], files: OpenFiles) -> dic
         return by_trial
     moved = zip(by_trial.items(), spans, strict=True)
     return {name: [replace(rows[0], clock_s=at), *rows[1:]] for (name, rows), (at, _) in moved}
+
+
+def note_zone(path: Path, rows: Sequence[ManifestRow], problems: list[Problem] | None) -> None:
+    """Tell that clock times without a zone are taken on the clock of their files: an hour off shifts every label."""
+    silent = [row.line for row in rows if row.when is not None and not row.when.told_zone]
+    if silent:
+        note(
+            problems,
+            path,
+            f"start_time names no zone in {len(silent)} rows (line {silent[0]}): taken on the files' own clock, UTC "
+            "where they have unix times. If it was local time, fill the column zone (Europe/Berlin)",
+        )
 
 
 def placed(path: Path, row: ManifestRow, files: OpenFiles, problems: list[Problem] | None) -> Iterator[ManifestRow]:

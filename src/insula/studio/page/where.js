@@ -18,7 +18,7 @@ export const where = {
     walk(state.folder?.own ? state.folder.path : state.home);
     return [
       state.folder ? h("p", { class: "lead" }, `Open now: ${state.folder.own ? state.folder.path : state.folder.title}. Choose another folder, or go on.`)
-        : h("p", { class: "lead" }, "Point at the folder in which everything lies: signals, questionnaires, logs, in whatever order. Nothing in it is changed; a table of what is there is written beside it."),
+        : h("p", { class: "lead" }, "Point at the folder in which everything lies: signals, questionnaires, logs, in whatever order. Your files stay as they are; a table of what is there is put beside them."),
       dropping(card("Drop the folder here, or find it", list, again,
         h("form", { class: "line", onsubmit: (event) => { event.preventDefault(); if (path.value.trim()) open(path.value.trim()); } },
           h("label", { for: "path" }, "or type its path"), path, h("button", { type: "submit", class: "quiet" }, "Open"))), again, open, () => list.querySelector(".path b")?.textContent ?? "", inform),
