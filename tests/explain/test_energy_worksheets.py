@@ -24,6 +24,7 @@ from insula.models.cells.wiring import Wiring
 from insula.models.cmslnet import LowRankFusion
 from insula.models.cv_eegnet import SpectralConv
 from insula.models.dgcnn import ChebyshevConv
+from insula.models.kernels import reference_only
 from insula.models.mpcl import Memory
 from insula.models.pinn_eda import Tangent
 from insula.models.rbtransformer import BandEntropy, ElectrodeAttention
@@ -274,12 +275,15 @@ def test_gated_recurrent_worksheet() -> None:
     assert counted(layer, torch.randn(1, 5, 3), torch.ones(1, 5, 1)) == (5 * 92, 5 * 4, 5 * 12)
 
 
-def test_bank_counts_its_leaky_sum() -> None:
-    with_sum = counted(LiquidBank(3, (1.0, 10.0)), torch.randn(1, 5, 3), torch.ones(1, 5, 1))
-    bare = LiquidBank(3, (1.0, 10.0))
-    bare.leaky_sum.operations = lambda *_: (0, 0, 0)
-    without = counted(bare, torch.randn(1, 5, 3), torch.ones(1, 5, 1))
-    assert (with_sum[0] - without[0], with_sum[2] - without[2]) == (5 * 6, 5 * 6)
+@pytest.mark.parametrize("liquid", [True, False])
+def test_a_bank_declares_what_its_plain_form_costs(liquid: bool) -> None:
+    class Plain(LiquidBank):
+        operations = None
+
+    given = torch.randn(1, 5, 3), torch.ones(1, 5, 1)
+    with reference_only():
+        plain = counted(Plain(3, (1.0, 10.0), liquid), *given)
+    assert counted(LiquidBank(3, (1.0, 10.0), liquid), *given) == plain
 
 
 def test_band_entropy_worksheet() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -82,3 +84,28 @@ def test_time_constants_and_gradients() -> None:
     assert float(layer.log_tau.grad.abs().max()) > 0
     with pytest.raises(InputError, match="0 columns"):
         LiquidBank(0, (1.0,))
+
+
+@pytest.mark.parametrize(("batch", "steps", "columns", "tau_s"), [(4, 9, 13, (4.0, 40.0)), (2, 90, 3, (2.0, 1200.0))])
+@pytest.mark.parametrize("carried", [False, True])
+def test_the_kernel_equals_the_plain_form_in_double_precision(
+    batch: int, steps: int, columns: int, tau_s: tuple[float, ...], carried: bool
+) -> None:
+    torch.manual_seed(0)
+    layer = LiquidBank(columns, tau_s)
+    with torch.no_grad():
+        for weight in (layer.steepness, layer.bias, layer.reversal):
+            weight.add_(0.1 * torch.randn_like(weight))
+    seen = torch.rand(batch, steps, columns) > 0.3
+    before = torch.cat([torch.rand(batch, layer.units), -torch.rand(batch, layer.units)], -1)
+    given = [torch.randn(batch, steps, columns), torch.rand(batch, steps, 1) + 0.5, *([before] if carried else [])]
+    found = []
+    for one, values in ((layer, given), (copy.deepcopy(layer).double(), [v.double() for v in given])):
+        leaves = [v.requires_grad_() for v in values]
+        out, last = one(*leaves[:2], seen, *leaves[2:])
+        asked, asked_last = torch.linspace(-1, 1, out.numel()), torch.linspace(1, -1, last.numel())
+        total = (out * asked.view_as(out)).sum() + (last * asked_last.view_as(last)).sum()
+        found.append([out, last, *torch.autograd.grad(total, [*leaves, *one.parameters()])])
+    for got, expected in zip(*found, strict=True):
+        scale = max(1.0, float(expected.detach().abs().max()))
+        torch.testing.assert_close(got.double(), expected, rtol=1e-4, atol=1e-5 * scale)

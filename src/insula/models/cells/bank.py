@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from insula.errors import InputError
+from insula.models.kernels import use_compiled
 from insula.models.kernels.scan import LeakySum
 
 REST = 1 / 3
@@ -75,13 +76,21 @@ class LiquidBank(nn.Module):
         -------
         outputs (B, T, H), about as large as the columns, 0 before a column's first observation; and the state.
         """
+        if state is None:
+            state = inputs.new_zeros(len(inputs), 2 * self.units)
+        held, past = state.chunk(2, -1)  # (B, H): sum so far, log of what is left of the beginning
+        if self.liquid and inputs.numel() and use_compiled(inputs, elapsed_s, state, self.log_tau):
+            from insula.models.kernels.bank_numba import Bank
+
+            seen = torch.ones_like(inputs, dtype=torch.bool) if observed is None else observed
+            weights = (self.log_tau, self.log_gain, self.steepness, self.bias, self.reversal)
+            scales = self._rest, self._scale
+            given = torch.nan_to_num(inputs), elapsed_s, seen
+            outputs, *last = Bank.apply(*given, *weights, held, past, *scales)  # type: ignore[no-untyped-call]
+            return outputs, torch.cat(last, -1)
         rate, target = self._drive(inputs)
         seen = torch.ones_like(rate, dtype=torch.bool) if observed is None else self._repeat(observed)
         keep = torch.where(seen, -elapsed_s * rate, torch.zeros_like(rate))  # (B, T, H) log retention
-        if state is None:
-            held, past = torch.zeros_like(keep[:, 0]), torch.zeros_like(keep[:, 0])
-        else:
-            held, past = state.chunk(2, -1)  # (B, H): sum so far, log of what is left of the beginning
         left = past.unsqueeze(1) + keep.cumsum(1)
         now = self.leaky_sum(keep, -torch.expm1(keep) * target, held)
         weight = -torch.expm1(left)  # what the observations so far add up to
@@ -94,6 +103,15 @@ class LiquidBank(nn.Module):
         """System time constants tau / (1 + tau f), (B, T, H) seconds; arguments as in `forward`."""
         del elapsed_s, observed, state
         return 1 / self._drive(inputs)[0]
+
+    def operations(
+        self, inputs: Tensor, elapsed_s: Tensor, observed: Tensor | None = None, state: Tensor | None = None
+    ) -> tuple[int, int, int]:
+        """Return multiply-accumulates, additions and others: those of the plain form below, a neuron and a column."""
+        del elapsed_s, observed, state
+        steps = inputs.shape[0] * inputs.shape[1]
+        macs, adds, others = (7, 8, 6) if self.liquid else (4, 5, 4)
+        return steps * macs * self.units, steps * (adds * self.units + self.inputs), steps * others * self.units
 
     @property
     def _rest(self) -> float:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
-from insula.models.kernels.vector import LANES, fill, load, spread, store
+from insula.models.kernels.vector import LANES, ZERO, fill, load, spread, store
 
 ROWS = 4
-ZERO = np.float32(0)
 _TWO = 2 * LANES
 
 

@@ -6,6 +6,7 @@ may reorder a sum, so results do not depend on how a loop happens to be vectoris
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -204,6 +205,8 @@ def _minimax_power() -> tuple[np.float32, ...]:
 
 
 _C0, _C1, _C2, _C3, _C4, _C5 = _minimax_power()
+_T1, _T2, _T3, _T4, _T5, _T6, _T7 = (np.float32(np.log(2) ** k / math.factorial(k)) for k in range(1, 8))
+ZERO = np.float32(0)
 ONE = np.float32(1)
 LOG2_E = np.float32(np.log2(np.e))
 LN_2 = np.float32(np.log(2))
@@ -227,6 +230,16 @@ def exp(x):  # type: ignore[no-untyped-def]
 
 
 @njit
+def expm1(x):  # type: ignore[no-untyped-def]
+    """e^x - 1 with relative error below 5e-7: nothing is lost where x is small."""
+    rounded = _add_rounder(_clamp(x * LOG2_E, _LOWEST, _HIGHEST))
+    r = _clamp(x * LOG2_E, _LOWEST, _HIGHEST) - _take_rounder(rounded)
+    p = r * (_T1 + r * (_T2 + r * (_T3 + r * (_T4 + r * (_T5 + r * (_T6 + r * _T7))))))  # 2^r - 1
+    whole = _scale_by_power(fill(ONE), rounded)
+    return whole * p + (whole - ONE)
+
+
+@njit
 def one_plus_power(z):  # type: ignore[no-untyped-def]
     """1 + 2^z, saturating beyond |z| = 30: the reciprocal of a sigmoid of -z ln 2."""
     return ONE + _raise_two(_clamp(z, -_SATURATED, _SATURATED))
@@ -242,6 +255,18 @@ def sigmoid(x):  # type: ignore[no-untyped-def]
 def tanh(x):  # type: ignore[no-untyped-def]
     """tanh x = 2 sigmoid(2 x) - 1 with absolute error below 4e-7."""
     return np.float32(2) / one_plus_power(x * np.float32(-2 * np.log2(np.e))) - ONE
+
+
+@njit
+def above(x, low):  # type: ignore[no-untyped-def]
+    """1 where x is above a number, else 0."""
+    return _clamp((x - low) * _HUGE, ZERO, ONE)
+
+
+@njit
+def at_least(x, low):  # type: ignore[no-untyped-def]
+    """The larger of x and a number."""
+    return _clamp(x, low, _HUGE)
 
 
 @njit
