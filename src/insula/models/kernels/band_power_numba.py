@@ -14,9 +14,9 @@ from numba import njit
 from torch import Tensor
 
 from insula.models.kernels.compiling import flat, kernel, refuse_second_derivatives, shard_rows
-from insula.models.kernels.matrix import ZERO, clear
+from insula.models.kernels.matrix import clear
 from insula.models.kernels.threads import run_shards
-from insula.models.kernels.vector import LANES, fill, load, spread, store, total
+from insula.models.kernels.vector import LANES, ZERO, fill, load, spread, store, total
 
 SPAN = 8 * LANES
 """Samples that are filtered together: eight registers of sums."""

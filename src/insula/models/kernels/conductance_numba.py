@@ -18,9 +18,21 @@ from torch import Tensor
 
 from insula.models.kernels.compiling import flat, kernel, padded, refuse_second_derivatives, round_up, shard_rows
 from insula.models.kernels.conductance import EPSILON
-from insula.models.kernels.matrix import ROWS, ZERO, clear, copy
+from insula.models.kernels.matrix import ROWS, clear, copy
 from insula.models.kernels.threads import run_shards
-from insula.models.kernels.vector import LANES, LN_2, LOG2_E, ONE, fill, load, one_plus_power, spread, store, total
+from insula.models.kernels.vector import (
+    LANES,
+    LN_2,
+    LOG2_E,
+    ONE,
+    ZERO,
+    fill,
+    load,
+    one_plus_power,
+    spread,
+    store,
+    total,
+)
 
 TINY = np.float32(EPSILON)
 GROUP = 4 * LANES  # numbers of a synapse times lanes

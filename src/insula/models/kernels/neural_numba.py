@@ -14,9 +14,9 @@ from numba import njit
 from torch import Tensor
 
 from insula.models.kernels.compiling import flat, kernel, padded, refuse_second_derivatives, round_up, shard_rows
-from insula.models.kernels.matrix import ROWS, ZERO, add_product, clear, copy
+from insula.models.kernels.matrix import ROWS, add_product, clear, copy
 from insula.models.kernels.threads import run_shards
-from insula.models.kernels.vector import LANES, ONE, exp, fill, load, sigmoid, spread, store, total
+from insula.models.kernels.vector import LANES, ONE, ZERO, exp, fill, load, sigmoid, spread, store, total
 
 
 @njit
