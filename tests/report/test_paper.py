@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,20 @@ def test_the_table_has_the_scores_of_the_result_in_three_forms() -> None:
     assert r"leave\_one\_subject\_out" in latex
     assert latex.count(r"\\") == 1 + len(STRESS.systems)
     assert "−" not in latex
+
+
+def test_a_paper_says_how_long_was_trained_and_every_score_has_its_interval() -> None:
+    first = replace(STRESS.systems[0], steps=40, loss=0.7, converged=False)
+    result = replace(STRESS, systems=(first, *STRESS.systems[1:]))
+    table = paper.systems([result])
+    at = table.columns.index("training") - 1
+    assert [r.cells[at].text for r in table.rows][:2] == ["not converged after 40 steps, loss 0.700", "–"]
+    marks = table.columns.index("marks") - 1
+    free = {s.title for s in result.systems if s.kind == "baseline"}
+    assert {r.cells[marks].text for r in table.rows if r.name in free} == {""}, "a clock reads the clock"
+    card = model_card(result)
+    assert "Training: not converged after 40 steps, loss 0.700 (fewest steps of all fits, mean loss)." in card
+    assert re.search(r"The best comparison row, .*, reached [\d.]+\s%\s\([\d.]+ to [\d.]+\s%\)", card)
 
 
 def test_what_a_spreadsheet_would_run_is_disarmed_and_numbers_are_not() -> None:

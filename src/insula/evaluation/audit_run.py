@@ -14,7 +14,7 @@ from insula.errors import InputError
 from insula.evaluation.audit_table import as_texts, cut_trials, read_predictions, with_chances
 from insula.evaluation.audit_words import EXPLAINED
 from insula.evaluation.results import Result
-from insula.evaluation.scores import mean_over_people
+from insula.evaluation.scores import mean_over_people, within_scores
 from insula.evaluation.system import System
 from insula.evaluation.timing import Clock, boundaries_are_labels, clock_of, length_tells
 from insula.learning.metrics import METRICS
@@ -195,7 +195,7 @@ def audit_of(result: Result, clock: Clock | None, more: tuple[tuple[str, str], .
 
 
 def _said(result: Result, one: System, clock: Clock | None) -> str:
-    score = mean_over_people(result.of(one.name), result.main_metric)
+    score = within_scores(mean_over_people(result.of(one.name), result.main_metric), result.continuous)
     swap = result.contrast(one.name)
     if one.kind == "baseline":
         return f"signal-free row, {score.mean:.3f}" + (f", contrast {swap.mean:+.3f}" if swap is not None else "")

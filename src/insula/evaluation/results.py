@@ -25,6 +25,7 @@ from insula.evaluation.scores import (
     per_person,
     pooled,
     to_trials,
+    within_scores,
 )
 from insula.evaluation.system import STIMULI, WITH_PRIOR, System
 from insula.evaluation.verdict import Evidence, Opponent, Verdict, decide
@@ -212,7 +213,7 @@ class Result:
         rows = self.of(one.name)
         people = rows["subject"].nunique()
         marks = one.marks if not self.leaky or one.leaky else ", ".join(filter(None, ("leaky", one.marks)))
-        score = mean_over_people(rows, self.main_metric)
+        score = within_scores(mean_over_people(rows, self.main_metric), self.continuous)
         if one.kind == "baseline":
             return Evidence(score, self.chance, people, 0, 0, signal_free=True)
         single = people == 1

@@ -63,6 +63,12 @@ class Interval:
         return f"{self.mean:.3f} [{self.lo:.3f}, {self.hi:.3f}] over {over}{few}"
 
 
+def within_scores(found: Interval, continuous: bool) -> Interval:
+    """An interval of a main score, which ends where such scores do."""
+    lowest = -1.0 if continuous else 0.0
+    return replace(found, lo=max(found.lo, lowest), hi=min(found.hi, 1.0))
+
+
 def over_people(values: Sequence[float] | DoubleArray, level: float = 0.95) -> Interval:
     """Mean of a value a person and its Student's t interval; values that are not finite are left out.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from insula.evaluation.results import Result
 from insula.explain.facts import gather
 from insula.explain.wording import range_text, score_text, tick_text
@@ -49,4 +52,6 @@ def _modalities(result: Result) -> list[str]:
     from insula.explain.data import DATA
 
     data = DATA.read(result)
-    return [f"{name} at {rate:g} Hz" for name, rate in ((data.rates_hz if data else None) or {}).items()]
+    recipe: Mapping[str, Any] = result.config.get("recipe") or {}
+    asked = {name: one["rate_hz"] for name, one in (recipe.get("signals") or {}).items()}
+    return [f"{name} at {rate:g} Hz" for name, rate in ((data.rates_hz if data else None) or asked).items()]

@@ -32,15 +32,15 @@ def systems(results: Sequence[Result], names: Sequence[str] = ()) -> Table:
     every = [gather(public(r)) for r in results]
     shown = [k for k in OTHER_SCORES if any(math.isfinite(row.others[k]) for f in every for row in f.rows)]
     swaps = any(math.isfinite(row.contrast) for f in every for row in f.rows)
-    many = len(every) > 1
+    many, trained = len(every) > 1, any(row.budget for f in every for row in f.rows)
     scores = list(dict.fromkeys(f.score_name for f in every))
     columns = (
         "system", *(("run",) if many else ()), " / ".join(scores), "95 % interval", "per trial",
         *(METRICS[k].column for k in shown), *(("contrast", "contrast 95 % interval") if swaps else ()),
-        "marks", "people", "parameters",
+        "marks", "people", "parameters", *(("training",) if trained else ()),
     )  # fmt: skip
     rows = [
-        TableRow(row.title, (*((Cell(name),) if many else ()), *_cells(facts, row, shown, swaps)), row.ink)
+        TableRow(row.title, (*((Cell(name),) if many else ()), *_cells(facts, row, shown, swaps, trained)), row.ink)
         for name, facts in zip(names or [f"run {i + 1}" for i in range(len(every))], every, strict=True)
         for row in facts.rows
     ]
@@ -55,9 +55,9 @@ def _title(every: Sequence[Facts]) -> str:
     return "; ".join(said)
 
 
-def _cells(facts: Facts, row: Row, shown: Sequence[str], swaps: bool) -> tuple[Cell, ...]:
+def _cells(facts: Facts, row: Row, shown: Sequence[str], swaps: bool, trained: bool) -> tuple[Cell, ...]:
     marks = [name for name, there in (("leaky", row.leaky), ("transductive", row.transductive)) if there]
-    marks += ["session scope"] if row.scope == "session" else []
+    marks += ["session scope"] if row.scope == "session" and row.kind != "baseline" else []
     others = [Cell(_number(row.others[k]), row.others[k]) for k in shown]
     contrast = (
         Cell(difference_text(facts, row.contrast), row.contrast),
@@ -72,6 +72,7 @@ def _cells(facts: Facts, row: Row, shown: Sequence[str], swaps: bool) -> tuple[C
         Cell(", ".join(marks)),
         Cell(str(row.people), row.people),
         Cell(f"{row.parameters:,}" if row.parameters else "–", row.parameters),
+        *((Cell(row.budget or "–"),) if trained else ()),
     )
 
 

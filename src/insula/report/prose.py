@@ -140,6 +140,9 @@ def methods(facts: Facts) -> str:
     scope = f"; state, context and normaliser had {head.scope} scope" if head.kind == "model" else ""
     person = f" (per-person normaliser: {head.normaliser})" if head.normaliser else ""
     parts.append(f"The system reported is {the(head)}{size}{scope}{person}.")
+    if head.budget:
+        asked = ", ".join(f"{k} {v}" for k, v in (result.experiment.get("train") or {}).items() if v is not None)
+        parts.append(f"Training{f' ({asked})' if asked else ''}: {head.budget} (fewest steps of all fits, mean loss).")
     others = [r.title for r in facts.rows if r is not head]
     if others:
         parts.append(f"On the same windows we ran: {'; '.join(others)}.")
@@ -150,7 +153,10 @@ def methods(facts: Facts) -> str:
     )
     best = opponent(facts)
     if best is not None:
-        parts.append(f"The best comparison row, {the(best)}, reached {score_text(facts, best.score)}.")
+        parts.append(
+            f"The best comparison row, {the(best)}, reached {score_text(facts, best.score)} "
+            f"({range_text(facts, best.lo, best.hi)})."
+        )
     null: Mapping[str, Any] = result.nulls.get(head.system) or {}
     if math.isfinite(null_p(facts)):
         shuffles = f" ({null['shuffles']} refits)" if null.get("shuffles") else ""
