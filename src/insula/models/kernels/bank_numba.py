@@ -13,7 +13,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from insula.models.kernels.compiling import flat, kernel, padded, refuse_second_derivatives, round_up, shard_rows
+from insula.models.kernels.compiling import flat, kernel, padded, refuse_second_derivatives, round_up, shard_rows, worth
 from insula.models.kernels.threads import run_shards
 from insula.models.kernels.vector import LANES, ONE, above, at_least, expm1, fill, load, sigmoid, store, total
 
@@ -134,7 +134,7 @@ class Bank(torch.autograd.Function):
         state = padded(torch.stack([held, past], 1), width)
         sums, left, out = (torch.empty(batch, steps, width) for _ in range(3))
         read = (inputs.detach().contiguous(), elapsed_s.detach().contiguous(), seen.contiguous(), neurons, state)
-        rows, shards = shard_rows(batch, 1)
+        rows, shards = shard_rows(batch, 1, worth(batch * steps * width))
         arrays = tuple(map(flat, (*read, sums, left, out)))
         sizes = (steps, columns, units, width)
         factors = np.float32(rest), np.float32(scale)
@@ -150,7 +150,7 @@ class Bank(torch.autograd.Function):
         inputs, neurons, batch = read[0], read[3], read[0].shape[0]
         d_sums, d_left = padded(d_held, width).clone(), padded(d_past, width).clone()
         d_inputs, d_elapsed = torch.zeros_like(inputs), torch.empty(batch, steps, 1)
-        rows, shards = shard_rows(batch, 1)
+        rows, shards = shard_rows(batch, 1, worth(batch * steps * width))
         d_neurons = torch.zeros(shards, 5, width)
         arrays = tuple(map(flat, (*read, padded(d_out, width), d_sums, d_left, d_inputs, d_elapsed)))
 

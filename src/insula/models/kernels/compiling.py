@@ -18,6 +18,8 @@ from insula.signals.compiling import compiled
 
 SHARDS = 16
 """Shards of a large batch; fixed, so that sums do not depend on the number of threads."""
+LEAST_NUMBERS = 1 << 14
+"""Numbers that are worth a shard of their own."""
 
 
 def kernel(function: Callable[..., None]) -> Callable[..., None]:
@@ -29,6 +31,11 @@ def shard_rows(batch: int, together: int, most: int = SHARDS) -> tuple[int, int]
     """Rows of the batch a shard, a multiple of those a kernel takes together, and the number of shards."""
     rows = together * max(1, -(-batch // (together * most)))
     return rows, -(-batch // rows)
+
+
+def worth(numbers: int) -> int:
+    """Shards at most of a kernel that works on so many numbers: few where calling it costs more than its work."""
+    return max(1, min(SHARDS, numbers // LEAST_NUMBERS))
 
 
 def refuse_second_derivatives() -> None:
