@@ -42,6 +42,9 @@ def test_counts_minutes_windows_gaps_and_json() -> None:
     told = describe(people, RECIPE, problems=[Problem("x.csv", "odd", False)])
     assert (told.people, told.recordings, told.trials, told.traits) == (("a", "b", "c"), 3, 9, ("o",))
     assert told.trial_seconds == (20, 30, 60)
+    rested = replace(people[0], trials=(replace(people[0].trials[0], role="baseline"), *people[0].trials[1:]))
+    apart = describe([rested], RECIPE)
+    assert (apart.trials, apart.rests, apart.trial_seconds) == (2, 1, (20, 25, 30))
     (eda,) = told.modalities
     assert (eda.modality, eda.rates_hz, eda.channels, eda.units, eda.trials) == ("eda", (4.0,), (("EDA",),), ("uS",), 9)
     assert (eda.minutes, eda.missing) == (5.5, 0)

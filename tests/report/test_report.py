@@ -116,6 +116,11 @@ def test_strips_are_of_the_best_the_middle_and_the_worst_person() -> None:
 # -- page ----------------------------------------------------------------------------------------------------------
 
 
+def test_marks_of_the_scale_are_drawn_by_their_ink() -> None:
+    """The clock's name stands below the scale, where it cannot lie upon that of chance."""
+    assert set(re.findall(r'<i class="mark ([^"]*)"', rendered("stress"))) == {"soft", "clock"}
+
+
 @pytest.mark.parametrize("name", ["emotions", "stress", "valence", "leaky"])
 def test_page_is_well_formed_and_asks_nothing_of_the_network(name: str) -> None:
     text = rendered(name)

@@ -130,15 +130,18 @@ def store(
 def _print(name: str, found: Description) -> None:
     from rich.table import Table
 
+    from insula.notebook import counted
+
     console = show.console()
     low, middle, high = found.trial_seconds
+    rest = f"; beside them rest, {counted(found.rests, 'stretch', 'stretches')}" if found.rests else ""
     console.print(
         show.facts(
             [
                 ("data", name),
                 ("people", f"{len(found.people)}: {', '.join(found.people)}"),
                 ("sessions", f"{found.recordings} recordings, sessions {', '.join(found.sessions)}"),
-                ("trials", f"{found.trials} of {low:.0f} to {high:.0f} s, middle one {middle:.0f} s"),
+                ("trials", f"{found.trials} of {low:.0f} to {high:.0f} s, middle one {middle:.0f} s{rest}"),
                 ("traits", ", ".join(found.traits) or "none"),
             ]
         )

@@ -86,6 +86,7 @@ class Description:
     sessions: tuple[str, ...]
     recordings: int
     trials: int
+    rests: int
     trial_seconds: tuple[float, float, float]
     traits: tuple[str, ...]
     modalities: tuple[ModalitySummary, ...]
@@ -128,13 +129,15 @@ def describe(
         raise InputError(f"0 recordings; expected at least one to describe. {why or 'Check the folder.'}")
     recipe = recipe or Recipe()
     trials = [t for r in recordings for t in r.trials]
-    seconds = np.array([t.stop_s - t.start_s for t in trials])
+    shown = [t for t in trials if t.role == "trial"] or trials
+    seconds = np.array([t.stop_s - t.start_s for t in shown])
     names = list(dict.fromkeys(name for t in trials for name in t.labels))
     return Description(
         people=tuple(sorted({r.subject for r in recordings})),
         sessions=tuple(sorted({r.session for r in recordings})),
         recordings=len(recordings),
-        trials=len(trials),
+        trials=len(shown),
+        rests=len(trials) - len(shown),
         trial_seconds=(float(seconds.min()), float(np.median(seconds)), float(seconds.max())),
         traits=tuple(sorted({name for r in recordings for name in r.traits})),
         modalities=_modalities(trials, recipe),
@@ -148,7 +151,7 @@ def describe(
 def nothing(problems: Sequence[Problem]) -> Description:
     """Describe a folder of which no recording could be read; the problems say why."""
     none = float("nan")
-    return Description((), (), 0, 0, (none, none, none), (), (), (), (), (), tuple(problems))
+    return Description((), (), 0, 0, 0, (none, none, none), (), (), (), (), (), tuple(problems))
 
 
 def window_table(recordings: Sequence[Recording], target: str, recipe: Recipe) -> pd.DataFrame:
