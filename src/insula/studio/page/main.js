@@ -64,9 +64,14 @@ function steps(state, screen) {
       ? h("a", { href: route(s.id), id: `step-${s.id}`, "aria-current": here ? "step" : null }, inside)
       : h("span", { class: "later", role: "link", "aria-disabled": "true" }, inside));
   })));
+  centre();
+}
+// The step one is at stays in sight on a narrow screen, also when the screen is turned.
+function centre() {
   const here = $("steps").querySelector(".here");
   if (here) $("steps").scrollLeft = here.offsetLeft - ($("steps").clientWidth - here.clientWidth) / 2;
 }
+addEventListener("resize", centre);
 store.listeners.push(draw);
 store.link = (open, reason) => {
   document.body.classList.toggle("lost", !open);

@@ -16,7 +16,7 @@ export function work(place, state, inform, screen) {
     return;
   }
   const steps = Object.entries(now.steps);
-  const clock = h("span", { class: "soft" });
+  const clock = h("span", { class: "soft unbroken" });
   const tick = () => { clock.textContent = `for ${seconds(Date.now() / 1000 - now.began_s)}`; };
   tick();
   timer = setInterval(tick, 1000);
