@@ -122,3 +122,25 @@ def test_remarks_in_single_rows_last_until_the_next_one(tmp_path: Path) -> None:
     lines(tmp_path / "P1" / "e.csv", ["time,EDA,Kommentar", *rows])
     made = [(row["start"], row["stop"], row["kommentar"]) for row in draft(tmp_path).rows]
     assert made == [("10", "50", "Film 1"), ("50", "80", "Film 2")]
+
+
+def test_values_of_another_unit_get_a_row_to_say_it_in(tmp_path: Path) -> None:
+    rows = [f"{i / 4},{250 + RNG.random():.3f}" for i in range(80)]
+    lines(tmp_path / "P1" / "eda.csv", ["time,EDA", *rows])
+    made = draft(tmp_path)
+    assert [row["modality"] for row in made.rows] == ["eda"]
+    assert any("name it in the column unit" in why for _, why in made.left_out)
+    lines(tmp_path / "manifest.csv", ["file,modality,subject,trial,unit,mood", "P1/eda.csv,eda,P1,t,kOhm,calm"])
+    assert 3.9 < load("manifest", tmp_path)[0].trials[0].signals["eda"].values.mean() < 4.1
+
+
+def test_a_spreadsheets_unicode_text_is_read(tmp_path: Path) -> None:
+    rows = [f"{i / 4:.2f};{3 + RNG.random():.3f}".replace(".", ",") for i in range(80)]
+    path = tmp_path / "P1" / "Hautleitwert.csv"
+    path.parent.mkdir()
+    path.write_text("\n".join(["Zeit (s);Hautleitfähigkeit [µS]", *rows]) + "\n", encoding="utf-16")
+    assert read(path, "eda")[0].channels == ("Hautleitfähigkeit [µS]",)
+    assert [row["modality"] for row in draft(tmp_path).rows] == ["eda"]
+    path.write_bytes(b"\xff\xfea\x00b")
+    with pytest.raises(FileError, match="no text in UTF-16"):
+        read(path, "eda")

@@ -157,11 +157,9 @@ def _text(path: Path) -> Look:
         head = file.read(_HEAD_BYTES)
     if head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"LogFrame Start" in head:
         log = read_log(path, None)
-        return (
-            Look(path, "events", log.program, log=log)
-            if log
-            else Look(path, "left", "text in UTF-16 that is no E-Prime log")
-        )
+        if log is not None:
+            return Look(path, "events", log.program, log=log)
+        return _table(path, parse_sheet(path, read_bytes(path)))
     first = to_numbers(head.split(b"\n", 1)[0].decode("latin-1").split(","))
     stem = path.stem.upper()
     native = {kind.file.removesuffix(".csv"): m for m, kind in E4_KINDS.items()}
@@ -239,6 +237,7 @@ def _measured(look: Look) -> Look:
     problems: list[Problem] = []
     files = OpenFiles(problems)
     kept: list[Piece] = []
+    unitless: list[Piece] = []
     begin: tuple[float, bool] | None = None
     length: float | None = None
     refused: list[str] = []
@@ -256,8 +255,11 @@ def _measured(look: Look) -> Look:
             if "no rate and no time column" in why:
                 why = "no clock in the file and no rate: fill the column rate"
                 kept.append(piece)
+            if "name it in the column unit" in why:
+                unitless.append(piece)
             refused.append(f"{piece.modality}: {why}")
     notes = (*look.notes, *dict.fromkeys(p.what for p in problems if not p.what.startswith("no channels")))
+    kept = kept or unitless  # a row to say the unit in
     if not kept:
         return replace(look, kind="left", why="; ".join(refused), pieces=())
     runs = _runs(look.path, length) if look.path.suffix.lower() in TEXT_SUFFIXES and kept[0].rate != "e4" else ()

@@ -20,6 +20,7 @@ from insula.types import BoolArray, DoubleArray, FloatArray
 
 AGAIN = "Copy the file again from its source."
 _PART_BYTES = 1 << 22
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 EMPTY = ("", "nan", "na", "n/a")
 """Cells that hold nothing, in lower case."""
 
@@ -47,19 +48,26 @@ def chosen(subjects: Collection[str] | None, available: Iterable[str]) -> list[s
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a text file; a missing, unreadable, empty or binary file is a FileError.
 
-    A file with a zero byte is no text: it is refused at the first one, so that a huge one is not read whole.
+    Text in UTF-16 (a spreadsheet's "Unicode text") comes back as UTF-8. Any other file with a zero byte is no text: it
+    is refused at the first one, so that a huge one is not read whole.
     """
     parts: list[bytes] = []
     try:
         with gate.require(path).open("rb") as file:
             while part := file.read(_PART_BYTES):
-                if b"\0" in part:
+                wide = (parts or [part])[0].startswith(_UTF_16)
+                if b"\0" in part and not wide:
                     at = sum(map(len, parts)) + part.index(b"\0")
                     raise FileError(path, f"byte {at} is zero; expected text in UTF-8. {AGAIN}")
                 parts.append(part)
     except OSError as error:
         raise FileError(path, f"cannot be read ({error.strerror}); expected a readable file.") from None
     data = b"".join(parts)
+    if data.startswith(_UTF_16):
+        try:
+            data = data.decode("utf-16").encode()
+        except UnicodeDecodeError:
+            raise FileError(path, f"no text in UTF-16, as its first bytes say; expected text. {AGAIN}") from None
     if not data.strip():
         raise FileError(path, f"0 lines; expected samples or rows. {AGAIN}")
     return data
