@@ -2,10 +2,11 @@
 import { colour, token } from "./colours.js";
 
 const axes = (more = {}) => [
-  { stroke: token("--soft"), grid: { stroke: token("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui", size: 26, values: (u, ticks) => ticks.map((t) => clock(t)) },
+  { stroke: token("--soft"), grid: { stroke: token("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui", size: 26, incrs: SECONDS, values: (u, ticks) => ticks.map((t) => clock(t)) },
   { stroke: token("--soft"), grid: { stroke: token("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui", size: 46, ...more },
 ];
 const clock = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
+const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600]; // what the axis counts in: no second twice
 const FLAT = { show: false };
 
 class Plot {
