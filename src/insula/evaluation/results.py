@@ -55,9 +55,8 @@ VERSION = 1
 - ``predictions`` {file, sha256, rows}.
 
 ``predictions.parquet`` holds a row a window and system: system, fold, subject, session, trial, stimulus, start_s,
-stop_s, elapsed_s, y_true, y_pred and, for classes, one p_<class> each; of mixed
-targets one t_<class> each, the true share. Labels are text, continuous values are numbers.
-Numbers that are not finite are null in the JSON.
+stop_s, elapsed_s, y_true, y_pred and, for classes, one p_<class> each; of mixed targets one t_<class> each, the true
+share. Labels are text, continuous values are numbers. Numbers that are not finite are null in the JSON.
 """
 
 KEYS = (
