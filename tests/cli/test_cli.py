@@ -229,6 +229,21 @@ def test_a_real_process(root: Path, trained: Path, tmp_path: Path) -> None:
     assert "Traceback" not in bad.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [(("one", "two"), "compared by insula report one two"), (("a.toml", "b.toml"), "2 grids; expected one")],
+)
+def test_compare_takes_one_grid_and_says_what_compares_runs(
+    given: tuple[str, str], told: str, insula: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    done = insula("compare", *given)
+    assert done.code == 2
+    assert told in done.err
+
+
 @pytest.mark.slow
 def test_demo_runs_end_to_end(tmp_path: Path, insula: Terminal) -> None:
     out = tmp_path / "demo"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from types import ModuleType
+
 import pytest
 from compare_grids import same_predictions, tiny
 
@@ -11,9 +15,19 @@ from insula.grid.cell import Shelf, run_cell
 
 
 def test_without_ray_the_extra_is_named(monkeypatch, tmp_path):
-    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingDependencyError, match=r"insula\[scale\]"):
         on_ray.run_on_ray(tiny(), tmp_path)
+
+
+def test_ray_tells_nobody_that_it_is_used(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")  # a user who wants it is left to it
+    on_ray._ray()
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "1"
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED")
+    on_ray._ray()
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
 def test_a_cell_comes_back_as_the_bytes_of_its_files(tmp_path):

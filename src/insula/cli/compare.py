@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from insula.grid.grid import Grid
     from insula.grid.run import Report, Step
 
-GridFile = Annotated[Path, typer.Argument(help="TOML grid, e.g. experiments/ledger_simulated.toml.")]
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
@@ -27,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    grid: GridFile,
+    grid: Annotated[list[Path], typer.Argument(help="TOML grid, e.g. experiments/ledger_simulated.toml.")],
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the cells and the ledger. Default: runs/NAME of the grid.")
     ] = None,
@@ -51,7 +49,7 @@ def compare(
         raise unknown_name("--on", on, ("local", "ray"))
     if address is not None and on != "ray":
         raise InputError("--address without --on ray; expected both. Add --on ray.")
-    plan = read_grid(grid)
+    plan = read_grid(_alone(grid))
     folder = out if out is not None else Path("runs") / plan.name
     limit_s = plan.time_limit_s if limit is None else limit
     if limit_s is not None and not limit_s > 0:
@@ -75,6 +73,21 @@ def compare(
         if known[cell.key].state == "failed":
             console.print(f"not run: {cell}: {known[cell.key].why}", soft_wrap=True)
     _write([(plan, folder)], plan.title, folder / "ledger.html", folder / "ledger.md")
+
+
+def _alone(grids: list[Path]) -> Path:
+    """The one grid; folders of finished runs are compared by another command, which this says."""
+    from insula.errors import InputError
+
+    runs = [g for g in grids if g.is_dir()]
+    if runs:
+        raise InputError(
+            f"{runs[0]} is a folder; expected a TOML grid of experiments to run. Finished runs are compared by "
+            f"insula report {' '.join(str(r) for r in runs)}."
+        )
+    if len(grids) > 1:
+        raise InputError(f"{len(grids)} grids; expected one. Run them one by one, then insula ledger on all of them.")
+    return grids[0]
 
 
 def ledger(

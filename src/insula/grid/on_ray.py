@@ -68,6 +68,8 @@ def run_on_ray(
 
 
 def _ray() -> Any:
+    """Import Ray, which otherwise tells its makers that it is used."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
     except ImportError:
