@@ -143,7 +143,7 @@ def test_shipped_grids_are_read_and_cover_what_they_promise():
     assert set(MODELS) <= {c.experiment.model.name for c in simulated.cells}
     assert {c.experiment.data.name for c in simulated.cells} == {"simulate"}
     real = read_grid(EXPERIMENTS / "ledger_real.toml")
-    assert real.time_limit_s == 900
+    assert real.time_limit_s == 3600
     assert {"stress_predict", "cogwear_e4", "pseudo_trials"} <= {c.experiment.data.name for c in real.cells}
     grouped = [c for c in real.cells if c.protocol == "leave_subjects_out"]
     assert grouped

@@ -185,8 +185,15 @@ def _code(experiment: Experiment) -> str:
             elif one.name.endswith(".py"):
                 found.update(one.read_bytes())
     for name in (experiment.model.name, *experiment.compare.models):
-        kind = MODELS.get(name, "")
-        spec = None if isinstance(kind, str) else importlib.util.find_spec(kind.__module__)
+        module = _own_module(name)
+        spec = importlib.util.find_spec(module) if module else None
         if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
             found.update(Path(spec.origin).read_bytes())
     return found.hexdigest()
+
+
+def _own_module(name: str) -> str:
+    """The module of a network of the user's, named ``module:Class`` or registered; "" for one of insula's."""
+    module, own, _ = name.partition(":")
+    kind = MODELS.get(name, "")
+    return module if own else "" if isinstance(kind, str) else kind.__module__

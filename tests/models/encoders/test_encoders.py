@@ -22,7 +22,7 @@ from torch import nn
 import insula
 from insula.errors import DataError, InputError
 from insula.learning.estimator import Estimator
-from insula.learning.fitting import _centred
+from insula.learning.fitting import _readout
 from insula.learning.readout import Rows, fit_readout
 from insula.models import ENCODERS, build, card, encoder_named, model_class
 from insula.models.encoders import probe
@@ -244,7 +244,9 @@ def test_the_mean_of_the_embedding_does_not_hide_what_tells_classes_apart() -> N
     told = (rng.standard_normal((80, 3)) * 1e-3 + 1e-3 * y[:, None]).astype(np.float32)
     near = Rows(told, y, np.ones(80, np.float32), np.arange(80))
     far = Rows((told.astype(np.float64) + 7).astype(np.float32), y, near.weight, near.trial)
-    usual, found = fit_readout(near, [], 2), _centred(far, [], 2)
+    network = nn.Module()
+    network.centred = True
+    usual, found = fit_readout(near, [], 2), _readout(network, far, lambda rows: fit_readout(rows, [], 2))
     np.testing.assert_allclose(found.weight, usual.weight, rtol=0.02)
     answers = found.answer(far.columns).argmax(1)
     assert (answers == usual.answer(told).argmax(1)).mean() > 0.97
