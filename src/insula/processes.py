@@ -43,9 +43,14 @@ def end_with_the_named() -> None:
         end_with(int(named))
 
 
+def named_modules() -> list[str]:
+    """Return the user's modules that `MODULES` names."""
+    return [one.strip() for one in os.environ.get(MODULES, "").split(",") if one.strip()]
+
+
 def import_modules() -> None:
     """Import the modules that `MODULES` names, from the working folder too; twice asked is once done."""
-    named = [one.strip() for one in os.environ.get(MODULES, "").split(",") if one.strip()]
+    named = named_modules()
     if named and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     for name in named:

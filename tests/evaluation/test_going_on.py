@@ -26,6 +26,7 @@ from insula.evaluation.ticks import listening
 from insula.files import drop_kept, kept_beside
 from insula.pipeline.running import run_experiment
 from insula.privacy.forget import forget
+from insula.processes import MODULES
 
 KEY = "0" * 32
 
@@ -106,14 +107,15 @@ def test_other_settings_data_or_program_are_another_run(monkeypatch: pytest.Monk
     assert re.fullmatch("[0-9a-f]{32}", key)
 
 
-def test_a_network_of_the_user_changes_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = tmp_path / "mynets.py"
+def test_a_reader_or_row_of_the_user_changes_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "myreaders.py"
     module.write_text("one = 1")
     monkeypatch.syspath_prepend(tmp_path)
-    plan = experiment_from({"data": {"name": "manifest"}, "model": {"name": "mynets:Net"}})
-    before = run_key(plan, "data", "cpu")
+    plain = run_key(experiment(), "data", "cpu")
+    monkeypatch.setenv(MODULES, "myreaders")
+    before = run_key(experiment(), "data", "cpu")
     module.write_text("one = 2")
-    assert run_key(plan, "data", "cpu") != before
+    assert len({plain, before, run_key(experiment(), "data", "cpu")}) == 3
 
 
 def test_other_weights_of_others_are_another_run(tmp_path: Path) -> None:

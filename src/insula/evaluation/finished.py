@@ -30,6 +30,7 @@ from insula.learning.saving import load_model
 from insula.learning.train import History
 from insula.models import ENCODERS, MODELS, card
 from insula.models.encoders.weights import Folder
+from insula.processes import named_modules
 from insula.types import FloatArray
 
 PEOPLE = "people.json"
@@ -175,7 +176,7 @@ def _learned_from(experiment: Experiment) -> list[str]:
 
 
 def _code(experiment: Experiment) -> str:
-    """SHA-256 of insula's own sources and of the modules that networks of the user's come from."""
+    """SHA-256 of insula's own sources and of the user's modules."""
     found = hashlib.sha256()
     waiting = [resources.files("insula")]
     while waiting:
@@ -184,16 +185,14 @@ def _code(experiment: Experiment) -> str:
                 waiting.append(one)
             elif one.name.endswith(".py"):
                 found.update(one.read_bytes())
-    for name in (experiment.model.name, *experiment.compare.models):
-        module = _own_module(name)
-        spec = importlib.util.find_spec(module) if module else None
+    for module in _own_modules(experiment):
+        spec = importlib.util.find_spec(module)
         if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
             found.update(Path(spec.origin).read_bytes())
     return found.hexdigest()
 
 
-def _own_module(name: str) -> str:
-    """The module of a network of the user's, named ``module:Class`` or registered; "" for one of insula's."""
-    module, own, _ = name.partition(":")
-    kind = MODELS.get(name, "")
-    return module if own else "" if isinstance(kind, str) else kind.__module__
+def _own_modules(experiment: Experiment) -> list[str]:
+    """Modules of the user's: those imported for their readers, rows and networks, and those of registered networks."""
+    networks = [MODELS.get(name, "") for name in (experiment.model.name, *experiment.compare.models)]
+    return sorted({*named_modules(), *(kind.__module__ for kind in networks if not isinstance(kind, str))})
